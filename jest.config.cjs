@@ -1,0 +1,38 @@
+const swc = [
+  '@swc/jest',
+  { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+];
+
+const common = {
+  rootDir: __dirname,
+  testEnvironment: 'node',
+  moduleFileExtensions: ['ts', 'mts', 'js', 'mjs', 'cjs', 'json', 'node'],
+  transform: { '\\.[cm]?[jt]s$': swc },
+  // An ES module only, and jest runs CommonJS.
+  transformIgnorePatterns: ['/node_modules/(?!llama3-tokenizer-js/)'],
+  moduleNameMapper: {
+    // Tests see the sources, also where an example imports the package by its own name.
+    '^fused-bear-loss$': '<rootDir>/lib/index.ts',
+    '^fused-bear-loss/decoding$': '<rootDir>/lib/decoding/index.ts',
+    // TypeScript sources name the file that tsc will write.
+    '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
+    '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
+};
+
+/** @type {import('jest').Config} */
+module.exports = {
+  projects: [
+    {
+      ...common,
+      displayName: 'fast',
+      testMatch: ['<rootDir>/test/**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/standalone/', '<rootDir>/test/packaging/'],
+    },
+    // Starts processes of its own: leaks, worker termination, exit.
+    { ...common, displayName: 'standalone', testMatch: ['<rootDir>/test/standalone/**/*.test.ts'] },
+    // Builds, packs and installs the package: minutes.
+    { ...common, displayName: 'packaging', testMatch: ['<rootDir>/test/packaging/**/*.test.ts'] },
+  ],
+};

@@ -1,0 +1,77 @@
+import { searchUsers } from './beam-search.js';
+import { requirePositiveInteger } from './decoding-error.js';
+import {
+  checkDecodingOptions,
+  type DecodingOptions,
+  firstPrefixes,
+  forEachChild,
+  makeRequest,
+  type Prefix,
+  prolong,
+} from './prefix-step.js';
+import { LeafRanking, type RankedItem } from './ranked-item.js';
+
+export interface ExactTopItemsOptions<State> extends DecodingOptions<State> {
+  /** How many items to return for each user. Default 10. */
+  count?: number;
+}
+
+/** A step may have a row for every prefix of one length of every user, so few users at once. */
+const DEFAULT_USERS_PER_STEP = 64;
+
+/**
+ * The bound and the scores held against it come from different batches, whose logits may differ in the last bits: without
+ * slack an item could fall below its own score.
+ */
+const BOUND_SLACK = 1e-3;
+
+/**
+ * The most probable items of the whole catalogue: what a beam search ought to find, for catalogues of some thousands of
+ * items. Every prefix is scored except where that cannot change the result: a prefix is never less probable than an item that
+ * begins with it, so what stands below `count` items already known is left out. A beam search of width `count` runs first,
+ * for a good bound; at worst the cost is one model row for each user and inner node.
+ *
+ * Scores and the order of ties are those of `beamSearch`.
+ *
+ * @returns for each user at most `count` items, best first
+ * @throws as `beamSearch`
+ */
+export async function exactTopItems<State>(options: ExactTopItemsOptions<State>): Promise<RankedItem[][]> {
+  checkDecodingOptions(options);
+  requirePositiveInteger(options.count ?? 10, 'count');
+  const { users, usersPerStep = DEFAULT_USERS_PER_STEP } = options;
+  const rankings: RankedItem[][] = [];
+  for (let firstUser = 0; firstUser < users; firstUser += usersPerStep) {
+    rankings.push(...(await scoreUsers(options, firstUser, Math.min(firstUser + usersPerStep, users))));
+  }
+  return rankings;
+}
+
+async function scoreUsers<State>(
+  options: ExactTopItemsOptions<State>,
+  firstUser: number,
+  endUser: number,
+): Promise<RankedItem[][]> {
+  const { step, trie, count = 10 } = options;
+  const found = await searchUsers({ ...options, beamWidth: count }, firstUser, endUser);
+  const bounds = found.map((ranking) => (ranking[count - 1]?.score ?? -Infinity) - BOUND_SLACK);
+  const rankings = found.map(() => new LeafRanking(trie, count));
+  const live: Prefix[] = [];
+  const place = (prefix: Prefix) => {
+    if (!trie.isLeaf(prefix.node)) live.push(prefix);
+    else (rankings[prefix.user - firstUser] as LeafRanking).offer(prefix.node, prefix.score);
+  };
+  firstPrefixes(options, firstUser, endUser).forEach(place);
+  let state: State | undefined;
+  while (live.length > 0) {
+    const prefixes = live.splice(0);
+    const request = makeRequest(trie, prefixes, state);
+    const result = await step(request);
+    state = result.state;
+    forEachChild(options, prefixes, request.allowed, result, (row, child, score) => {
+      const user = request.users[row] as number;
+      if (score >= (bounds[user - firstUser] as number)) place(prolong(options, user, row, child, score));
+    });
+  }
+  return rankings.map((ranking) => ranking.ranked());
+}

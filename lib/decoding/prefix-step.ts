@@ -1,0 +1,211 @@
+import { decodingError, requirePositiveInteger } from './decoding-error.js';
+import { type TokenLists, TokenTrie } from './token-trie.js';
+
+/** What the model is asked at one step: N rows, each a prefix of some user. */
+export interface StepRequest<State> {
+  /** `[N]`: the user of each row. Rows of one user are next to each other. */
+  users: Int32Array;
+  /** `[N]`: the row of the previous call that each row continues; -1 at the first step. */
+  parents: Int32Array;
+  /** What the previous call returned; undefined at the first step. */
+  state: State | undefined;
+  /**
+   * N lists: the tokens of each row since its parent row (at the first step: since the start of the sequence). One token,
+   * and with `forcedTokens: 'skip'` the forced ones after it.
+   */
+  consumed: TokenLists;
+  /** `[N]`: the trie node at which each row stands. */
+  nodes: Int32Array;
+  /** N lists: the tokens that may follow, ascending; the same constraint that the loss takes. */
+  allowed: TokenLists;
+}
+
+export interface StepResult<State> {
+  /** Logits of the next token: `[N, V]` row by row, or with layout 'allowed' one for each entry of `request.allowed.tokens`. */
+  logits: Float32Array | Float64Array;
+  /** Default 'dense'. */
+  layout?: 'dense' | 'allowed';
+  /** Whatever the model needs to continue these rows; handed back at the next step. */
+  state: State;
+}
+
+export type StepFunction<State> = (request: StepRequest<State>) => StepResult<State> | Promise<StepResult<State>>;
+
+export interface DecodingOptions<State> {
+  step: StepFunction<State>;
+  trie: TokenTrie;
+  /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
+  users: number;
+  /** Divides the logits, as in the loss. Default 1. */
+  temperature?: number;
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss. Default none. */
+  softcap?: number;
+  /**
+   * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of
+   * their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
+   * compared after equal numbers of TOKENS, as `generate` of the usual libraries does. Scores of items are equal, what a
+   * narrow beam prunes may differ. Train and decode the same way.
+   */
+  forcedTokens?: 'skip' | 'step';
+  /** Users decoded together, which bounds the rows of a step. */
+  usersPerStep?: number;
+}
+
+/** A prefix that is neither complete nor pruned. */
+export interface Prefix {
+  user: number;
+  node: number;
+  score: number;
+  /** Row of the previous step. */
+  parent: number;
+  /** Tokens since the parent. */
+  consumed: number[];
+}
+
+export function checkDecodingOptions<State>(options: DecodingOptions<State>): void {
+  const { step, trie, users, temperature = 1, softcap, forcedTokens = 'skip' } = options;
+  if (typeof step !== 'function') {
+    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'step', `expected a function, got ${typeof step}`);
+  }
+  // Not instanceof: a test runner that resets its modules has two classes of that name.
+  if (typeof trie?.childTokens !== 'function') {
+    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'trie', 'expected a TokenTrie');
+  }
+  if (users !== 0) requirePositiveInteger(users, 'users');
+  if (options.usersPerStep !== undefined) requirePositiveInteger(options.usersPerStep, 'usersPerStep');
+  requirePositive(temperature, 'temperature');
+  if (softcap !== undefined) requirePositive(softcap, 'softcap');
+  if (forcedTokens !== 'skip' && forcedTokens !== 'step') {
+    const message = `expected 'skip' or 'step', got ${JSON.stringify(forcedTokens)}`;
+    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'forcedTokens', message);
+  }
+}
+
+/** The empty prefix of each user, or what it is forced to. */
+export function firstPrefixes<State>(options: DecodingOptions<State>, firstUser: number, endUser: number): Prefix[] {
+  return Array.from({ length: endUser - firstUser }, (_, index) =>
+    arrive(options, { user: firstUser + index, node: TokenTrie.root, score: 0, parent: -1, consumed: [] }),
+  );
+}
+
+/** The prefix of `row` prolonged by the token that leads to `child`. */
+export function prolong<State>(
+  options: DecodingOptions<State>,
+  user: number,
+  row: number,
+  child: number,
+  score: number,
+): Prefix {
+  return arrive(options, { user, node: child, score, parent: row, consumed: [options.trie.lastToken(child)] });
+}
+
+function arrive<State>({ trie, forcedTokens = 'skip' }: DecodingOptions<State>, prefix: Prefix): Prefix {
+  if (forcedTokens === 'step') return prefix;
+  const choice = trie.nextChoice(prefix.node);
+  // The model never reads the tokens of a complete prefix, and exhaustive search completes every item for every user.
+  if (!trie.isLeaf(choice)) {
+    for (let node = prefix.node; node !== choice; ) {
+      node = trie.firstChild(node);
+      prefix.consumed.push(trie.lastToken(node));
+    }
+  }
+  prefix.node = choice;
+  return prefix;
+}
+
+export function makeRequest<State>(
+  trie: TokenTrie,
+  prefixes: readonly Prefix[],
+  state: State | undefined,
+): StepRequest<State> {
+  const offsets = new Int32Array(prefixes.length + 1);
+  prefixes.forEach(({ consumed }, row) => {
+    offsets[row + 1] = (offsets[row] as number) + consumed.length;
+  });
+  const nodes = Int32Array.from(prefixes, ({ node }) => node);
+  return {
+    users: Int32Array.from(prefixes, ({ user }) => user),
+    parents: Int32Array.from(prefixes, ({ parent }) => parent),
+    state,
+    consumed: { offsets, tokens: Int32Array.from(prefixes.flatMap(({ consumed }) => consumed)) },
+    nodes,
+    allowed: trie.allowed(nodes),
+  };
+}
+
+/**
+ * Visits every child of every prefix with the score of the prefix so prolonged: log-softmax over the children only, which is
+ * the probability that the loss with `allowed` trains. A logit of minus infinity takes a token out, as in the loss.
+ */
+export function forEachChild<State>(
+  options: DecodingOptions<State>,
+  prefixes: readonly Prefix[],
+  allowed: TokenLists,
+  result: StepResult<State>,
+  visit: (row: number, child: number, score: number) => void,
+): void {
+  const { trie, temperature = 1, softcap } = options;
+  const { logits, layout = 'dense' } = result;
+  const vocabSize = checkLogits(prefixes.length, allowed, logits, layout);
+  prefixes.forEach((prefix, row) => {
+    const begin = allowed.offsets[row] as number;
+    const count = (allowed.offsets[row + 1] as number) - begin;
+    const firstChild = trie.firstChild(prefix.node);
+    const scaled = new Float64Array(count);
+    for (let index = 0; index < count; index++) {
+      const entry = begin + index;
+      const position = layout === 'allowed' ? entry : row * vocabSize + (allowed.tokens[entry] as number);
+      const logit = logits[position] as number;
+      if (Number.isNaN(logit) || logit === Infinity) throw notFinite(logit, allowed.tokens[entry] as number, prefix);
+      scaled[index] = (softcap === undefined ? logit : softcap * Math.tanh(logit / softcap)) / temperature;
+      // The cap would make a masked token an ordinary one.
+      if (logit === -Infinity) scaled[index] = -Infinity;
+    }
+    const logSumExp = logSumExpOf(scaled);
+    for (let index = 0; index < count; index++) {
+      const value = scaled[index] as number;
+      if (value !== -Infinity) visit(row, firstChild + index, prefix.score + (value - logSumExp));
+    }
+  });
+}
+
+/** Minus infinity where nothing is finite. */
+function logSumExpOf(values: Float64Array): number {
+  let largest = -Infinity;
+  for (const value of values) largest = Math.max(largest, value);
+  if (largest === -Infinity) return -Infinity;
+  let sum = 0;
+  for (const value of values) sum += Math.exp(value - largest);
+  return largest + Math.log(sum);
+}
+
+/** @returns V where the layout is dense */
+function checkLogits(
+  rows: number,
+  allowed: TokenLists,
+  logits: Float32Array | Float64Array,
+  layout: 'dense' | 'allowed',
+): number {
+  const length = logits?.length;
+  if (layout === 'allowed') {
+    if (length === allowed.tokens.length) return 0;
+    const message = `expected one logit for each of the ${allowed.tokens.length} allowed tokens, got ${length}`;
+    throw decodingError('range', 'ERR_BEAR_SHAPE', 'logits of the step', message);
+  }
+  const vocabSize = length / rows;
+  const largest = allowed.tokens.reduce((most, token) => Math.max(most, token), 0);
+  if (Number.isInteger(vocabSize) && vocabSize > largest) return vocabSize;
+  const message = `expected ${rows} rows of more than ${largest} tokens (the largest allowed), got ${length} numbers`;
+  throw decodingError('range', 'ERR_BEAR_SHAPE', 'logits of the step', message);
+}
+
+function notFinite(logit: number, token: number, prefix: Prefix): Error {
+  const message = `${logit} for token ${token} of user ${prefix.user} at trie node ${prefix.node}`;
+  return decodingError('range', 'ERR_BEAR_NOT_FINITE', 'logits of the step', message);
+}
+
+function requirePositive(value: number, argument: string): void {
+  if (!(value > 0 && value < Infinity)) {
+    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', argument, `expected a number above 0, got ${value}`);
+  }
+}

@@ -1,0 +1,82 @@
+import { decodingError, requirePositiveInteger } from './decoding-error.js';
+
+// One relevant item a row. `ranks[i]` is where row i's item stands in its ranking, counted from 0; -1 where it is not there.
+// Formulas: evaluation script of the BEAR authors, whose ideal DCG is 1 as there is one relevant item.
+
+/**
+ * HitRatio@k: the mean of [rank < k].
+ *
+ * @returns a share in [0, 1]; 0 for no rows
+ * @throws RangeError `ERR_BEAR_OPTION_VALUE` if `k` is not a positive integer, `ERR_BEAR_RANK` if a rank is not an integer
+ *   of at least -1
+ */
+export function hitRatioAt(ranks: ArrayLike<number>, k: number): number {
+  return meanGain(ranks, k, () => 1);
+}
+
+/**
+ * NDCG@k: the mean of [rank < k] / log2(rank + 2).
+ *
+ * @returns a number in [0, 1]; 0 for no rows
+ * @throws as `hitRatioAt`
+ */
+export function ndcgAt(ranks: ArrayLike<number>, k: number): number {
+  return meanGain(ranks, k, (rank) => 1 / Math.log2(rank + 2));
+}
+
+export interface PruningRate {
+  /** `pruned / eligible`; 0 where no row is eligible. */
+  rate: number;
+  /** Eligible rows whose item is not among the `beamWidth` results of the beam search. */
+  pruned: number;
+  /** Rows whose item is among the `beamWidth` most probable of the whole catalogue. */
+  eligible: number;
+}
+
+/**
+ * The share of the rows that the model ranks within the first `beamWidth` but beam search of that width does not return.
+ *
+ * @param exactRanks rank of each row's item among all items, by exact scores (`exactTopItems`)
+ * @param beamRanks rank of the same item in the result of beam search
+ * @throws RangeError as `hitRatioAt`, and `ERR_BEAR_SHAPE` where the two differ in length
+ */
+export function pruningRate(
+  exactRanks: ArrayLike<number>,
+  beamRanks: ArrayLike<number>,
+  beamWidth: number,
+): PruningRate {
+  requirePositiveInteger(beamWidth, 'beamWidth');
+  if (exactRanks.length !== beamRanks.length) {
+    const message = `expected ${exactRanks.length} ranks, one for each of exactRanks, got ${beamRanks.length}`;
+    throw decodingError('range', 'ERR_BEAR_SHAPE', 'beamRanks', message);
+  }
+  const within = (rank: number) => rank >= 0 && rank < beamWidth;
+  let eligible = 0;
+  let pruned = 0;
+  for (let row = 0; row < exactRanks.length; row++) {
+    const isFound = within(checkedRank(beamRanks, row, 'beamRanks'));
+    if (!within(checkedRank(exactRanks, row, 'exactRanks'))) continue;
+    eligible++;
+    if (!isFound) pruned++;
+  }
+  return { rate: eligible === 0 ? 0 : pruned / eligible, pruned, eligible };
+}
+
+function meanGain(ranks: ArrayLike<number>, k: number, gain: (rank: number) => number): number {
+  requirePositiveInteger(k, 'k');
+  let sum = 0;
+  for (let row = 0; row < ranks.length; row++) {
+    const rank = checkedRank(ranks, row, 'ranks');
+    if (rank >= 0 && rank < k) sum += gain(rank);
+  }
+  return ranks.length === 0 ? 0 : sum / ranks.length;
+}
+
+function checkedRank(ranks: ArrayLike<number>, row: number, argument: string): number {
+  const rank = ranks[row] as number;
+  if (!Number.isInteger(rank) || rank < -1) {
+    const message = `expected an integer of at least 0, or -1 for "not there", got ${rank} in row ${row}`;
+    throw decodingError('range', 'ERR_BEAR_RANK', argument, message);
+  }
+  return rank;
+}

@@ -1,0 +1,45 @@
+import { instructionSetWarning, native } from '../native.js';
+import { resolveThreads, threadsOverrideError } from './threads.js';
+
+export interface Capabilities {
+  /** Of this package. */
+  version: string;
+  /** The one that the CPU kernels use: `baseline`, `avx2` or `avx512`. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
+  instructionSet: string;
+  /** All that this processor and this build have. */
+  instructionSets: string[];
+  /** Threads of a call that does not say. FUSED_BEAR_LOSS_THREADS changes it. */
+  threads: number;
+  cuda: {
+    /** Whether this addon has a CUDA backend. */
+    built: boolean;
+    /** Whether a device can be used. */
+    available: boolean;
+    /** Why not. */
+    reason?: string;
+    devices: { index: number; name: string }[];
+  };
+  /** What the environment asks for and does not get, and why. Usually empty. */
+  warnings: string[];
+}
+
+/** What this machine and this build of the addon can do, and why not more. Throws ERR_BEAR_ADDON_NOT_FOUND. */
+export function capabilities(): Capabilities {
+  const cpu = native().cpuInfo();
+  const { built, available, reason, devices } = native().cudaInfo();
+  const { version } = require('../../package.json') as { version: string };
+  const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
+  return {
+    version,
+    instructionSet: cpu.instructionSet,
+    instructionSets: Array.from(cpu.instructionSets),
+    threads: resolveThreads(undefined),
+    cuda: {
+      built,
+      available,
+      ...(reason !== '' && { reason }),
+      devices: Array.from(devices, ({ index, name }) => ({ index, name })),
+    },
+    warnings: warnings.filter((warning) => warning !== ''),
+  };
+}

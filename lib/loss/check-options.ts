@@ -1,0 +1,207 @@
+// Checks the values of all options, each by itself and against one another. Lengths of arrays are checked later, when N
+// and V are known.
+import { isArrayOf } from './arrays.js';
+import { type BearErrorCode, bearError, describe } from './errors.js';
+import {
+  type BearLossOptions,
+  type CheckedOptions,
+  DEFAULTS,
+  DTYPES,
+  PENALTIES,
+  REDUCTIONS,
+  THRESHOLD_GRADIENTS,
+} from './options.js';
+import { expectedNames, nearestName } from './suggest.js';
+
+/** Throws unless the option called `argument` takes the value, which is never undefined. */
+type Rule = (value: unknown, argument: string) => void;
+
+function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
+  throw bearError(code, { argument, expected, received: describe(value) });
+}
+
+function number(expected: string, accepts: (value: number) => boolean): Rule {
+  return (value, argument) => {
+    if (typeof value !== 'number') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
+    if (!accepts(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
+  };
+}
+
+const isPositiveInteger = (value: number) => Number.isSafeInteger(value) && value > 0;
+
+const finite = number('a finite number', Number.isFinite);
+const finiteAboveZero = number('a finite number above 0', (value) => Number.isFinite(value) && value > 0);
+const finiteFromZero = number('a finite number of at least 0', (value) => Number.isFinite(value) && value >= 0);
+const positiveInteger = number('a positive integer', isPositiveInteger);
+const int32 = number('a 32-bit integer', (value) => Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31);
+const belowOne = number('a number from 0 to below 1', (value) => value >= 0 && value < 1);
+const threadCount = number('a positive integer', (value) => isPositiveInteger(value) && value < 2 ** 31);
+
+const boolean: Rule = (value, argument) => {
+  if (typeof value !== 'boolean') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'true or false', value);
+};
+
+function oneOf(names: readonly unknown[]): Rule {
+  const strings = names.filter((name) => typeof name === 'string');
+  const others = names.filter((name) => typeof name !== 'string');
+  return (value, argument) => {
+    if (names.includes(value)) return;
+    const expected = [...others, expectedNames(value, strings)].join(', ');
+    refuse(typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
+  };
+}
+
+const float32Array: Rule = (value, argument) => {
+  if (!isArrayOf(value, 'Float32Array')) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a Float32Array', value);
+};
+
+const gradOutput: Rule = (value, argument) => {
+  if (isArrayOf(value, 'Float32Array')) return;
+  number('a finite number, or a Float32Array [N] for reduction "none"', Number.isFinite)(value, argument);
+};
+
+const device: Rule = (value, argument) => {
+  const expected = "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number";
+  if (typeof value !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
+  if (!/^(auto|cpu|cuda(:\d{1,4})?)$/.test(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
+};
+
+// By its members: a signal of another realm is no instance of this one's AbortSignal.
+const abortSignal: Rule = (value, argument) => {
+  const signal = value as Partial<AbortSignal> | null;
+  const isSignal =
+    typeof signal === 'object' && typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+  if (!isSignal) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'an AbortSignal', value);
+};
+
+/** Throws unless the value is an object that has only these members; returns it. Errors call a member `prefix` + name. */
+export function checkMembers(
+  value: unknown,
+  argument: string,
+  what: string,
+  names: readonly string[],
+  prefix = `${argument}.`,
+): object {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Array.isArray(value)) {
+    refuse('ERR_BEAR_ARGUMENT_TYPE', argument, what, value);
+  }
+  for (const name of Object.keys(value)) {
+    if (!names.includes(name)) throw unknownMember(name, `${prefix}${name}`, names);
+  }
+  return value;
+}
+
+function unknownMember(name: string, argument: string, names: readonly string[]): Error {
+  const nearest = nearestName(name, names);
+  const hint = nearest === undefined ? `: ${names.join(', ')}` : ` (did you mean ${nearest}?)`;
+  return bearError('ERR_BEAR_OPTION_UNKNOWN', {
+    argument,
+    expected: `a name that exists${hint}`,
+    received: describe(name),
+  });
+}
+
+const allowed: Rule = (value, argument) => {
+  const what = '{ offsets: Int32Array, tokens: Int32Array } or { bitmask: Uint32Array }';
+  const { offsets, tokens, bitmask } = checkMembers(value, argument, what, ['offsets', 'tokens', 'bitmask']) as Record<
+    string,
+    unknown
+  >;
+  if (bitmask !== undefined) {
+    if (offsets !== undefined || tokens !== undefined) {
+      refuse('ERR_BEAR_OPTION_CONFLICT', argument, 'either lists or a bitmask', value);
+    }
+    if (!isArrayOf(bitmask, 'Uint32Array')) {
+      refuse('ERR_BEAR_ARGUMENT_TYPE', `${argument}.bitmask`, 'a Uint32Array', bitmask);
+    }
+    return;
+  }
+  for (const [name, array] of Object.entries({ offsets, tokens })) {
+    if (!isArrayOf(array, 'Int32Array'))
+      refuse('ERR_BEAR_ARGUMENT_TYPE', `${argument}.${name}`, 'an Int32Array', array);
+  }
+};
+
+const out: Rule = (value, argument) => {
+  const members = checkMembers(value, argument, '{ gradLogits, rowStride }', ['gradLogits', 'rowStride']);
+  const { rowStride } = members as { rowStride?: unknown };
+  if (rowStride !== undefined) positiveInteger(rowStride, `${argument}.rowStride`);
+};
+
+const RULES: { [Name in keyof Required<BearLossOptions>]: Rule } = {
+  vocabSize: positiveInteger,
+  rowStride: positiveInteger,
+  dtype: oneOf(DTYPES),
+  beamWidth: positiveInteger,
+  penalty: oneOf(PENALTIES),
+  lambda: finite,
+  xi: finiteAboveZero,
+  margin: finite,
+  thresholdGradient: oneOf(THRESHOLD_GRADIENTS),
+  temperature: finiteAboveZero,
+  softcap: finiteAboveZero,
+  labelSmoothing: belowOne,
+  zLoss: finiteFromZero,
+  ignoreIndex: int32,
+  tokenWeights: float32Array,
+  penaltyWeights: float32Array,
+  allowed,
+  reduction: oneOf(REDUCTIONS),
+  normalizer: finiteAboveZero,
+  gradOutput,
+  gradient: oneOf([true, false, 'in-place', 'in-place-sparse']),
+  rows: boolean,
+  pruningStatistics: boolean,
+  out,
+  device,
+  threads: threadCount,
+  signal: abortSignal,
+};
+
+export const OPTION_NAMES = Object.keys(RULES) as readonly (keyof BearLossOptions)[];
+
+/** Throws unless it is an object of options that exist; returns it. */
+export function checkNames<Options extends BearLossOptions>(options: Options): Options {
+  return checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '') as Options;
+}
+
+/** Fills in the defaults of `options` after checking every value. Undefined values count as not given. */
+export function checkOptions(options: BearLossOptions = {}): CheckedOptions {
+  const given = checkNames(options) as Record<string, unknown>;
+  const checked: Record<string, unknown> = { ...DEFAULTS };
+  for (const name of OPTION_NAMES) {
+    const value = given[name];
+    if (value === undefined) continue;
+    RULES[name](value, name);
+    checked[name] = value;
+  }
+  checkTogether(checked as unknown as CheckedOptions);
+  return checked as unknown as CheckedOptions;
+}
+
+function checkTogether(options: CheckedOptions): void {
+  const conflict = (argument: string, expected: string, received: string): never => {
+    throw bearError('ERR_BEAR_OPTION_CONFLICT', { argument, expected, received });
+  };
+  const { reduction, gradient, allowed, penalty } = options;
+  if (options.normalizer !== undefined && reduction !== 'mean') {
+    conflict('normalizer', "reduction 'mean'", `reduction '${reduction}'`);
+  }
+  if (typeof options.gradOutput !== 'number' && reduction !== 'none') {
+    conflict('gradOutput', `a number for reduction '${reduction}'`, describe(options.gradOutput));
+  }
+  if (gradient === 'in-place-sparse' && (allowed === undefined || 'bitmask' in allowed)) {
+    conflict(
+      'gradient',
+      "allowed: { offsets, tokens } with 'in-place-sparse'",
+      allowed ? 'a bitmask' : 'no constraint',
+    );
+  }
+  if (!options.pruningStatistics && penalty !== 'none') {
+    conflict('pruningStatistics', "penalty 'none' where it is false", `penalty '${penalty}'`);
+  }
+  const { gradLogits, rowStride } = options.out ?? {};
+  if (gradient !== true && (gradLogits !== undefined || rowStride !== undefined)) {
+    conflict('out', 'gradient: true', `gradient: ${describe(gradient)}`);
+  }
+}

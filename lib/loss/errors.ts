@@ -1,0 +1,108 @@
+// One shape for every error that a bad argument causes.
+
+/** Which error class goes with which code. Codes are stable; messages are not. */
+const ERROR_CLASSES = {
+  /** An argument of the wrong type or container. */
+  ERR_BEAR_ARGUMENT_TYPE: TypeError,
+  /** A dtype that is missing, or is not that of the array that holds the numbers. */
+  ERR_BEAR_DTYPE: TypeError,
+  /** Lengths, strides and shapes that do not fit each other. */
+  ERR_BEAR_SHAPE: RangeError,
+  /** An option that does not exist. */
+  ERR_BEAR_OPTION_UNKNOWN: TypeError,
+  /** An option's value that the option does not take. */
+  ERR_BEAR_OPTION_VALUE: RangeError,
+  /** Options that exclude each other, or one that would have no effect. */
+  ERR_BEAR_OPTION_CONFLICT: TypeError,
+  /** A target that is neither a token id nor ignoreIndex. */
+  ERR_BEAR_TARGET_OUT_OF_RANGE: RangeError,
+  /** A target that is not among the allowed tokens of its row. */
+  ERR_BEAR_TARGET_NOT_ALLOWED: RangeError,
+  /** CSR offsets that do not start at 0, that fall, or that do not end at the number of tokens. */
+  ERR_BEAR_ALLOWED_OFFSETS: RangeError,
+  /** Allowed ids of a row that are unsorted or repeated. */
+  ERR_BEAR_ALLOWED_TOKENS_ORDER: RangeError,
+  /** An allowed id that is no token. */
+  ERR_BEAR_ALLOWED_TOKEN_OUT_OF_RANGE: RangeError,
+  /** A counted row without any allowed token. */
+  ERR_BEAR_ALLOWED_ROW_EMPTY: RangeError,
+  /** `out` is too small. */
+  ERR_BEAR_OUT_TOO_SMALL: RangeError,
+  /** The gradient's memory overlaps an input other than exactly in place. */
+  ERR_BEAR_OUT_OVERLAP: RangeError,
+  /** A view whose buffer was transferred, detached or made smaller. */
+  ERR_BEAR_BUFFER_DETACHED: TypeError,
+  /** The device is not there; the message says why. */
+  ERR_BEAR_CUDA_UNAVAILABLE: RangeError,
+  /** Memory for the call or its results cannot be had. */
+  ERR_BEAR_OUT_OF_MEMORY: RangeError,
+} as const;
+
+export type BearErrorCode = keyof typeof ERROR_CLASSES;
+
+/** Every code, for tests and documentation. */
+export const BEAR_ERROR_CODES = Object.keys(ERROR_CLASSES) as readonly BearErrorCode[];
+
+export interface BearErrorDetails {
+  /** The argument or option, as `logits`, `beamWidth` or `allowed.tokens`. */
+  argument: string;
+  /** What would have been right. */
+  expected: string;
+  /** What came, in words. */
+  received?: string;
+  /** The first offending row, counted over the flattened leading dimensions. */
+  row?: number;
+}
+
+/** A `TypeError` or `RangeError` with these properties. */
+export interface BearLossError extends Error, BearErrorDetails {
+  name: 'TypeError' | 'RangeError';
+  code: BearErrorCode;
+}
+
+export function bearError(code: BearErrorCode, details: BearErrorDetails): BearLossError {
+  const { argument, expected, received, row } = details;
+  const place = row === undefined ? '' : ` in row ${row}`;
+  const came = received === undefined ? '' : `, received ${received}`;
+  const error = new ERROR_CLASSES[code](`${argument}${place}: expected ${expected}${came}`);
+  Error.captureStackTrace?.(error, bearError);
+  return Object.assign(error, { code, ...details }) as BearLossError;
+}
+
+const LONGEST_STRING = 40;
+
+/** A value in a few words, for error messages. Runs no code of the value's. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value.length > LONGEST_STRING ? `${value.slice(0, LONGEST_STRING)}...` : value);
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return 'a function';
+    case 'object':
+      return describeObject(value);
+    default:
+      return String(value);
+  }
+}
+
+function describeObject(value: object | null): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `an array of length ${value.length}`;
+  const arrayType = typedArrayName(value);
+  if (arrayType !== undefined) return `${arrayType}(${(value as Float32Array).length})`;
+  return 'an object';
+}
+
+const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as () => string;
+
+/**
+ * `Float32Array`, `Uint8Array` and so on, or undefined for what is no typed array. Asks the array itself, not its
+ * prototype chain: test runners and `node:vm` hand over arrays of another realm, which `instanceof` does not know. A
+ * Proxy of a typed array is none.
+ */
+export function typedArrayName(value: unknown): string | undefined {
+  return typedArrayTag.call(value);
+}

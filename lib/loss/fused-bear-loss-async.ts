@@ -1,0 +1,66 @@
+import { type NativeOutcome, native } from '../native.js';
+import { checkOptions } from './check-options.js';
+import type { Logits } from './logits.js';
+import type { BearLossOptions, CheckedOptions, LogitsArray, Reduction } from './options.js';
+import { outcomeError } from './outcome-errors.js';
+import { type PreparedCall, prepareCall } from './prepare-call.js';
+import { assembleResult, type BearLossResult } from './result.js';
+import type { Targets } from './targets.js';
+
+/**
+ * {@link fusedBearLoss} off the main thread: the same arguments, and the same result bit for bit.
+ *
+ * Inputs are copied before it returns, so the caller may change, transfer or detach them at once. Outputs (a new array,
+ * `out.gradLogits`, or in place the logits) are written on the calling thread just before the promise is fulfilled, all or
+ * nothing: where their buffer was transferred, detached or resized meanwhile, the promise is rejected with
+ * ERR_BEAR_BUFFER_DETACHED.
+ *
+ * `options.signal` aborts it, before, while it waits and while it runs: the promise is rejected with `signal.reason` and
+ * nothing is written. Two calls of a thread run at a time; others wait for their turn.
+ *
+ * Every error rejects the promise, also one that an argument causes: the call itself never throws.
+ */
+export async function fusedBearLossAsync<R extends Reduction = 'mean', A extends LogitsArray = LogitsArray>(
+  logits: Logits<A>,
+  targets: Targets,
+  options?: BearLossOptions<R>,
+): Promise<BearLossResult<R, A>> {
+  return (await computeLossAsync(logits, targets, checkOptions(options))) as BearLossResult<R, A>;
+}
+
+/** The asynchronous call with options that have been checked. */
+export async function computeLossAsync(
+  logits: Logits,
+  targets: Targets,
+  options: CheckedOptions,
+): Promise<BearLossResult> {
+  const { signal } = options;
+  if (signal?.aborted) throw signal.reason;
+  const prepared = prepareCall(logits, targets, options);
+  const outcome = await (signal ? runUntilAborted(prepared, signal) : run(prepared, undefined));
+  if (outcome.status === 'done') return assembleResult(outcome, prepared);
+  if (outcome.status === 'aborted') throw signal?.reason;
+  throw outcomeError(outcome, prepared);
+}
+
+function run({ call }: PreparedCall, abortFlag: Int32Array | undefined): Promise<NativeOutcome> {
+  return new Promise((resolve) => {
+    const outcome = native().computeLossAsync(call, abortFlag, resolve);
+    if (outcome !== undefined) resolve(outcome);
+  });
+}
+
+/** Does not wait for the kernel to notice an abort: from then on nothing is written. */
+function runUntilAborted(prepared: PreparedCall, signal: AbortSignal): Promise<NativeOutcome> {
+  const abortFlag = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      Atomics.store(abortFlag, 0, 1);
+      resolve({ status: 'aborted' });
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    run(prepared, abortFlag)
+      .finally(() => signal.removeEventListener('abort', abort))
+      .then(resolve, reject);
+  });
+}

@@ -1,0 +1,189 @@
+import { assertAttached } from './arrays.js';
+import { checkMembers } from './check-options.js';
+import { bearError, describe, typedArrayName } from './errors.js';
+import { type CheckedOptions, DTYPES, type DType, type LogitsArray } from './options.js';
+import { expectedNames } from './suggest.js';
+
+/** Logits with a shape: rows of V numbers, `rowStride` apart. The leading dimensions are flattened to N. */
+export interface LogitsTensor<A extends LogitsArray = LogitsArray> {
+  /** At least (N - 1) * rowStride + V elements and at most N * rowStride: take a subarray of what is longer. */
+  data: A;
+  /** [..., V] */
+  shape: readonly number[];
+  /** Default: that of `data`. Needed for a `Uint16Array`. */
+  dtype?: DType;
+  /** Elements from row to row, at least V, default V. */
+  rowStride?: number;
+}
+
+/** A flat array of N * V logits, or one with a shape. */
+export type Logits<A extends LogitsArray = LogitsArray> = A | LogitsTensor<A>;
+
+/** Logits that have been found to hold `rows` rows of `vocabSize` numbers, `rowStride` apart. */
+export interface CheckedLogits {
+  /** The caller's array. */
+  data: LogitsArray;
+  /** The same memory, as the addon takes it. */
+  view: Float32Array | Uint16Array;
+  dtype: DType;
+  rows: number;
+  vocabSize: number;
+  rowStride: number;
+}
+
+/** The kinds of array that hold logits, and the dtypes that each may hold. */
+const DTYPES_OF_ARRAY: Record<string, readonly DType[]> = {
+  Float32Array: ['float32'],
+  Uint16Array: ['float16', 'bfloat16'],
+  Float16Array: ['float16'],
+};
+
+/** Throws unless the array can hold logits; returns the dtypes that it may hold. */
+export function dtypesOfArray(data: unknown, argument: string): readonly DType[] {
+  const dtypes = DTYPES_OF_ARRAY[typedArrayName(data) ?? ''];
+  if (dtypes !== undefined) return dtypes;
+  throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
+    argument,
+    expected: 'a Float32Array, Uint16Array or Float16Array',
+    received: describe(data),
+  });
+}
+
+/** The bits of a Float16Array, which older versions of Node-API do not know; the other kinds as they are. */
+export function nativeView(data: LogitsArray): Float32Array | Uint16Array {
+  if (typedArrayName(data) !== 'Float16Array') return data as Float32Array | Uint16Array;
+  return new Uint16Array(data.buffer, data.byteOffset, data.length);
+}
+
+/** `targetCount` is N where the logits come without a shape. */
+export function readLogits(logits: Logits, targetCount: number, options: CheckedOptions): CheckedLogits {
+  if (ArrayBuffer.isView(logits)) return readFlat(logits, targetCount, options);
+  return readTensor(logits, targetCount, options);
+}
+
+function readFlat(data: LogitsArray, rows: number, options: CheckedOptions): CheckedLogits {
+  const dtype = readDType(data, options.dtype, 'logits', 'dtype');
+  assertAttached(data, 'logits');
+  const vocabSize = options.vocabSize ?? inferVocabSize(data, rows, options);
+  return checkExtent({ data, dtype, rows, vocabSize, rowStride: options.rowStride ?? vocabSize }, 'logits');
+}
+
+function inferVocabSize(data: LogitsArray, rows: number, { rowStride }: CheckedOptions): number {
+  if (rows === 0) return rowStride ?? 1; // nothing to score, whatever V is
+  if (rowStride !== undefined) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument: 'vocabSize',
+      expected: 'a value beside rowStride',
+      received: 'none',
+    });
+  }
+  if (data.length > 0 && data.length % rows === 0) return data.length / rows;
+  throw bearError('ERR_BEAR_SHAPE', {
+    argument: 'logits',
+    expected: `as many elements for each of the ${rows} targets, or a vocabSize`,
+    received: describe(data),
+  });
+}
+
+function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedOptions): CheckedLogits {
+  const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
+  checkMembers(tensor, 'logits', what, ['data', 'shape', 'dtype', 'rowStride']);
+  const { data, shape, dtype: ownDType, rowStride: ownStride } = tensor;
+  const dtype = readDType(data, agreed(ownDType, options.dtype, 'dtype'), 'logits.data', 'logits.dtype');
+  assertAttached(data, 'logits.data');
+  const { rows, columns } = readShape(shape);
+  const vocabSize = agreed(columns, options.vocabSize, 'vocabSize') as number;
+  const rowStride = agreed(ownStride, options.rowStride, 'rowStride') ?? vocabSize;
+  if (rows !== targetCount) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument: 'targets',
+      expected: `one for each of the ${rows} rows of logits`,
+      received: `${targetCount} targets`,
+    });
+  }
+  return checkExtent({ data, dtype, rows, vocabSize, rowStride }, 'logits.data');
+}
+
+/** What the tensor and the option of the same name say together. */
+function agreed<T>(ofTensor: T | undefined, ofOptions: T | undefined, name: string): T | undefined {
+  if (ofTensor === undefined || ofOptions === undefined || ofTensor === ofOptions) return ofTensor ?? ofOptions;
+  throw bearError('ERR_BEAR_OPTION_CONFLICT', {
+    argument: name,
+    expected: `${describe(ofTensor)}, as the logits have it`,
+    received: describe(ofOptions),
+  });
+}
+
+function readShape(shape: unknown): { rows: number; columns: number } {
+  const isShape =
+    Array.isArray(shape) && shape.length > 0 && shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
+  if (!isShape) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument: 'logits.shape',
+      expected: 'an array of integers [..., V] of at least 0',
+      received: Array.isArray(shape) ? `[${shape.map(describe).join(', ')}]` : describe(shape),
+    });
+  }
+  const leading = (shape as number[]).slice(0, -1);
+  return { rows: leading.reduce((product, extent) => product * extent, 1), columns: shape.at(-1) as number };
+}
+
+function readDType(data: LogitsArray, given: unknown, argument: string, dtypeArgument: string): DType {
+  const possible = dtypesOfArray(data, argument);
+  if (given === undefined && possible.length === 1) return possible[0] as DType;
+  if (given !== undefined && !DTYPES.includes(given as DType)) {
+    throw bearError('ERR_BEAR_OPTION_VALUE', {
+      argument: dtypeArgument,
+      expected: expectedNames(given, DTYPES),
+      received: describe(given),
+    });
+  }
+  if (possible.includes(given as DType)) return given as DType;
+  throw bearError('ERR_BEAR_DTYPE', {
+    argument: dtypeArgument,
+    expected: `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
+    received: describe(given),
+  });
+}
+
+/** Throws unless the array holds the rows that it is said to hold. The last may end at V or at the stride. */
+function checkExtent(logits: Omit<CheckedLogits, 'view'>, argument: string): CheckedLogits {
+  const { data, rows, vocabSize, rowStride } = logits;
+  if (vocabSize < 1) {
+    throw bearError('ERR_BEAR_SHAPE', { argument: 'vocabSize', expected: 'at least 1 token', received: '0' });
+  }
+  checkStride(rowStride, vocabSize, 'rowStride');
+  const least = rowsExtent(rows, vocabSize, rowStride, argument);
+  const most = rows * rowStride;
+  if (data.length < least || data.length > most) {
+    const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument,
+      expected: `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
+      received: describe(data),
+    });
+  }
+  return { ...logits, view: nativeView(data) };
+}
+
+/** Throws unless the stride is an integer that holds a row. */
+export function checkStride(rowStride: unknown, vocabSize: number, argument: string): void {
+  if (Number.isSafeInteger(rowStride) && (rowStride as number) >= vocabSize) return;
+  throw bearError('ERR_BEAR_SHAPE', {
+    argument,
+    expected: `an integer of at least V = ${vocabSize}`,
+    received: describe(rowStride),
+  });
+}
+
+/** Elements from the start of the first row to the end of the last. */
+export function rowsExtent(rows: number, vocabSize: number, rowStride: number, argument: string): number {
+  if (rows * rowStride > Number.MAX_SAFE_INTEGER) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument,
+      expected: 'no more elements than an index can count (2^53 - 1)',
+      received: `${rows} rows, ${rowStride} apart`,
+    });
+  }
+  return rows === 0 ? 0 : (rows - 1) * rowStride + vocabSize;
+}

@@ -1,0 +1,93 @@
+// The addon's refusals in the words of the public arguments.
+import { type NativeFault, type NativeOutcome, native } from '../native.js';
+import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
+import type { PreparedCall } from './prepare-call.js';
+
+type Refusal = Exclude<NativeOutcome, { status: 'done' | 'aborted' }>;
+type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
+
+interface FaultWords {
+  code: BearErrorCode;
+  argument: string;
+  expected(call: PreparedCall['call']): string;
+}
+
+const tokenId = ({ vocabSize }: PreparedCall['call']) => `a token id from 0 to ${vocabSize - 1}`;
+
+const FAULTS: Record<NativeFault, FaultWords> = {
+  'target-out-of-range': {
+    code: 'ERR_BEAR_TARGET_OUT_OF_RANGE',
+    argument: 'targets',
+    expected: (call) => `${tokenId(call)}, or ignoreIndex (${call.ignoreIndex})`,
+  },
+  'target-not-allowed': {
+    code: 'ERR_BEAR_TARGET_NOT_ALLOWED',
+    argument: 'targets',
+    expected: () => 'one of the allowed tokens of its row',
+  },
+  'allowed-offsets-not-ascending': {
+    code: 'ERR_BEAR_ALLOWED_OFFSETS',
+    argument: 'allowed.offsets',
+    expected: () => 'an end that is not before the start',
+  },
+  'allowed-offsets-range': {
+    code: 'ERR_BEAR_ALLOWED_OFFSETS',
+    argument: 'allowed.offsets',
+    expected: (call) => `offsets from 0 to the number of allowed tokens, ${call.allowedTokens?.length}`,
+  },
+  'allowed-tokens-not-ascending': {
+    code: 'ERR_BEAR_ALLOWED_TOKENS_ORDER',
+    argument: 'allowed.tokens',
+    expected: () => 'ids in ascending order, none twice',
+  },
+  'allowed-token-out-of-range': {
+    code: 'ERR_BEAR_ALLOWED_TOKEN_OUT_OF_RANGE',
+    argument: 'allowed.tokens',
+    expected: tokenId,
+  },
+  'allowed-row-empty': {
+    code: 'ERR_BEAR_ALLOWED_ROW_EMPTY',
+    argument: 'allowed',
+    expected: () => 'at least one token, or a target that is ignored',
+  },
+};
+
+function faultError({ fault, row, value }: Invalid, { call }: PreparedCall): BearLossError {
+  const { code, argument, expected } = FAULTS[fault];
+  const received = fault === 'allowed-row-empty' ? `none for target ${value}` : String(value);
+  return bearError(code, { argument, expected: expected(call), received, ...(row < 0 ? {} : { row }) });
+}
+
+/** The error that tells the caller of an outcome other than `done` and `aborted`. */
+export function outcomeError(outcome: Refusal, prepared: PreparedCall): BearLossError {
+  const gradient = prepared.gradientArgument;
+  switch (outcome.status) {
+    case 'invalid':
+      return faultError(outcome, prepared);
+    case 'overlap':
+      return bearError('ERR_BEAR_OUT_OVERLAP', {
+        argument: gradient,
+        expected: 'memory that no input shares, or exactly that of the logits',
+        received: `memory that overlaps ${outcome.input}`,
+      });
+    case 'detached':
+      return bearError('ERR_BEAR_BUFFER_DETACHED', {
+        argument: gradient,
+        expected: 'the length that it had when the call was made',
+        received: 'a view whose buffer was transferred, detached or resized meanwhile',
+      });
+    case 'out-of-memory':
+      return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'logits', expected: 'memory to compute the loss in' });
+    case 'no-device':
+      return cudaUnavailable(prepared.call.device);
+  }
+}
+
+function cudaUnavailable(device: number): BearLossError {
+  const { available, reason, devices } = native().cudaInfo();
+  return bearError('ERR_BEAR_CUDA_UNAVAILABLE', {
+    argument: 'device',
+    expected: available ? `a device from 0 to ${devices.length - 1}` : "'cpu' or 'auto'",
+    received: available ? `cuda:${device}` : `cuda:${device}, but ${reason}`,
+  });
+}

@@ -1,0 +1,120 @@
+// Where the results go: arrays of the caller's, or new ones.
+import type { NativeLossCall } from '../native.js';
+import { allocate, assertAttached } from './arrays.js';
+import { bearError, describe, typedArrayName } from './errors.js';
+import { type CheckedLogits, checkStride, dtypesOfArray, nativeView, rowsExtent } from './logits.js';
+import { type CheckedOptions, GRADIENT_MODES, type GradientMode, type LogitsArray } from './options.js';
+
+/** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
+export interface RowStatistics {
+  /** lse - u_y, the unsmoothed cross-entropy. */
+  nll: Float32Array;
+  /** lse, the log-sum-exp of the scaled logits over the allowed tokens. */
+  logSumExp: Float32Array;
+  /** log beta, the log-probability of the B-th most probable token. */
+  threshold: Float32Array;
+  /** delta, the pruning margin: above 0 where beam search drops the target. */
+  margin: Float32Array;
+  /** r(delta); for `reweight` w - 1. */
+  penalty: Float32Array;
+  /** Number of allowed tokens with a larger logit than the target's. */
+  rank: Int32Array;
+}
+
+export interface Outputs {
+  /** The caller's array, or a new one; undefined where no gradient is asked for. */
+  gradLogits: LogitsArray | undefined;
+  rowLosses: Float32Array | undefined;
+  rows: RowStatistics | undefined;
+}
+
+type NativeOutputs = Pick<
+  NativeLossCall,
+  | 'gradient'
+  | 'gradLogits'
+  | 'gradRowStride'
+  | 'rowLosses'
+  | 'nll'
+  | 'logSumExp'
+  | 'threshold'
+  | 'margins'
+  | 'penalties'
+  | 'rank'
+>;
+
+export function prepareOutputs(
+  logits: CheckedLogits,
+  options: CheckedOptions,
+): { outputs: Outputs; nativeOutputs: NativeOutputs } {
+  const gradient = prepareGradient(logits, options);
+  const rowLosses = options.reduction === 'none' ? allocate(Float32Array, logits.rows, 'loss') : undefined;
+  const rows = options.rows ? allocateRowStatistics(logits.rows) : undefined;
+  return {
+    outputs: { gradLogits: gradient.data, rowLosses, rows },
+    nativeOutputs: {
+      gradient: GRADIENT_MODES.indexOf(gradient.mode),
+      gradLogits: gradient.data && nativeView(gradient.data),
+      gradRowStride: gradient.rowStride,
+      rowLosses,
+      nll: rows?.nll,
+      logSumExp: rows?.logSumExp,
+      threshold: rows?.threshold,
+      margins: rows?.margin,
+      penalties: rows?.penalty,
+      rank: rows?.rank,
+    },
+  };
+}
+
+interface Gradient {
+  mode: GradientMode;
+  data: LogitsArray | undefined;
+  rowStride: number;
+}
+
+function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOptions): Gradient {
+  const { rows, vocabSize } = logits;
+  if (gradient === false) return { mode: 'none', data: undefined, rowStride: vocabSize };
+  if (gradient !== true) return { mode: gradient, data: logits.data, rowStride: logits.rowStride };
+  const rowStride = out?.rowStride ?? vocabSize;
+  checkStride(rowStride, vocabSize, 'out.rowStride');
+  const least = rowsExtent(rows, vocabSize, rowStride, 'out.gradLogits');
+  const given = out?.gradLogits;
+  if (given !== undefined) checkGradientArray(given, logits, least);
+  return { mode: 'out-of-place', data: given ?? allocateLike(logits.data, rows * rowStride), rowStride };
+}
+
+function checkGradientArray(given: LogitsArray, { data, dtype }: CheckedLogits, least: number): void {
+  const argument = 'out.gradLogits';
+  if (!dtypesOfArray(given, argument).includes(dtype)) {
+    throw bearError('ERR_BEAR_DTYPE', {
+      argument,
+      expected: `a ${typedArrayName(data)}, as ${dtype} logits have`,
+      received: describe(given),
+    });
+  }
+  assertAttached(given, argument);
+  if (given.length >= least) return;
+  throw bearError('ERR_BEAR_OUT_TOO_SMALL', {
+    argument,
+    expected: `at least ${least} elements`,
+    received: describe(given),
+  });
+}
+
+function allocateLike(data: LogitsArray, length: number): LogitsArray {
+  const types = { Float32Array, Uint16Array, Float16Array: Reflect.get(globalThis, 'Float16Array') };
+  const type = types[typedArrayName(data) as keyof typeof types] as new (length: number) => LogitsArray;
+  return allocate(type, length, 'gradLogits');
+}
+
+function allocateRowStatistics(rows: number): RowStatistics {
+  return {
+    nll: allocate(Float32Array, rows, 'rows'),
+    logSumExp: allocate(Float32Array, rows, 'rows'),
+    threshold: allocate(Float32Array, rows, 'rows'),
+    margin: allocate(Float32Array, rows, 'rows'),
+    penalty: allocate(Float32Array, rows, 'rows'),
+    rank: allocate(Int32Array, rows, 'rows'),
+  };
+}

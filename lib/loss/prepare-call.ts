@@ -1,0 +1,83 @@
+// From what the caller gave to what the addon takes: every check that TypeScript makes, and every array that it allocates.
+import type { NativeLossCall } from '../native.js';
+import { readAllowed } from './allowed.js';
+import { assertLength, withoutSharing } from './arrays.js';
+import { type Logits, readLogits } from './logits.js';
+import { type CheckedOptions, type Device, DTYPES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from './options.js';
+import { type Outputs, prepareOutputs } from './outputs.js';
+import { readTargets, type Targets } from './targets.js';
+import { resolveThreads } from './threads.js';
+
+export interface PreparedCall {
+  call: NativeLossCall;
+  outputs: Outputs;
+  /** What the caller calls the array that takes the gradient. */
+  gradientArgument: string;
+}
+
+/** Throws before anything is allocated that is not small, and never after anything was written. */
+export function prepareCall(logits: Logits, targets: Targets, options: CheckedOptions): PreparedCall {
+  const targetIds = readTargets(targets);
+  const checked = readLogits(logits, targetIds.length, options);
+  const { rows, vocabSize } = checked;
+  const inputs = {
+    tokenWeights: readRowArray(options.tokenWeights, rows, 'tokenWeights'),
+    penaltyWeights: readRowArray(options.penaltyWeights, rows, 'penaltyWeights'),
+    ...readGradOutput(options.gradOutput, rows),
+    ...readAllowed(options.allowed, rows, vocabSize),
+  };
+  const { outputs, nativeOutputs } = prepareOutputs(checked, options);
+  return {
+    outputs,
+    gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
+    call: {
+      device: deviceIndex(options.device),
+      rows,
+      vocabSize,
+      rowStride: checked.rowStride,
+      dtype: DTYPES.indexOf(checked.dtype),
+      logits: checked.view,
+      targets: targetIds,
+      ...inputs,
+      ...readNumbers(options),
+      ...nativeOutputs,
+    },
+  };
+}
+
+function readNumbers(options: CheckedOptions) {
+  return {
+    beamWidth: options.beamWidth,
+    penalty: PENALTIES.indexOf(options.penalty),
+    thresholdGradient: THRESHOLD_GRADIENTS.indexOf(options.thresholdGradient),
+    reduction: REDUCTIONS.indexOf(options.reduction),
+    lambda: options.lambda,
+    xi: options.xi,
+    margin: options.margin,
+    temperature: options.temperature,
+    softcap: options.softcap ?? 0,
+    labelSmoothing: options.labelSmoothing,
+    zLoss: options.zLoss,
+    normalizer: options.normalizer ?? 0,
+    ignoreIndex: options.ignoreIndex,
+    pruningStatistics: options.pruningStatistics,
+    threads: resolveThreads(options.threads),
+  };
+}
+
+function readRowArray(array: Float32Array | undefined, rows: number, argument: string): Float32Array | undefined {
+  if (array === undefined) return undefined;
+  assertLength(array, rows, 'N', argument);
+  return withoutSharing(array);
+}
+
+function readGradOutput(gradOutput: number | Float32Array, rows: number) {
+  if (typeof gradOutput === 'number') return { gradOutput, gradOutputRows: undefined };
+  return { gradOutput: 1, gradOutputRows: readRowArray(gradOutput, rows, 'gradOutput') };
+}
+
+/** Host arrays live with the CPU, so `auto` is the CPU. */
+function deviceIndex(device: Device): number {
+  if (device === 'auto' || device === 'cpu') return -1;
+  return device === 'cuda' ? 0 : Number(device.slice('cuda:'.length));
+}

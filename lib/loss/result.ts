@@ -1,0 +1,46 @@
+import type { NativeSummary } from '../native.js';
+import type { LogitsArray, Reduction } from './options.js';
+import type { RowStatistics } from './outputs.js';
+import type { PreparedCall } from './prepare-call.js';
+
+/** `R` is the reduction, `A` the kind of array that holds the logits. */
+export interface BearLossResult<R extends Reduction = Reduction, A extends LogitsArray = Float32Array | Uint16Array> {
+  /** The loss; for reduction `none` that of each row, [N]. 0 where no row counts. */
+  loss: R extends 'none' ? Float32Array : number;
+  /**
+   * d loss / d logits, [N, V] in the logits' dtype: a new array, `out.gradLogits`, or in place the logits' own. Undefined
+   * where no gradient was asked for.
+   */
+  gradLogits?: GradientArray<A>;
+  /** Rows whose target is not ignoreIndex. */
+  countedRows: number;
+  /** Share of the counted rows with a margin above 0: whose target a beam search of width B drops. 0 where no row counts. */
+  prunedRate: number;
+  /** Share of the counted rows whose target has the largest logit. 0 where no row counts. */
+  accuracy: number;
+  /**
+   * Rows, ascending, with NaN or +infinity among their allowed logits, without any finite one (loss and gradient NaN), or
+   * with a target of -infinity (loss +infinity). Usually empty.
+   */
+  nonFiniteRows: number[];
+  /** Where `rows: true` asked for them. */
+  rows?: RowStatistics;
+}
+
+// A view of shared memory has a gradient in ordinary memory, so the buffer's type is not that of the logits.
+type GradientArray<A> = A extends Float32Array ? Float32Array : A extends Uint16Array ? Uint16Array : A;
+
+/** Puts together what the addon counted and the arrays that it filled. */
+export function assembleResult(summary: NativeSummary, { call, outputs }: PreparedCall): BearLossResult {
+  const { countedRows } = summary;
+  const share = (rows: number) => (countedRows === 0 ? 0 : rows / countedRows);
+  return {
+    loss: (outputs.rowLosses ?? summary.loss) as BearLossResult['loss'],
+    ...(outputs.gradLogits && { gradLogits: outputs.gradLogits as Float32Array | Uint16Array }),
+    countedRows,
+    prunedRate: call.pruningStatistics ? share(summary.prunedRows) : Number.NaN,
+    accuracy: share(summary.topRankedRows),
+    nonFiniteRows: Array.from(summary.nonFiniteRows),
+    ...(outputs.rows && { rows: outputs.rows }),
+  };
+}

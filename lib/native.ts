@@ -1,0 +1,165 @@
+// The only place that loads the addon, and the types of what it exports. Nothing is loaded before the first call.
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/**
+ * One call of the loss as the addon takes it: checked numbers and views, nothing left to decide. Names in lists cross as
+ * their position in `optionNames`. Absent arrays are undefined.
+ */
+export interface NativeLossCall {
+  /** A CUDA device's index, or -1 for the CPU. */
+  device: number;
+  rows: number;
+  vocabSize: number;
+  rowStride: number;
+  dtype: number;
+  logits: Float32Array | Uint16Array;
+  targets: Int32Array;
+  tokenWeights: Float32Array | undefined;
+  penaltyWeights: Float32Array | undefined;
+  gradOutputRows: Float32Array | undefined;
+  allowedOffsets: Int32Array | undefined;
+  allowedTokens: Int32Array | undefined;
+  allowedBitmask: Uint32Array | undefined;
+  beamWidth: number;
+  penalty: number;
+  thresholdGradient: number;
+  reduction: number;
+  gradient: number;
+  lambda: number;
+  xi: number;
+  margin: number;
+  temperature: number;
+  /** 0: none. */
+  softcap: number;
+  labelSmoothing: number;
+  zLoss: number;
+  /** 0: the number of counted rows. */
+  normalizer: number;
+  gradOutput: number;
+  ignoreIndex: number;
+  pruningStatistics: boolean;
+  threads: number;
+  gradLogits: Float32Array | Uint16Array | undefined;
+  gradRowStride: number;
+  rowLosses: Float32Array | undefined;
+  nll: Float32Array | undefined;
+  logSumExp: Float32Array | undefined;
+  threshold: Float32Array | undefined;
+  margins: Float32Array | undefined;
+  penalties: Float32Array | undefined;
+  rank: Int32Array | undefined;
+}
+
+export type NativeFault =
+  | 'target-out-of-range'
+  | 'target-not-allowed'
+  | 'allowed-offsets-not-ascending'
+  | 'allowed-offsets-range'
+  | 'allowed-tokens-not-ascending'
+  | 'allowed-token-out-of-range'
+  | 'allowed-row-empty';
+
+export interface NativeSummary {
+  status: 'done';
+  loss: number;
+  countedRows: number;
+  prunedRows: number;
+  topRankedRows: number;
+  nonFiniteRows: number[];
+}
+
+/** Anything but `done` leaves every buffer of the caller as it was (`out-of-memory`: where it struck before the kernel). */
+export type NativeOutcome =
+  | NativeSummary
+  | { status: 'invalid'; fault: NativeFault; row: number; value: number }
+  | { status: 'overlap'; input: string }
+  | { status: 'aborted' }
+  | { status: 'no-device' | 'detached' | 'out-of-memory' };
+
+export interface NativeBinding {
+  computeLoss(call: NativeLossCall): NativeOutcome;
+  /**
+   * Copies the inputs before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
+   * once `abortFlag[0]` is not 0.
+   */
+  computeLossAsync(
+    call: NativeLossCall,
+    abortFlag: Int32Array | undefined,
+    done: (outcome: NativeOutcome) => void,
+  ): NativeOutcome | undefined;
+  cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
+  cudaInfo(): { built: boolean; available: boolean; reason: string; devices: { index: number; name: string }[] };
+  optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
+}
+
+// lib/ and dist/ lie equally deep below the package's root.
+const packageRoot = join(__dirname, '..');
+
+let binding: NativeBinding | undefined;
+
+/** The addon. Throws an Error with code ERR_BEAR_ADDON_NOT_FOUND that says what to do where it cannot be loaded. */
+export function native(): NativeBinding {
+  binding ??= load();
+  return binding;
+}
+
+function load(): NativeBinding {
+  let loaded: NativeBinding;
+  try {
+    loaded = (require('node-gyp-build') as (folder: string) => NativeBinding)(packageRoot);
+  } catch (error) {
+    throw addonNotFound(error as Error);
+  }
+  const { overrideError } = loaded.cpuInfo();
+  if (overrideError !== '') warnAboutEnvironment(instructionSetWarning(overrideError));
+  return loaded;
+}
+
+export function instructionSetWarning(overrideError: string): string {
+  return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
+}
+
+/** Tells once, on stderr unless the program decides otherwise, of an environment variable that could not be followed. */
+export function warnAboutEnvironment(message: string): void {
+  process.emitWarning(message, { type: 'FusedBearLossWarning', code: 'BEAR_ENVIRONMENT' });
+}
+
+function addonNotFound(cause: Error): Error {
+  const message = [
+    'fused-bear-loss: the native addon could not be loaded.',
+    `  ${cause.message.trim().split('\n').join('\n  ')}`,
+    `This is ${process.platform}-${process.arch} (${describeLibc()}), Node ${process.version}. Looked in:`,
+    ...searchedFolders().map((folder) => `  ${folder}: ${describeFolder(folder)}`),
+    'What helps:',
+    '  in an application:  npm rebuild fused-bear-loss',
+    '  where npm does not run install scripts:  npm install-scripts approve fused-bear-loss, then the line above',
+    '  in a clone:  npm ci && npm run build',
+    'Building needs a C++17 compiler with make and Python (or, in a clone, cmake). A node_modules folder that was',
+    'installed on another operating system or C library has to be installed anew.',
+  ].join('\n');
+  return Object.assign(new Error(message, { cause }), { code: 'ERR_BEAR_ADDON_NOT_FOUND' });
+}
+
+function describeLibc(): string {
+  if (process.platform !== 'linux') return 'no Linux';
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime ? `glibc ${header.glibcVersionRuntime}` : 'no glibc, perhaps musl';
+}
+
+// In the order of node-gyp-build.
+function searchedFolders(): string[] {
+  const root = process.env.FUSED_BEAR_LOSS_PREBUILD ?? packageRoot;
+  const target = join('prebuilds', `${process.platform}-${process.arch}`);
+  const builds = process.env.PREBUILDS_ONLY ? [] : [join(root, 'build', 'Release'), join(root, 'build', 'Debug')];
+  return [...builds, join(root, target), join(dirname(process.execPath), target)];
+}
+
+function describeFolder(folder: string): string {
+  try {
+    const addons = readdirSync(folder).filter((name) => name.endsWith('.node'));
+    return addons.length > 0 ? addons.join(', ') : 'no addon in it';
+  } catch {
+    return 'not there';
+  }
+}

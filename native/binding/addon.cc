@@ -1,0 +1,128 @@
+// What the addon exports. lib/native.ts holds the types of all of it, and is its only caller.
+#include <napi.h>
+
+#include <memory>
+#include <new>
+
+#include "native/binding/async_loss.h"
+#include "native/binding/loss_call.h"
+#include "native/binding/loss_job.h"
+#include "native/binding/loss_outcome.h"
+#include "native/core/backend.h"
+#include "native/core/option_names.h"
+#include "native/core/validate_problem.h"
+
+namespace fused_bear_loss {
+namespace {
+
+// Null where the device is not there.
+const Backend* backend_of(const LossCall& call) {
+  return call.device == LossCall::kCpuDevice ? &cpu_backend() : cuda_backend(call.device);
+}
+
+// How the call ends before anything is computed or written; an empty object where nothing is wrong.
+Napi::Object refusal_of(Napi::Env env, LossCall& call, const Backend* backend) {
+  if (backend == nullptr) return plain_outcome(env, "no-device");
+  if (const char* input = settle_overlap(call)) return overlap_outcome(env, input);
+  const ProblemFault fault = find_fault(call.problem, call.allowed_token_count);
+  if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
+  return {};
+}
+
+// (call: NativeLossCall) => NativeOutcome
+Napi::Value compute_loss(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  LossCall call = read_loss_call(info[0].As<Napi::Object>());
+  const Backend* backend = backend_of(call);
+  const Napi::Object refusal = refusal_of(env, call, backend);
+  if (!refusal.IsEmpty()) return refusal;
+  LossSummary summary;
+  const ComputeStatus status = backend->compute(call.problem, call.outputs, summary, nullptr);
+  return outcome_of(env, status, summary);
+}
+
+// (call: NativeLossCall, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
+//   NativeOutcome, and `done` is never called; or undefined, and it will be.
+Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto fields = info[0].As<Napi::Object>();
+  LossCall call = read_loss_call(fields);
+  const Backend* backend = backend_of(call);
+  const Napi::Object refusal = refusal_of(env, call, backend);
+  if (!refusal.IsEmpty()) return refusal;
+  try {
+    auto job = std::make_unique<LossJob>(*backend, call.problem, call.outputs, call.allowed_token_count);
+    auto loss = std::make_unique<AsyncLoss>(std::move(job), fields, call, info[1], info[2].As<Napi::Function>());
+    env.GetInstanceData<AsyncLossQueue>()->add(env, std::move(loss));
+  } catch (const std::bad_alloc&) {
+    return outcome_of(env, ComputeStatus::kOutOfMemory, {});
+  }
+  return env.Undefined();
+}
+
+template <std::size_t kCount>
+Napi::Array names_of(Napi::Env env, const char* const (&names)[kCount]) {
+  Napi::Array array = Napi::Array::New(env, kCount);
+  for (std::uint32_t i = 0; i < kCount; ++i) array.Set(i, names[i]);
+  return array;
+}
+
+Napi::Object option_names(Napi::Env env) {
+  Napi::Object names = Napi::Object::New(env);
+  names.Set("dtype", names_of(env, kDTypeNames));
+  names.Set("penalty", names_of(env, kPenaltyNames));
+  names.Set("reduction", names_of(env, kReductionNames));
+  names.Set("thresholdGradient", names_of(env, kThresholdGradientNames));
+  names.Set("gradient", names_of(env, kGradientModeNames));
+  return names;
+}
+
+// () => {instructionSet, instructionSets, overrideError}
+Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const CpuInfo cpu = cpu_info();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("instructionSet", cpu.instruction_set);
+  Napi::Array all = Napi::Array::New(env, cpu.instruction_sets.size());
+  for (std::uint32_t i = 0; i < cpu.instruction_sets.size(); ++i) all.Set(i, cpu.instruction_sets[i]);
+  result.Set("instructionSets", all);
+  result.Set("overrideError", cpu.override_error);
+  return result;
+}
+
+// () => {built, available, reason, devices: [{index, name}]}
+Napi::Value cuda_info_from_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const CudaInfo cuda = cuda_info();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("built", cuda.built);
+  result.Set("available", cuda.available);
+  result.Set("reason", cuda.reason);
+  Napi::Array devices = Napi::Array::New(env, cuda.devices.size());
+  for (std::uint32_t i = 0; i < cuda.devices.size(); ++i) {
+    Napi::Object device = Napi::Object::New(env);
+    device.Set("index", cuda.devices[i].index);
+    device.Set("name", cuda.devices[i].name);
+    devices.Set(i, device);
+  }
+  result.Set("devices", devices);
+  return result;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new AsyncLossQueue);
+  exports.Set("computeLoss", Napi::Function::New(env, compute_loss));
+  exports.Set("computeLossAsync", Napi::Function::New(env, compute_loss_async));
+  exports.Set("cpuInfo", Napi::Function::New(env, cpu_info_from_js));
+  exports.Set("cudaInfo", Napi::Function::New(env, cuda_info_from_js));
+  exports.Set("optionNames", option_names(env));
+  return exports;
+}
+
+} // namespace
+} // namespace fused_bear_loss
+
+static Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
+  return fused_bear_loss::initialize(env, exports);
+}
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, initialize_addon)

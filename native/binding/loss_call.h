@@ -1,0 +1,39 @@
+// One call of the loss as JavaScript hands it over: a flat object of numbers and typed arrays (NativeLossCall in
+// lib/native.ts). TypeScript has checked what a user can get wrong and words the errors; here every length, enumerator
+// and overlap is checked again, so that no mistake up there can become a read or write out of bounds.
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "native/core/backend.h"
+
+namespace fused_bear_loss {
+
+struct LossCall {
+  LossProblem problem;
+  LossOutputs outputs;
+  std::int64_t allowed_token_count = 0;
+  std::size_t gradient_length = 0;  // elements of the gradient's view
+  std::int32_t device = kCpuDevice; // a CUDA device's index, or kCpuDevice
+
+  static constexpr std::int32_t kCpuDevice = -1;
+};
+
+// Throws a Napi::Error where the object does not describe a call: a mistake of this package, not of its user.
+LossCall read_loss_call(const Napi::Object& fields);
+
+// The outputs alone, as their views are at this moment; `gradient_length` as in LossCall.
+LossOutputs read_outputs(const Napi::Object& fields, const LossProblem& problem, std::size_t& gradient_length);
+
+// Elements from the gradient's start to its end. Zero where it has been detached.
+std::size_t current_gradient_length(const Napi::Object& fields);
+
+// The name of the input that shares memory with the gradient in a way that the kernel cannot serve, or null. A gradient
+// that lies exactly on the logits is served: then the call becomes one in place. Compares addresses, as two shared
+// buffer objects may be the same memory.
+const char* settle_overlap(LossCall& call);
+
+} // namespace fused_bear_loss

@@ -1,0 +1,69 @@
+#include "native/binding/loss_outcome.h"
+
+namespace fused_bear_loss {
+namespace {
+
+// The names of NativeFault in lib/native.ts.
+const char* fault_name(ProblemError error) {
+  switch (error) {
+    case ProblemError::kTargetOutOfRange:
+      return "target-out-of-range";
+    case ProblemError::kTargetNotAllowed:
+      return "target-not-allowed";
+    case ProblemError::kAllowedOffsetsNotAscending:
+      return "allowed-offsets-not-ascending";
+    case ProblemError::kAllowedOffsetsRange:
+      return "allowed-offsets-range";
+    case ProblemError::kAllowedTokensNotAscending:
+      return "allowed-tokens-not-ascending";
+    case ProblemError::kAllowedTokenOutOfRange:
+      return "allowed-token-out-of-range";
+    case ProblemError::kAllowedRowEmpty:
+      return "allowed-row-empty";
+    case ProblemError::kNone:
+      break;
+  }
+  return "none";
+}
+
+Napi::Value to_number(Napi::Env env, std::int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+
+} // namespace
+
+Napi::Object plain_outcome(Napi::Env env, const char* status) {
+  Napi::Object outcome = Napi::Object::New(env);
+  outcome.Set("status", status);
+  return outcome;
+}
+
+Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault) {
+  Napi::Object outcome = plain_outcome(env, "invalid");
+  outcome.Set("fault", fault_name(fault.error));
+  outcome.Set("row", to_number(env, fault.row));
+  outcome.Set("value", to_number(env, fault.value));
+  return outcome;
+}
+
+Napi::Object overlap_outcome(Napi::Env env, const char* input) {
+  Napi::Object outcome = plain_outcome(env, "overlap");
+  outcome.Set("input", input);
+  return outcome;
+}
+
+Napi::Object outcome_of(Napi::Env env, ComputeStatus status, const LossSummary& summary) {
+  if (status == ComputeStatus::kAborted) return plain_outcome(env, "aborted");
+  if (status == ComputeStatus::kOutOfMemory) return plain_outcome(env, "out-of-memory");
+  Napi::Object outcome = plain_outcome(env, "done");
+  outcome.Set("loss", summary.loss);
+  outcome.Set("countedRows", to_number(env, summary.counted_rows));
+  outcome.Set("prunedRows", to_number(env, summary.pruned_rows));
+  outcome.Set("topRankedRows", to_number(env, summary.top_ranked_rows));
+  Napi::Array rows = Napi::Array::New(env, summary.non_finite_rows.size());
+  for (std::size_t i = 0; i < summary.non_finite_rows.size(); ++i) {
+    rows.Set(static_cast<std::uint32_t>(i), to_number(env, summary.non_finite_rows[i]));
+  }
+  outcome.Set("nonFiniteRows", rows);
+  return outcome;
+}
+
+} // namespace fused_bear_loss

@@ -1,0 +1,23 @@
+// How a call ended, as the plain object that lib/native.ts types as NativeOutcome.
+#pragma once
+
+#include <napi.h>
+
+#include "native/core/backend.h"
+#include "native/core/validate_problem.h"
+
+namespace fused_bear_loss {
+
+// {status: 'done', loss, countedRows, prunedRows, topRankedRows, nonFiniteRows}, or {status: 'aborted'} and the like.
+Napi::Object outcome_of(Napi::Env env, ComputeStatus status, const LossSummary& summary);
+
+// {status: 'invalid', fault, row, value}
+Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault);
+
+// {status: 'overlap', input}
+Napi::Object overlap_outcome(Napi::Env env, const char* input);
+
+// {status}, for what needs no more words: 'detached', 'no-device'.
+Napi::Object plain_outcome(Napi::Env env, const char* status);
+
+} // namespace fused_bear_loss

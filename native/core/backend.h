@@ -1,0 +1,50 @@
+// The interface that a backend fulfils. The binding knows backends by this header only.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "native/core/loss_problem.h"
+
+namespace fused_bear_loss {
+
+enum class ComputeStatus { kOk, kAborted, kOutOfMemory };
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Runs one call. The problem has been validated (validate_problem.h). Blocks until every output is written.
+  // `abort`, where given, is polled between rows: once true, the call ends early with kAborted and whatever it
+  // wrote is meaningless. Safe to call from several threads at once.
+  virtual ComputeStatus compute(const LossProblem& problem, const LossOutputs& outputs, LossSummary& summary,
+                                const std::atomic<std::int32_t>* abort) const = 0;
+};
+
+// The CPU backend, always there.
+const Backend& cpu_backend();
+
+struct CpuInfo {
+  std::string instruction_set;                 // the one in use: "baseline", "avx2", "avx512"
+  std::vector<std::string> instruction_sets;   // every one that this processor and this build can run
+  std::string override_error;                  // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
+};
+CpuInfo cpu_info();
+
+struct CudaDevice {
+  int index = 0;
+  std::string name;
+};
+struct CudaInfo {
+  bool built = false;
+  bool available = false;
+  std::string reason; // why it is not available; empty when it is
+  std::vector<CudaDevice> devices;
+};
+// Asks the driver at the first call, never earlier.
+CudaInfo cuda_info();
+// Null where CUDA is not available.
+const Backend* cuda_backend(int device_index);
+
+} // namespace fused_bear_loss

@@ -1,0 +1,18 @@
+// The few compiler words that the code shared by host, device and every instruction set needs.
+#pragma once
+
+// A function in a header that is compiled once per instruction set must not become a weak symbol: the linker would keep
+// one copy for everybody, perhaps the AVX-512 one, and older processors would crash in it. `static` keeps each its own.
+#if defined(__CUDACC__)
+#define FBL_SHARED_INLINE static __host__ __device__ __forceinline__
+#else
+#define FBL_SHARED_INLINE static inline
+#endif
+
+// FBL_ALWAYS_INLINE for functions, FBL_ALWAYS_INLINE_MEMBER for members of classes.
+#if defined(__GNUC__)
+#define FBL_ALWAYS_INLINE_MEMBER inline __attribute__((always_inline))
+#else
+#define FBL_ALWAYS_INLINE_MEMBER inline
+#endif
+#define FBL_ALWAYS_INLINE static FBL_ALWAYS_INLINE_MEMBER

@@ -1,0 +1,164 @@
+// The maths of one row, for host and device: from what the sweep over the vocabulary found to the row's loss and to the
+// handful of numbers that turn probabilities into the gradient. Formulas: docs/math.md.
+#pragma once
+
+#include <math.h>
+
+#include "native/core/compiler.h"
+#include "native/core/loss_problem.h"
+
+namespace fused_bear_loss {
+
+FBL_SHARED_INLINE double logistic(double x) { return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
+
+// log(1 + exp(x)) without overflow and without losing small values.
+FBL_SHARED_INLINE double softplus(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
+
+// The part of a penalty that depends on the row's pruning margin.
+struct PenaltyTerm {
+  double value;  // r(margin); for kReweight w - 1
+  double slope;  // dr / d margin; 0 where the penalty acts through `weight`
+  double weight; // factor of the cross-entropy: w for kReweight, else 1
+};
+
+// The penalty table: one line a kind. `margin` is delta = threshold - target on scaled logits, and may be +infinity.
+FBL_SHARED_INLINE PenaltyTerm penalty_term(Penalty kind, double margin, double lambda, double xi, double hinge_margin) {
+  const double x = margin / xi;
+  switch (kind) {
+    case Penalty::kHinge:
+      return {margin + hinge_margin > 0 ? margin + hinge_margin : 0, margin + hinge_margin > 0 ? 1.0 : 0.0, 1};
+    case Penalty::kSoftplus:
+      return {softplus(x), logistic(x) / xi, 1};
+    case Penalty::kLogSigmoid:
+      return {-softplus(-x), logistic(-x) / xi, 1};
+    case Penalty::kSigmoid:
+      return {logistic(x), logistic(x) * logistic(-x) / xi, 1};
+    case Penalty::kReweight:
+      return {lambda * logistic(-x), 0, 1 + lambda * logistic(-x)};
+    case Penalty::kNone:
+      break;
+  }
+  return {0, 0, 1};
+}
+
+// u = softcap(z) / tau, and its derivative by z.
+struct LogitScale {
+  double temperature;
+  double softcap; // 0: none
+};
+
+FBL_SHARED_INLINE double scaled_logit(const LogitScale& scale, double logit) {
+  return (scale.softcap > 0 ? scale.softcap * tanh(logit / scale.softcap) : logit) / scale.temperature;
+}
+
+FBL_SHARED_INLINE double scaled_logit_slope(const LogitScale& scale, double logit) {
+  if (scale.softcap <= 0) return 1 / scale.temperature;
+  // 1 - tanh^2 as 4 s / (1 + s)^2 with s = exp(-2 |t|): no cancellation where the cap saturates.
+  const double s = exp(-2 * fabs(logit / scale.softcap));
+  return 4 * s / ((1 + s) * (1 + s)) / scale.temperature;
+}
+
+// What one sweep over the allowed logits of a row finds. Logits are raw; sums are of scaled logits u.
+struct RowSums {
+  float target_logit = 0;
+  float reference_logit = 0; // sum_others is relative to u of this logit
+  double sum_others = 0;     // sum over A without the target of exp(u_j - u_reference)
+  float max_logit = 0;       // over A, target included
+  float threshold_logit = 0; // the effective-beam-width-th largest of A
+  std::int64_t effective_width = 0; // min(beam width, |A|)
+  std::int64_t target_rank = -1;    // number of logits in A above the target's; -1: not known, as the target is pruned
+  bool several_allowed = false; // |A| > 1
+  bool poisoned = false;        // NaN or +infinity in A, or no finite logit in A
+  // Only where label smoothing asks for them:
+  double allowed_count = 0;  // |A|
+  double sum_scaled = 0;     // sum over A of u_j
+};
+
+// One row's share of every result.
+struct RowLoss {
+  double loss = 0; // before token weight and reduction
+  double nll = 0;
+  double log_sum_exp = 0;
+  double margin = 0;
+  PenaltyTerm penalty = {0, 0, 1};
+  double target_probability = 0;
+  double other_probability = 0; // 1 - p_y, to full relative accuracy
+};
+
+// log-sum-exp and the target's two probabilities. Written around the others' sum relative to the target, so that
+// neither a common offset nor a probability near 1 costs digits.
+FBL_SHARED_INLINE void evaluate_cross_entropy(const RowSums& sums, double target, double reference, RowLoss& row) {
+  const double distance = target - reference;
+  if (distance < -600) { // exp(-distance) would overflow; also a target of -infinity
+    row.nll = log(sums.sum_others) - distance;
+    row.log_sum_exp = reference + log(sums.sum_others);
+    row.target_probability = exp(-row.nll);
+    row.other_probability = 1;
+    return;
+  }
+  const double ratio = sums.sum_others * exp(-distance);
+  row.nll = log1p(ratio);
+  row.log_sum_exp = target + row.nll;
+  row.target_probability = 1 / (1 + ratio);
+  row.other_probability = ratio / (1 + ratio);
+}
+
+FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums& sums, double lambda) {
+  const LogitScale scale = {problem.temperature, problem.softcap};
+  const double target = scaled_logit(scale, sums.target_logit);
+  const double threshold = scaled_logit(scale, sums.threshold_logit);
+  RowLoss row;
+  if (sums.target_logit == -INFINITY) {
+    evaluate_cross_entropy(sums, -INFINITY, scaled_logit(scale, sums.reference_logit), row);
+    row.margin = INFINITY;
+  } else {
+    evaluate_cross_entropy(sums, target, scaled_logit(scale, sums.reference_logit), row);
+    row.margin = threshold - target;
+  }
+  row.penalty = penalty_term(problem.penalty, row.margin, lambda, problem.xi, problem.margin);
+  if (sums.target_logit == -INFINITY) {
+    row.loss = INFINITY; // whatever the penalty's sign
+    return row;
+  }
+  double cross_entropy = row.nll;
+  if (problem.label_smoothing > 0) {
+    const double uniform = row.log_sum_exp - sums.sum_scaled / sums.allowed_count;
+    cross_entropy = (1 - problem.label_smoothing) * row.nll + problem.label_smoothing * uniform;
+  }
+  row.loss = row.penalty.weight * cross_entropy + problem.z_loss * row.log_sum_exp * row.log_sum_exp;
+  if (problem.penalty != Penalty::kReweight && lambda != 0) row.loss += lambda * row.penalty.value;
+  return row;
+}
+
+// The gradient of a row, in units of the scaled logits: for j in A
+//   g_j = probability * p_j + offset            and
+//   g_target in full for the target, + threshold for the threshold token (flow; 0 where it is the target).
+struct RowCoefficients {
+  double probability;
+  double offset;
+  double target;
+  double threshold;
+};
+
+FBL_SHARED_INLINE RowCoefficients row_coefficients(const LossProblem& problem, const RowSums& sums, const RowLoss& row,
+                                                   double lambda, bool target_is_threshold) {
+  const bool flow = problem.threshold_gradient == ThresholdGradient::kFlow;
+  const double smoothing = problem.label_smoothing;
+  const double weight = row.penalty.weight;
+  const double push = lambda * row.penalty.slope;
+  const double log_sum_exp_slope = problem.z_loss != 0 ? 2 * problem.z_loss * row.log_sum_exp : 0;
+  RowCoefficients c;
+  c.probability = weight + (flow ? 0 : push) + log_sum_exp_slope;
+  c.offset = smoothing > 0 ? -weight * smoothing / sums.allowed_count : 0;
+  c.threshold = flow && !target_is_threshold ? push : 0;
+  // weight (p_y - (1 - eps)) = weight (eps - (1 - p_y)), and 1 - p_y is at hand without cancellation.
+  c.target = weight * (smoothing - row.other_probability) + c.offset + log_sum_exp_slope * row.target_probability;
+  if (flow) {
+    c.target -= c.threshold;
+  } else {
+    c.target -= push * row.other_probability;
+  }
+  return c;
+}
+
+} // namespace fused_bear_loss

@@ -1,0 +1,32 @@
+// Checks of the values inside a problem's integer arrays: what would send a kernel out of bounds.
+// TypeScript has checked shapes, dtypes and scalar options before; these loops are here because they touch every
+// target and every allowed id, at native speed, and before anything is written.
+#pragma once
+
+#include <cstdint>
+
+#include "native/core/loss_problem.h"
+
+namespace fused_bear_loss {
+
+enum class ProblemError : std::int32_t {
+  kNone,
+  kTargetOutOfRange,       // a target that is neither ignore_index nor in [0, vocab_size)
+  kTargetNotAllowed,       // a counted row's target is not among its allowed tokens
+  kAllowedOffsetsNotAscending,
+  kAllowedOffsetsRange,    // offsets do not start at 0, or do not end at the number of tokens
+  kAllowedTokensNotAscending, // unsorted or repeated ids within a row
+  kAllowedTokenOutOfRange,
+  kAllowedRowEmpty,        // a counted row without any allowed token
+};
+
+struct ProblemFault {
+  ProblemError error = ProblemError::kNone;
+  std::int64_t row = -1;   // the first faulty row
+  std::int64_t value = 0;  // the offending target, token or offset
+};
+
+// The first fault in row order, or kNone. `allowed_token_count` is the length of allowed_tokens.
+ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_count);
+
+} // namespace fused_bear_loss

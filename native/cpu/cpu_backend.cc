@@ -1,0 +1,193 @@
+// All rows of a problem on the CPU: shares them among threads and sums what they found in row order.
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <new>
+#include <thread>
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
+#include "native/core/backend.h"
+#include "native/core/dtype.h"
+#include "native/cpu/instruction_set.h"
+#include "native/cpu/row_processor.h"
+#include "native/cpu/thread_pool.h"
+
+namespace fused_bear_loss {
+namespace {
+
+// Less work than this a thread is not worth waking one up (some 15 to 30 microseconds of it).
+constexpr std::int64_t kLogitsPerThread = 1 << 16;
+// Logits that a thread takes at a time, in whole rows.
+constexpr std::int64_t kLogitsPerShare = 1 << 14;
+
+std::int64_t last_level_cache_size() {
+#if defined(__linux__) && defined(_SC_LEVEL3_CACHE_SIZE)
+  const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  if (size > 0) return size;
+#endif
+  return std::int64_t{16} << 20;
+}
+
+// Streamed stores save reading the lines that they fill (3.9 -> 3.2 ms for 256 rows of 32000 on the machine of the
+// README), but leave the gradient in no cache, where a small one would be read next.
+bool gradient_outgrows_cache(const LossProblem& problem) {
+  if (problem.gradient != GradientMode::kOutOfPlace) return false;
+  static const std::int64_t cache = last_level_cache_size();
+  return problem.rows * problem.vocab_size * element_size(problem.dtype) > cache / 2;
+}
+
+std::int64_t logits_to_read(const LossProblem& problem) {
+  if (problem.allowed_offsets != nullptr) {
+    // A listed logit costs a gather; a dense gradient's zeros cost a fraction of a logit.
+    const std::int64_t zeros = problem.gradient == GradientMode::kNone ||
+                                       problem.gradient == GradientMode::kInPlaceSparse
+                                   ? 0
+                                   : problem.rows * problem.vocab_size / 8;
+    return problem.allowed_offsets[problem.rows] * 4 + zeros;
+  }
+  return problem.rows * problem.vocab_size;
+}
+
+std::int32_t thread_count(const LossProblem& problem) {
+  const auto available = static_cast<std::int64_t>(
+      problem.threads > 0 ? problem.threads : std::max(1u, std::thread::hardware_concurrency()));
+  const std::int64_t useful = std::max<std::int64_t>(1, logits_to_read(problem) / kLogitsPerThread);
+  return static_cast<std::int32_t>(std::min({available, useful, std::max<std::int64_t>(1, problem.rows)}));
+}
+
+// Calls `each_row(processor, row)` for every row, on several threads.
+class RowLoop {
+ public:
+  RowLoop(const LossProblem& problem, const LossOutputs& outputs, const std::atomic<std::int32_t>* abort)
+      : problem_(problem), outputs_(outputs), abort_(abort), stream_(gradient_outgrows_cache(problem)) {}
+
+  template <class EachRow>
+  ComputeStatus run(const EachRow& each_row) const {
+    const RowKernel& kernel = row_kernel();
+    const std::int64_t share =
+        std::max<std::int64_t>(1, kLogitsPerShare / std::max<std::int64_t>(1, logits_to_read(problem_) / problem_.rows));
+    std::atomic<std::int64_t> next{0};
+    std::atomic<ComputeStatus> status{ComputeStatus::kOk};
+    run_in_parallel(thread_count(problem_), [&] {
+      try {
+        RowProcessor processor(problem_, outputs_, kernel, stream_);
+        while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
+          const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
+          if (begin >= problem_.rows) break;
+          if (abort_ != nullptr && abort_->load(std::memory_order_relaxed) != 0) status = ComputeStatus::kAborted;
+          const std::int64_t end = std::min(begin + share, problem_.rows);
+          for (std::int64_t row = begin; row < end; ++row) each_row(processor, row);
+        }
+        processor.finish();
+      } catch (const std::bad_alloc&) {
+        status = ComputeStatus::kOutOfMemory;
+      }
+    });
+    return status;
+  }
+
+ private:
+  const LossProblem& problem_;
+  const LossOutputs& outputs_;
+  const std::atomic<std::int32_t>* abort_;
+  const bool stream_;
+};
+
+double token_weight(const LossProblem& problem, std::int64_t row) {
+  return problem.token_weights == nullptr ? 1.0 : static_cast<double>(problem.token_weights[row]);
+}
+
+// The divisor of a reduction that is known before any row is swept.
+double simple_divisor(const LossProblem& problem) {
+  if (problem.reduction != Reduction::kMean) return 1;
+  if (problem.normalizer > 0) return problem.normalizer;
+  const auto ignored = std::count(problem.targets, problem.targets + problem.rows, problem.ignore_index);
+  return static_cast<double>(std::max<std::int64_t>(1, problem.rows - ignored));
+}
+
+// D of the weighted mean: see docs/math.md.
+double weighted_divisor(const LossProblem& problem, const std::vector<RowSummary>& rows) {
+  double sum = 0;
+  for (std::int64_t row = 0; row < problem.rows; ++row) {
+    const RowSummary& summary = rows[static_cast<std::size_t>(row)];
+    if (summary.counted && !summary.poisoned && summary.several_allowed) {
+      sum += token_weight(problem, row) * summary.weight;
+    }
+  }
+  return sum + 1e-8;
+}
+
+// The sums over rows, in double precision and in row order, whatever thread swept which row.
+void summarize(const LossProblem& problem, const std::vector<RowSummary>& rows, double divisor, float* row_losses,
+               LossSummary& summary) {
+  const bool weighted = problem.reduction == Reduction::kWeightedMean;
+  for (std::int64_t row = 0; row < problem.rows; ++row) {
+    const RowSummary& each = rows[static_cast<std::size_t>(row)];
+    const double loss = each.counted ? token_weight(problem, row) * each.loss : 0;
+    if (row_losses != nullptr) row_losses[row] = static_cast<float>(loss);
+    if (!each.counted) continue;
+    ++summary.counted_rows;
+    summary.pruned_rows += each.pruned ? 1 : 0;
+    summary.top_ranked_rows += each.top_ranked ? 1 : 0;
+    if (each.non_finite) summary.non_finite_rows.push_back(row);
+    if (!weighted || each.several_allowed || each.poisoned) summary.loss += loss;
+  }
+  summary.loss = problem.reduction == Reduction::kNone ? 0 : summary.loss / divisor;
+}
+
+// Sweep and gradient of a row together, while it is in the cache.
+ComputeStatus compute_fused(const RowLoop& loop, std::vector<RowSummary>& rows, double divisor) {
+  return loop.run([&](RowProcessor& processor, std::int64_t row) {
+    processor.forward_and_gradient(row, divisor, rows[static_cast<std::size_t>(row)]);
+  });
+}
+
+// All sweeps first, as the divisor of every gradient is a sum over rows.
+ComputeStatus compute_weighted(const LossProblem& problem, const RowLoop& loop, std::vector<RowSummary>& rows,
+                               double& divisor) {
+  std::vector<RowRecord> records(static_cast<std::size_t>(problem.gradient == GradientMode::kNone ? 0 : problem.rows));
+  ComputeStatus status = loop.run([&](RowProcessor& processor, std::int64_t row) {
+    RowRecord record;
+    processor.forward(row, record);
+    rows[static_cast<std::size_t>(row)] = record.summary;
+    if (!records.empty()) records[static_cast<std::size_t>(row)] = record;
+  });
+  divisor = weighted_divisor(problem, rows);
+  if (status != ComputeStatus::kOk || records.empty()) return status;
+  return loop.run([&](RowProcessor& processor, std::int64_t row) {
+    processor.gradient(row, records[static_cast<std::size_t>(row)], divisor);
+  });
+}
+
+class CpuBackend final : public Backend {
+ public:
+  ComputeStatus compute(const LossProblem& problem, const LossOutputs& outputs, LossSummary& summary,
+                        const std::atomic<std::int32_t>* abort) const override {
+    summary = LossSummary{};
+    if (problem.rows == 0) return ComputeStatus::kOk;
+    try {
+      std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
+      const RowLoop loop(problem, outputs, abort);
+      double divisor = simple_divisor(problem);
+      const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
+                                       ? compute_weighted(problem, loop, rows, divisor)
+                                       : compute_fused(loop, rows, divisor);
+      if (status == ComputeStatus::kOk) summarize(problem, rows, divisor, outputs.row_losses, summary);
+      return status;
+    } catch (const std::bad_alloc&) {
+      return ComputeStatus::kOutOfMemory;
+    }
+  }
+};
+
+} // namespace
+
+const Backend& cpu_backend() {
+  static const CpuBackend backend;
+  return backend;
+}
+
+} // namespace fused_bear_loss

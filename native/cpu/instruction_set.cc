@@ -1,0 +1,79 @@
+#include "native/cpu/instruction_set.h"
+
+#include <cstdlib>
+
+#include "native/core/backend.h"
+
+namespace fused_bear_loss {
+namespace {
+
+struct Choice {
+  const char* name;
+  const RowKernel* kernel;
+  bool supported;
+};
+
+#if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
+bool supports_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+         __builtin_cpu_supports("bmi2");
+}
+
+bool supports_avx512() {
+  return supports_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+// From the plainest to the widest.
+const std::vector<Choice>& choices() {
+  static const std::vector<Choice> all = {
+      {"baseline", &baseline::row_kernel, true},
+#if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
+      {"avx2", &avx2::row_kernel, supports_avx2()},
+      {"avx512", &avx512::row_kernel, supports_avx512()},
+#endif
+  };
+  return all;
+}
+
+struct Selection {
+  const Choice* choice;
+  std::string override_error;
+};
+
+Selection select() {
+  const Choice* widest = nullptr;
+  for (const Choice& choice : choices()) {
+    if (choice.supported) widest = &choice;
+  }
+  const char* wanted = std::getenv("FUSED_BEAR_LOSS_INSTRUCTION_SET");
+  if (wanted == nullptr || *wanted == '\0') return {widest, ""};
+  for (const Choice& choice : choices()) {
+    if (choice.name != std::string(wanted)) continue;
+    if (choice.supported) return {&choice, ""};
+    return {widest, std::string("this processor does not support ") + wanted};
+  }
+  return {widest, std::string("this build has no instruction set named ") + wanted};
+}
+
+const Selection& selection() {
+  static const Selection selected = select();
+  return selected;
+}
+
+} // namespace
+
+const RowKernel& row_kernel() { return *selection().choice->kernel; }
+
+CpuInfo cpu_info() {
+  CpuInfo info;
+  info.instruction_set = selection().choice->name;
+  info.override_error = selection().override_error;
+  for (const Choice& choice : choices()) {
+    if (choice.supported) info.instruction_sets.emplace_back(choice.name);
+  }
+  return info;
+}
+
+} // namespace fused_bear_loss

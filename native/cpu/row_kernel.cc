@@ -1,0 +1,662 @@
+// One row: the sweep that finds log-sum-exp, target and threshold together, and the sweep that writes the gradient.
+//
+// This file is compiled once per instruction set with FBL_INSTRUCTION_SET naming it. It uses no STL and no inline
+// function that another object could share (see compiler.h).
+//
+// How the first sweep reads each logit once, without knowing the row's maximum:
+// - A reference logit is taken from the first chunk that has a finite one; exponentials are relative to it. Only when
+//   a later logit is so much larger that float could overflow is the reference replaced, once, by the maximum of what
+//   is left.
+// - The same chunk gives a lower bound of the threshold (the B-th largest of its lane maxima). From then on a block of
+//   64 logits costs one comparison; blocks that hold a logit above the bound are noted in a bit mask, without a branch,
+//   and visited after the chunk.
+// - The target is left out of the sum, so that 1 - p_y has its full relative accuracy where p_y is near 1.
+// Sums are taken in a fixed order that depends on positions in the row only, never on alignment or threads.
+
+#include "native/cpu/row_kernel.h"
+
+#include <math.h>
+
+#if defined(__AVX512F__)
+#include "native/cpu/simd_avx512.h"
+#elif defined(__AVX2__)
+#include "native/cpu/simd_avx2.h"
+#else
+#include "native/cpu/simd_generic.h"
+#endif
+#include "native/cpu/top_candidates.h"
+
+namespace fused_bear_loss {
+namespace FBL_INSTRUCTION_SET {
+namespace {
+
+constexpr int kBlock = 64;
+constexpr int kVectors = kBlock / kLanes;
+constexpr int kAccumulators = 4;
+// A chunk has up to 4096 logits: 64 blocks, a bit each in the mask of hits; in float32 it stays in the first-level
+// cache. The first is short, as it is read twice (for the reference and the first bound), and each doubles the last,
+// as the bound gets better by what it has seen.
+constexpr std::int64_t kFirstChunkBlocks = 16;
+constexpr std::int64_t kChunkBlocks = 64;
+// Blocks of one row's sweep and of another's gradient that take turns, where they are done together.
+constexpr int kBlocksPerTurn = 8;
+// Halvings of the interval in which the first bound lies: it only has to be close.
+constexpr int kBoundSteps = 12;
+// In units of the scaled logits. exp(40) * 2^20 logits is far from float's limit, and exp(-40) far below its precision.
+constexpr double kReferenceSlack = 40;
+
+template <class Element>
+struct Row {
+  const Element* logits;
+  std::int64_t count;
+  std::int64_t target;
+
+  std::int64_t blocks() const { return (count + kBlock - 1) / kBlock; }
+  std::int64_t block_size(std::int64_t block) const {
+    const std::int64_t left = count - block * kBlock;
+    return left < kBlock ? left : kBlock;
+  }
+  // The first block in [block, end) that is not 64 plain logits: the target's, or the short one at the end.
+  std::int64_t next_edge(std::int64_t block, std::int64_t end) const {
+    const std::int64_t target_block = target / kBlock;
+    if (target_block >= block && target_block < end) end = target_block;
+    const std::int64_t full = count / kBlock;
+    return full >= block && full < end ? full : end;
+  }
+};
+
+template <class Element>
+Row<Element> typed_row(const RowView& view) {
+  return {static_cast<const Element*>(view.logits), view.count, view.target};
+}
+
+// A block in float32, with -infinity for the target and past the end.
+template <class Element>
+FBL_ALWAYS_INLINE void load_block(const Row<Element>& row, std::int64_t block, float* out) {
+  const Element* p = row.logits + block * kBlock;
+  const std::int64_t size = row.block_size(block);
+  for (int v = 0; v < kVectors; ++v) {
+    const std::int64_t left = size - v * kLanes;
+    if (left >= kLanes) {
+      store(out + v * kLanes, load(p + v * kLanes));
+    } else {
+      store(out + v * kLanes,
+            left > 0 ? load_first(p + v * kLanes, static_cast<int>(left), -INFINITY) : broadcast(-INFINITY));
+    }
+  }
+  if (row.target / kBlock == block) out[row.target % kBlock] = -INFINITY;
+}
+
+// softcap(z) = c tanh(z / c) on vectors; -infinity stays what it is, a masked token.
+struct Softcap {
+  Vec cap;
+  Vec inverse;
+  Exponential exponential;
+
+  static FBL_ALWAYS_INLINE_MEMBER Softcap make(double softcap) {
+    const float cap = static_cast<float>(softcap > 0 ? softcap : 1);
+    return {broadcast(cap), broadcast(static_cast<float>(1 / static_cast<double>(cap))), make_exponential(1, 1, kLowestExponent)};
+  }
+};
+
+// exp(-2 |z / c|), from which both tanh and its derivative follow.
+FBL_ALWAYS_INLINE Vec decay(Vec t, const Softcap& softcap) {
+  return exponential(multiply(absolute(t), broadcast(-2)), softcap.exponential);
+}
+
+FBL_ALWAYS_INLINE Vec apply_softcap(Vec logit, const Softcap& softcap) {
+  const Vec t = multiply(logit, softcap.inverse);
+  const Vec one = broadcast(1);
+  const Vec s = decay(t, softcap);
+  const Vec large = subtract(one, divide(add(s, s), add(one, s)));
+  // Below 0.625 an odd polynomial (Cephes tanhf), as 1 - ... would cancel.
+  const Vec square = multiply(t, t);
+  Vec series = multiply_add(square, broadcast(-5.70498872745e-3f), broadcast(2.06390887954e-2f));
+  series = multiply_add(series, square, broadcast(-5.37397155531e-2f));
+  series = multiply_add(series, square, broadcast(1.33314422036e-1f));
+  series = multiply_add(series, square, broadcast(-3.33332819422e-1f));
+  const Vec small = multiply_add(multiply(series, square), t, t);
+  const Vec tangent = select(greater(absolute(t), broadcast(0.625f)), copy_sign(large, t), small);
+  return select(not_equal(logit, broadcast(-INFINITY)), multiply(tangent, softcap.cap), logit);
+}
+
+FBL_ALWAYS_INLINE Vec softcap_slope(Vec logit, const Softcap& softcap) {
+  const Vec s = decay(multiply(logit, softcap.inverse), softcap);
+  const Vec root = add(broadcast(1), s);
+  return divide(multiply(s, broadcast(4)), multiply(root, root));
+}
+
+// softcap(z) of one logit by the vector code, so that it cancels exactly against the same logit in a vector.
+FBL_ALWAYS_INLINE float capped(float logit, const Softcap& softcap) {
+  float lanes[kLanes];
+  store(lanes, apply_softcap(broadcast(logit), softcap));
+  return lanes[0];
+}
+
+// exp(u_j - u_reference) of vectors of logits.
+template <bool kSoftcap>
+struct RelativeExponential {
+  Vec reference;
+  Exponential exponential;
+  Softcap softcap;
+
+  static FBL_ALWAYS_INLINE_MEMBER RelativeExponential make(const LogitScale& scale, float reference,
+                                                           float constant = 1, double lowest = kLowestExponent) {
+    const Softcap softcap = Softcap::make(scale.softcap);
+    return {broadcast(kSoftcap ? capped(reference, softcap) : reference),
+            make_exponential(scale.temperature, constant, lowest), softcap};
+  }
+
+  FBL_ALWAYS_INLINE_MEMBER Vec difference(Vec logits) const {
+    return subtract(kSoftcap ? apply_softcap(logits, softcap) : logits, reference);
+  }
+};
+
+// The plain gradient, constant * exp(u_j - u_max): the constant is in the exponential's table.
+struct PlainGradient {
+  RelativeExponential<false> relative;
+
+  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec logits) const {
+    return exponential(relative.difference(logits), relative.exponential);
+  }
+};
+
+// With label smoothing's offset, a softcap, or a constant too extreme for the table.
+template <bool kSoftcap>
+struct GeneralGradient {
+  RelativeExponential<kSoftcap> relative;
+  Vec constant;
+  Vec offset;
+
+  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec logits) const {
+    const Vec probability = exponential(relative.difference(logits), relative.exponential);
+    Vec gradient = multiply_add(probability, constant, offset);
+    if (kSoftcap) gradient = multiply(gradient, softcap_slope(logits, relative.softcap));
+    return select(not_equal(logits, broadcast(-INFINITY)), gradient, broadcast(0));
+  }
+};
+
+enum class StoreKind { kPlain, kStream };
+
+// Writes the gradient of a row from its beginning to its end, a block at a time.
+template <StoreKind kStore, class Element, class Out, class Gradient>
+class GradientWriter {
+ public:
+  GradientWriter(const GradientJob& job, const Gradient& gradient)
+      : logits_(static_cast<const Element*>(job.row.logits)),
+        out_(static_cast<Out*>(job.out.gradient)),
+        count_(job.row.count),
+        terms_(job.terms),
+        gradient_(gradient) {
+    next_term();
+    // A head brings `out` to the alignment of streamed stores.
+    const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out_) % kStreamAlignment);
+    if (kStore == StoreKind::kStream && misaligned != 0) {
+      const std::int64_t head = (kStreamAlignment - misaligned) / std::int64_t{sizeof(Out)};
+      write_part(static_cast<int>(head < count_ ? head : count_));
+    }
+  }
+
+  FBL_ALWAYS_INLINE_MEMBER bool has_block() const { return next_ + kBlock <= count_; }
+
+  FBL_ALWAYS_INLINE_MEMBER void write_block() {
+    if (term_ < next_ + kBlock) return write_block_with_term();
+    // The stores together: a cache line's worth of streamed stores must not wait between others.
+    Vec x[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) x[v] = gradient_(load(logits_ + next_ + v * kLanes));
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) put(next_ + v * kLanes, x[v]);
+    next_ += kBlock;
+  }
+
+  void finish() {
+    while (has_block()) write_block();
+    while (next_ < count_) write_part(count_ - next_ < kLanes ? static_cast<int>(count_ - next_) : kLanes);
+  }
+
+ private:
+  FBL_ALWAYS_INLINE_MEMBER void put(std::int64_t i, Vec x) {
+    if constexpr (kStore == StoreKind::kStream) {
+      stream(out_ + i, x);
+    } else {
+      store(out_ + i, x);
+    }
+  }
+
+  // The nearest term that is not written yet.
+  void next_term() {
+    term_ = count_ + kBlock;
+    for (int t = 0; t < 2; ++t) {
+      if (terms_[t].position >= next_ && terms_[t].position < term_) term_ = terms_[t].position;
+    }
+  }
+
+  // Puts the terms of [next_, next_ + size) into the block.
+  void put_terms(float* block, int size) {
+    for (int t = 0; t < 2; ++t) {
+      const std::int64_t i = terms_[t].position - next_;
+      if (terms_[t].position >= 0 && i >= 0 && i < size) block[i] = terms_[t].value;
+    }
+  }
+
+  void write_block_with_term() {
+    float block[kBlock];
+    for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(logits_ + next_ + v * kLanes)));
+    put_terms(block, kBlock);
+    for (int v = 0; v < kVectors; ++v) put(next_ + v * kLanes, load(block + v * kLanes));
+    next_ += kBlock;
+    next_term();
+  }
+
+  void write_part(int size) {
+    float block[kLanes];
+    store(block, gradient_(load_first(logits_ + next_, size, -INFINITY)));
+    put_terms(block, size);
+    store_first(out_ + next_, load(block), size);
+    next_ += size;
+    next_term();
+  }
+
+  const Element* logits_;
+  Out* out_;
+  std::int64_t count_;
+  const GradientTerm* terms_;
+  std::int64_t next_ = 0;
+  std::int64_t term_ = 0;
+  Gradient gradient_;
+};
+
+// Where no row waits for its gradient.
+struct NoWriter {
+  static FBL_ALWAYS_INLINE_MEMBER bool has_block() { return false; }
+  static FBL_ALWAYS_INLINE_MEMBER void write_block() {}
+};
+
+// Adds a block's exponentials; says whether a logit in it is above the bound.
+template <bool kSoftcap, class Element>
+FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kSoftcap>& relative, Vec bound,
+                                 Vec* sums) {
+  Vec largest = broadcast(-INFINITY);
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    const Vec logits = load(p + v * kLanes);
+    largest = max(logits, largest);
+    sums[v % kAccumulators] =
+        add_exponential(sums[v % kAccumulators], relative.difference(logits), relative.exponential);
+  }
+  return any(greater(largest, bound));
+}
+
+// The sum of exp(u_j - u_reference) over the blocks [begin, end) without the target; bit i of `hits` tells that block
+// begin + i holds a logit above the bound. `writer` writes as many blocks of another row's gradient.
+template <bool kSoftcap, class Element, class Writer>
+double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
+                  const RelativeExponential<kSoftcap>& shared_relative, float bound, std::uint64_t& hits,
+                  Writer& shared_writer) {
+  const RelativeExponential<kSoftcap> relative = shared_relative; // copies stay in registers
+  Writer writer = shared_writer;
+  const Vec bounds = broadcast(bound);
+  Vec sums[kAccumulators];
+  for (Vec& sum : sums) sum = broadcast(0);
+  hits = 0;
+  std::int64_t block = begin;
+  const auto note = [&](bool hit) { hits |= static_cast<std::uint64_t>(hit) << (block - begin); };
+  while (block < end) {
+    const std::int64_t stop = row.next_edge(block, end);
+    for (; block < stop; ++block) {
+      note(add_block(row.logits + block * kBlock, relative, bounds, sums));
+      if ((block & (kBlocksPerTurn - 1)) == kBlocksPerTurn - 1) {
+        for (int i = 0; i < kBlocksPerTurn && writer.has_block(); ++i) writer.write_block();
+      }
+    }
+    if (block < end) {
+      float edge[kBlock];
+      load_block(row, block, edge);
+      note(add_block(static_cast<const float*>(edge), relative, bounds, sums));
+      ++block;
+    }
+  }
+  shared_writer = writer;
+  return horizontal_sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+}
+
+// Maxima by lane over the blocks [begin, end), the target included.
+template <class Element>
+void lane_maxima(const Row<Element>& row, std::int64_t begin, std::int64_t end, Vec* maxima) {
+  for (int a = 0; a < kAccumulators; ++a) maxima[a] = broadcast(-INFINITY);
+  const std::int64_t last = end * kBlock < row.count ? end * kBlock : row.count;
+  std::int64_t i = begin * kBlock;
+  for (; i + kAccumulators * kLanes <= last; i += kAccumulators * kLanes) {
+#pragma GCC unroll 4
+    for (int a = 0; a < kAccumulators; ++a) maxima[a] = max(load(row.logits + i + a * kLanes), maxima[a]);
+  }
+  for (int a = 0; i < last; i += kLanes, ++a) {
+    const int left = last - i < kLanes ? static_cast<int>(last - i) : kLanes;
+    maxima[a] = max(load_first(row.logits + i, left, -INFINITY), maxima[a]);
+  }
+}
+
+template <class Element>
+float max_of_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end) {
+  Vec maxima[kAccumulators];
+  lane_maxima(row, begin, end, maxima);
+  return horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+}
+
+// Whether blocks whose maximum is -infinity hold a NaN, which a maximum passes over.
+template <class Element>
+bool has_nan(const Row<Element>& row, std::int64_t begin, std::int64_t end) {
+  const std::int64_t last = end * kBlock < row.count ? end * kBlock : row.count;
+  for (std::int64_t i = begin * kBlock; i < last; ++i) {
+    if (to_float(row.logits[i]) != -INFINITY) return true;
+  }
+  return false;
+}
+
+// Close to the width-th largest of the lane maxima, and not above it: at least that many logits of the row reach it.
+float bound_from_maxima(const Vec* maxima, std::int64_t width) {
+  constexpr int kMaxima = kAccumulators * kLanes;
+  if (width > kMaxima) return -INFINITY;
+  float values[kMaxima];
+  Vec smallest = maxima[0];
+  for (int a = 0; a < kAccumulators; ++a) {
+    store(values + a * kLanes, maxima[a]);
+    smallest = min(maxima[a], smallest);
+  }
+  const Vec negated = subtract(broadcast(0), smallest);
+  const float low = -horizontal_max(negated);
+  const float high = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+  return select_largest(values, kMaxima, width, low, high, kBoundSteps);
+}
+
+// A bit for each logit of a float32 or 16-bit block that is above the bound.
+template <class Element>
+FBL_ALWAYS_INLINE std::uint64_t lanes_above(const Element* block, Vec bound) {
+  std::uint64_t above = 0;
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    above |= static_cast<std::uint64_t>(lane_bits(greater(load(block + v * kLanes), bound))) << (v * kLanes);
+  }
+  return above;
+}
+
+template <class Element>
+FBL_ALWAYS_INLINE float insert_block(const Element* block, Vec bound, float largest, TopCandidates& top) {
+  for (std::uint64_t above = lanes_above(block, bound); above != 0; above &= above - 1) {
+    const float logit = to_float(block[__builtin_ctzll(above)]);
+    largest = logit > largest ? logit : largest;
+    top.insert(logit);
+  }
+  return largest;
+}
+
+// Offers the logits of the blocks in `hits` to the candidates; returns the largest of them.
+template <class Element>
+float visit_hits(const Row<Element>& row, std::int64_t begin, std::uint64_t hits, TopCandidates& top) {
+  const Vec bound = broadcast(top.bound());
+  float largest = -INFINITY;
+  for (; hits != 0; hits &= hits - 1) {
+    const std::int64_t block = begin + __builtin_ctzll(hits);
+    if (row.next_edge(block, block + 1) == block) {
+      float edge[kBlock];
+      load_block(row, block, edge);
+      largest = insert_block(static_cast<const float*>(edge), bound, largest, top);
+    } else {
+      largest = insert_block(row.logits + block * kBlock, bound, largest, top);
+    }
+  }
+  top.update_bound();
+  return largest;
+}
+
+// |A| and the sum of u over A, for label smoothing.
+template <bool kSoftcap, class Element>
+void sum_scaled_logits(const Row<Element>& row, const LogitScale& scale, RowSums& sums) {
+  const Softcap softcap = Softcap::make(scale.softcap);
+  const Vec masked = broadcast(-INFINITY);
+  double total = 0;
+  double count = 0;
+  for (std::int64_t begin = 0; begin < row.count; begin += kChunkBlocks * kBlock) {
+    const std::int64_t end =
+        begin + kChunkBlocks * kBlock < row.count ? begin + kChunkBlocks * kBlock : row.count;
+    Vec sum = broadcast(0);
+    Vec allowed = broadcast(0);
+    for (std::int64_t i = begin; i < end; i += kLanes) {
+      const int left = end - i < kLanes ? static_cast<int>(end - i) : kLanes;
+      const Vec logits = load_first(row.logits + i, left, -INFINITY);
+      const Mask keep = not_equal(logits, masked);
+      sum = add(sum, select(keep, kSoftcap ? apply_softcap(logits, softcap) : logits, broadcast(0)));
+      allowed = add(allowed, select(keep, broadcast(1), broadcast(0)));
+    }
+    total += horizontal_sum(sum);
+    count += horizontal_sum(allowed);
+  }
+  sums.allowed_count = count;
+  sums.sum_scaled = total / scale.temperature;
+}
+
+std::int64_t next_chunk_end(std::int64_t begin, std::int64_t blocks) {
+  std::int64_t size = begin < kFirstChunkBlocks ? kFirstChunkBlocks : begin;
+  size = size < kChunkBlocks ? size : kChunkBlocks;
+  return begin + size < blocks ? begin + size : blocks;
+}
+
+template <bool kSoftcap, class Element, class Writer>
+void sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, RowSums& sums,
+               Writer& writer) {
+  // Two at least, which tells a row with a single allowed token from others.
+  const std::int64_t width = options.beam_width > 2 ? options.beam_width : 2;
+  TopCandidates top(candidates, width);
+  sums.target_logit = to_float(row.logits[row.target]);
+  sums.poisoned = !(sums.target_logit < INFINITY);
+  bool started = false;
+  RelativeExponential<kSoftcap> relative;
+  const std::int64_t blocks = row.blocks();
+  std::int64_t end = 0;
+  for (std::int64_t begin = 0; begin < blocks && !sums.poisoned; begin = end) {
+    end = next_chunk_end(begin, blocks);
+    if (!started) {
+      Vec maxima[kAccumulators];
+      lane_maxima(row, begin, end, maxima);
+      sums.reference_logit = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+      if (sums.reference_logit == -INFINITY) { // a masked chunk: a normal beginning under a constraint
+        sums.poisoned = has_nan(row, begin, end);
+        continue;
+      }
+      started = true;
+      if (!(sums.reference_logit < INFINITY)) break;
+      relative = RelativeExponential<kSoftcap>::make(options.scale, sums.reference_logit);
+      top.raise_bound(bound_from_maxima(maxima, width));
+      if (sums.target_logit > top.bound()) top.insert(sums.target_logit);
+    }
+    std::uint64_t hits;
+    double sum = sum_blocks(row, begin, end, relative, top.bound(), hits, writer);
+    const float largest = visit_hits(row, begin, hits, top);
+    if (largest > sums.reference_logit &&
+        scaled_logit(options.scale, largest) - scaled_logit(options.scale, sums.reference_logit) > kReferenceSlack) {
+      const float reference = max_of_blocks(row, begin, blocks);
+      if (!(reference < INFINITY)) {
+        sums.poisoned = true;
+        break;
+      }
+      sums.sum_others *= exp(scaled_logit(options.scale, sums.reference_logit) - scaled_logit(options.scale, reference));
+      sums.reference_logit = reference;
+      relative = RelativeExponential<kSoftcap>::make(options.scale, reference);
+      NoWriter no_writer;
+      sum = sum_blocks(row, begin, end, relative, top.bound(), hits, no_writer);
+    }
+    sums.sum_others += sum;
+  }
+  top.finish();
+  sums.max_logit = top.largest(1);
+  sums.poisoned |= !started || !(sums.reference_logit < INFINITY) || !(sums.max_logit < INFINITY) ||
+                   sums.sum_others != sums.sum_others;
+  if (sums.poisoned) return;
+  sums.threshold_logit = top.largest(options.beam_width);
+  sums.effective_width = top.effective_rank(options.beam_width);
+  sums.several_allowed = top.has_several();
+  sums.target_rank = sums.target_logit >= sums.threshold_logit ? top.count_above(sums.target_logit) : -1;
+  if (options.label_smoothing) sum_scaled_logits<kSoftcap>(row, options.scale, sums);
+}
+
+// Calls f.template operator()<Element>() for the row's dtype.
+template <class F>
+void with_element(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::kFloat32: return f(float{});
+    case DType::kFloat16: return f(Float16{});
+    case DType::kBFloat16: return f(BFloat16{});
+  }
+}
+
+std::int64_t count_above(const RowView& view, float limit) {
+  std::int64_t count = 0;
+  with_element(view.dtype, [&](auto element) {
+    const auto row = typed_row<decltype(element)>(view);
+    const Vec limits = broadcast(limit);
+    for (std::int64_t i = 0; i < row.count; i += kLanes) {
+      const int left = row.count - i < kLanes ? static_cast<int>(row.count - i) : kLanes;
+      const Vec logits = left == kLanes ? load(row.logits + i) : load_first(row.logits + i, left, -INFINITY);
+      count += __builtin_popcount(lane_bits(greater(logits, limits)));
+    }
+  });
+  return count;
+}
+
+std::int64_t find_equal(const RowView& view, float logit, std::int64_t number) {
+  std::int64_t position = -1;
+  with_element(view.dtype, [&](auto element) {
+    const auto row = typed_row<decltype(element)>(view);
+    const Vec wanted = broadcast(logit);
+    for (std::int64_t i = 0; i < row.count && position < 0; i += kLanes) {
+      const int left = row.count - i < kLanes ? static_cast<int>(row.count - i) : kLanes;
+      const Vec logits = left == kLanes ? load(row.logits + i) : load_first(row.logits + i, left, -INFINITY);
+      unsigned lanes = lane_bits(equal(logits, wanted));
+      for (; lanes != 0 && position < 0; lanes &= lanes - 1) {
+        if (number-- == 0) position = i + __builtin_ctz(lanes);
+      }
+    }
+  });
+  return position;
+}
+
+bool is_streamed(const GradientJob& job) {
+  return kCanStream && job.out.stream && job.out.dtype == DType::kFloat32;
+}
+
+// The factor of exp(u_j - u_max) in the gradient.
+double gradient_constant(const GradientJob& job) {
+  const LogitScale& scale = job.factors.scale;
+  const double largest = exp(scaled_logit(scale, job.sums.max_logit) - job.factors.log_sum_exp);
+  return job.factors.probability * largest / scale.temperature;
+}
+
+// Whether the gradient is a constant times exponentials, and the constant one that the exponential's table can hold.
+bool is_plain(const GradientJob& job) {
+  const double constant = fabs(gradient_constant(job));
+  return job.factors.scale.softcap <= 0 && job.factors.offset == 0 && constant > 0x1p-100 && constant < 0x1p100;
+}
+
+PlainGradient plain_gradient(const GradientJob& job) {
+  const double constant = gradient_constant(job);
+  return {RelativeExponential<false>::make(job.factors.scale, job.sums.max_logit, static_cast<float>(constant),
+                                           kLowestExponent + 1 - ilogb(constant))};
+}
+
+template <bool kSoftcap>
+GeneralGradient<kSoftcap> general_gradient(const GradientJob& job) {
+  return {RelativeExponential<kSoftcap>::make(job.factors.scale, job.sums.max_logit),
+          broadcast(static_cast<float>(gradient_constant(job))),
+          broadcast(static_cast<float>(job.factors.offset / job.factors.scale.temperature))};
+}
+
+template <class Element, class Out, class Gradient>
+void write_all(const GradientJob& job, const Gradient& gradient) {
+  if constexpr (sizeof(Element) == sizeof(float) && sizeof(Out) == sizeof(float)) {
+    if (is_streamed(job)) return GradientWriter<StoreKind::kStream, Element, Out, Gradient>(job, gradient).finish();
+  }
+  GradientWriter<StoreKind::kPlain, Element, Out, Gradient>(job, gradient).finish();
+}
+
+template <class Element, class Out>
+void write_typed_gradient(const GradientJob& job) {
+  if (is_plain(job)) {
+    write_all<Element, Out>(job, plain_gradient(job));
+  } else if (job.factors.scale.softcap > 0) {
+    write_all<Element, Out>(job, general_gradient<true>(job));
+  } else {
+    write_all<Element, Out>(job, general_gradient<false>(job));
+  }
+}
+
+void write_gradient(const GradientJob& job) {
+  with_element(job.out.dtype, [&](auto out_element) {
+    using Out = decltype(out_element);
+    if (job.row.dtype == DType::kFloat32) {
+      write_typed_gradient<float, Out>(job);
+    } else {
+      write_typed_gradient<Out, Out>(job);
+    }
+  });
+}
+
+void sweep_and_write(const RowView& view, const SweepOptions& options, float* candidates, RowSums& sums,
+                     const GradientJob& pending) {
+  GradientWriter<StoreKind::kStream, float, float, PlainGradient> writer(pending, plain_gradient(pending));
+  sweep_row<false>(typed_row<float>(view), options, candidates, sums, writer);
+  writer.finish();
+}
+
+void sweep(const RowView& view, const SweepOptions& options, float* candidates, RowSums& sums,
+           const GradientJob* pending) {
+  sums = RowSums{};
+  if (pending != nullptr) {
+    const bool together = is_streamed(*pending) && is_plain(*pending) && pending->row.dtype == DType::kFloat32 &&
+                          view.dtype == DType::kFloat32 && options.scale.softcap <= 0;
+    if (together) return sweep_and_write(view, options, candidates, sums, *pending);
+    write_gradient(*pending);
+  }
+  NoWriter no_writer;
+  with_element(view.dtype, [&](auto element) {
+    const auto row = typed_row<decltype(element)>(view);
+    if (options.scale.softcap > 0) {
+      sweep_row<true>(row, options, candidates, sums, no_writer);
+    } else {
+      sweep_row<false>(row, options, candidates, sums, no_writer);
+    }
+  });
+}
+
+void gather(const void* logits, DType dtype, const std::int32_t* tokens, std::int64_t count, float* out) {
+  with_element(dtype, [&](auto element) {
+    const auto* p = static_cast<const decltype(element)*>(logits);
+    for (std::int64_t i = 0; i < count; ++i) out[i] = to_float(p[tokens[i]]);
+  });
+}
+
+void apply_bitmask(const void* logits, DType dtype, const std::uint32_t* bitmask, std::int64_t count, float* out) {
+  with_element(dtype, [&](auto element) {
+    const auto* p = static_cast<const decltype(element)*>(logits);
+    const Vec masked = broadcast(-INFINITY);
+    std::int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      store(out + i, select(mask_from_bits(bitmask[i >> 5] >> (i & 31)), load(p + i), masked));
+    }
+    for (; i < count; ++i) out[i] = bitmask[i >> 5] >> (i & 31) & 1u ? to_float(p[i]) : -INFINITY;
+  });
+}
+
+void finish() { stream_fence(); }
+
+std::int64_t candidate_capacity(std::int64_t beam_width) {
+  return TopCandidates::capacity(beam_width > 2 ? beam_width : 2);
+}
+
+} // namespace
+
+const RowKernel row_kernel = {candidate_capacity, sweep,  write_gradient, count_above,
+                              find_equal,         gather, apply_bitmask,  finish};
+
+} // namespace FBL_INSTRUCTION_SET
+} // namespace fused_bear_loss

@@ -1,0 +1,84 @@
+// The vector work on one row: what is compiled once per instruction set and chosen at run time.
+#pragma once
+
+#include <cstdint>
+
+#include "native/core/row_math.h"
+
+namespace fused_bear_loss {
+
+// A row as the kernel reads it: contiguous logits, every one of them allowed unless it is -infinity.
+struct RowView {
+  const void* logits;
+  DType dtype;
+  std::int64_t count;
+  std::int64_t target; // position in the row
+};
+
+// Where the kernel writes a row's gradient: `count` elements, perhaps over the logits themselves.
+struct GradientView {
+  void* gradient;
+  DType dtype;
+  bool stream; // past the caches: the whole gradient is larger than they are
+};
+
+struct SweepOptions {
+  LogitScale scale;
+  std::int64_t beam_width;
+  bool label_smoothing; // also find allowed_count and sum_scaled
+};
+
+// How a probability becomes a gradient entry, reduction and upstream gradient included, but not softcap' / tau:
+//   g_j = (probability p_j + offset) softcap'(z_j) / tau
+struct GradientFactors {
+  LogitScale scale;
+  double log_sum_exp;
+  double probability;
+  double offset;
+};
+
+// An entry of the gradient that is not the formula's: the target's, and with `flow` the threshold token's.
+struct GradientTerm {
+  std::int64_t position; // -1: none
+  float value;
+};
+
+// A swept row whose gradient is to be written. The terms are the kernel's to store, since a later store would read the
+// lines back that were streamed past the caches.
+struct GradientJob {
+  RowView row;
+  RowSums sums;
+  GradientFactors factors;
+  GradientView out;
+  GradientTerm terms[2];
+};
+
+struct RowKernel {
+  // Floats that `candidates` of sweep() must hold.
+  std::int64_t (*candidate_capacity)(std::int64_t beam_width);
+  // Finds everything that the loss of the row needs, in one pass over the logits. Writes the gradient of `pending`, the
+  // row swept before, on the way (null: none): one row's loads from memory then overlap with the other's stores.
+  void (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, RowSums& sums,
+                const GradientJob* pending);
+  void (*write_gradient)(const GradientJob& job);
+  // Number of logits above the limit.
+  std::int64_t (*count_above)(const RowView& row, float limit);
+  // Position of the number-th (from 0) logit that equals `logit`.
+  std::int64_t (*find_equal)(const RowView& row, float logit, std::int64_t number);
+  // A contiguous float32 row of the chosen logits; of a bitmask's, with -infinity for the others.
+  void (*gather)(const void* logits, DType dtype, const std::int32_t* tokens, std::int64_t count, float* out);
+  void (*apply_bitmask)(const void* logits, DType dtype, const std::uint32_t* bitmask, std::int64_t count, float* out);
+  // Makes streamed stores visible to other threads.
+  void (*finish)();
+};
+
+#define FBL_DECLARE_ROW_KERNEL(instruction_set) \
+  namespace instruction_set {                   \
+  extern const RowKernel row_kernel;            \
+  }
+FBL_DECLARE_ROW_KERNEL(baseline)
+FBL_DECLARE_ROW_KERNEL(avx2)
+FBL_DECLARE_ROW_KERNEL(avx512)
+#undef FBL_DECLARE_ROW_KERNEL
+
+} // namespace fused_bear_loss

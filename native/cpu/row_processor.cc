@@ -1,0 +1,301 @@
+#include "native/cpu/row_processor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "native/core/dtype.h"
+
+namespace fused_bear_loss {
+namespace {
+
+// Longer rows (256 KB of float32) are swept together with writing the streamed gradient of the row before; shorter ones
+// turned out slower together (docs/performance.md).
+constexpr std::int64_t kSeparateLength = 1 << 16;
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+// Scratch memory stays with the thread: a fresh row of 128k floats a call costs more in page faults than its sweep.
+struct Scratch {
+  std::vector<float> row;
+  std::vector<float> gradient;
+  std::vector<float> candidates;
+};
+
+Scratch& thread_scratch() {
+  thread_local Scratch scratch;
+  return scratch;
+}
+
+void reserve(std::vector<float>& scratch, std::int64_t size) {
+  if (scratch.size() < static_cast<std::size_t>(size)) scratch.resize(static_cast<std::size_t>(size));
+}
+
+float load_logit(const void* row, DType dtype, std::int64_t position) {
+  switch (dtype) {
+    case DType::kFloat16:
+      return to_float(static_cast<const Float16*>(row)[position]);
+    case DType::kBFloat16:
+      return to_float(static_cast<const BFloat16*>(row)[position]);
+    case DType::kFloat32:
+      break;
+  }
+  return static_cast<const float*>(row)[position];
+}
+
+bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
+  return (words[position >> 5] >> (position & 31) & 1u) != 0;
+}
+
+} // namespace
+
+RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream)
+    : problem_(problem),
+      outputs_(outputs),
+      kernel_(kernel),
+      stream_(stream),
+      options_{{problem.temperature, problem.softcap},
+               problem.pruning_statistics ? problem.beam_width : 1,
+               problem.label_smoothing > 0},
+      row_scratch_(thread_scratch().row),
+      gradient_scratch_(thread_scratch().gradient),
+      candidates_(thread_scratch().candidates) {}
+
+const char* RowProcessor::logits_row(std::int64_t row) const {
+  return static_cast<const char*>(problem_.logits) + row * problem_.row_stride * element_size(problem_.dtype);
+}
+
+char* RowProcessor::gradient_row(std::int64_t row) const {
+  return static_cast<char*>(outputs_.grad_logits) + row * outputs_.grad_row_stride * element_size(problem_.dtype);
+}
+
+double RowProcessor::lambda(std::int64_t row) const {
+  return problem_.penalty_weights == nullptr ? problem_.lambda
+                                             : problem_.lambda * static_cast<double>(problem_.penalty_weights[row]);
+}
+
+// Makes view_ the row's allowed logits: the caller's own memory, or a float32 copy where a constraint picks among them.
+void RowProcessor::prepare(std::int64_t row) {
+  if (is_listed()) return prepare_listed(row);
+  view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, problem_.targets[row]};
+  if (problem_.allowed_bitmask == nullptr) return;
+  reserve(row_scratch_, problem_.vocab_size);
+  kernel_.apply_bitmask(view_.logits, problem_.dtype,
+                        problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size), problem_.vocab_size,
+                        row_scratch_.data());
+  view_.logits = row_scratch_.data();
+  view_.dtype = DType::kFloat32;
+}
+
+void RowProcessor::prepare_listed(std::int64_t row) {
+  const std::int32_t* tokens = problem_.allowed_tokens + problem_.allowed_offsets[row];
+  const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
+  reserve(row_scratch_, count);
+  kernel_.gather(logits_row(row), problem_.dtype, tokens, count, row_scratch_.data());
+  const std::int64_t target = std::lower_bound(tokens, tokens + count, problem_.targets[row]) - tokens;
+  view_ = {row_scratch_.data(), DType::kFloat32, count, target};
+}
+
+void RowProcessor::forward(std::int64_t row, RowRecord& record) {
+  record = RowRecord{};
+  if (!is_counted(row)) return clear_statistics(row, 0);
+  prepare(row);
+  SweepOptions options = options_;
+  options.beam_width = std::min(options.beam_width, view_.count);
+  reserve(candidates_, kernel_.candidate_capacity(options.beam_width));
+  kernel_.sweep(view_, options, candidates_.data(), record.sums, has_pending_ ? &pending_ : nullptr);
+  has_pending_ = false;
+
+  RowSummary& summary = record.summary;
+  summary.counted = true;
+  summary.poisoned = record.sums.poisoned;
+  summary.several_allowed = record.sums.several_allowed;
+  if (summary.poisoned) {
+    summary.non_finite = true;
+    summary.loss = std::numeric_limits<double>::quiet_NaN();
+    return clear_statistics(row, kNaN);
+  }
+  record.loss = evaluate_row(problem_, record.sums, lambda(row));
+  summary.loss = record.loss.loss;
+  summary.weight = record.loss.penalty.weight;
+  summary.non_finite = std::isinf(record.sums.target_logit);
+  summary.pruned = problem_.pruning_statistics && record.sums.threshold_logit > record.sums.target_logit;
+  summary.top_ranked = record.sums.target_logit >= record.sums.max_logit;
+  write_statistics(row, record);
+}
+
+void RowProcessor::write_statistics(std::int64_t row, const RowRecord& record) {
+  const RowLoss& loss = record.loss;
+  const double threshold = scaled_logit(options_.scale, record.sums.threshold_logit) - loss.log_sum_exp;
+  const bool known = problem_.pruning_statistics;
+  if (outputs_.nll != nullptr) outputs_.nll[row] = static_cast<float>(loss.nll);
+  if (outputs_.log_sum_exp != nullptr) outputs_.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
+  if (outputs_.threshold != nullptr) outputs_.threshold[row] = known ? static_cast<float>(threshold) : kNaN;
+  if (outputs_.margin != nullptr) outputs_.margin[row] = known ? static_cast<float>(loss.margin) : kNaN;
+  if (outputs_.penalty != nullptr) outputs_.penalty[row] = static_cast<float>(loss.penalty.value);
+  if (outputs_.rank != nullptr) {
+    const std::int64_t rank = record.sums.target_rank;
+    outputs_.rank[row] =
+        static_cast<std::int32_t>(rank >= 0 ? rank : kernel_.count_above(view_, record.sums.target_logit));
+  }
+}
+
+void RowProcessor::clear_statistics(std::int64_t row, float value) {
+  for (float* column : {outputs_.nll, outputs_.log_sum_exp, outputs_.threshold, outputs_.margin, outputs_.penalty}) {
+    if (column != nullptr) column[row] = value;
+  }
+  if (outputs_.rank != nullptr) outputs_.rank[row] = -1;
+}
+
+bool RowProcessor::waits_for_next_row() const {
+  return stream_ && view_.count > kSeparateLength && view_.logits != row_scratch_.data();
+}
+
+void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
+  if (write_special_gradient(row, record.summary)) return;
+  prepare(row);
+  write_job(row, gradient_job(row, record, divisor));
+}
+
+void RowProcessor::forward_and_gradient(std::int64_t row, double divisor, RowSummary& summary) {
+  RowRecord record;
+  forward(row, record);
+  summary = record.summary;
+  if (problem_.gradient == GradientMode::kNone || write_special_gradient(row, summary)) return;
+  const GradientJob job = gradient_job(row, record, divisor);
+  if (!waits_for_next_row()) return write_job(row, job);
+  pending_ = job;
+  has_pending_ = true;
+}
+
+void RowProcessor::finish() {
+  if (has_pending_) kernel_.write_gradient(pending_);
+  has_pending_ = false;
+  kernel_.finish();
+}
+
+// Rows whose gradient is not the formula's; false for others.
+bool RowProcessor::write_special_gradient(std::int64_t row, const RowSummary& summary) {
+  const bool forced = problem_.reduction == Reduction::kWeightedMean && !summary.several_allowed;
+  if (summary.poisoned) {
+    write_poisoned_gradient(row);
+  } else if (!summary.counted || forced) {
+    write_zero_gradient(row);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// Element number effective_width of A in the order (logit descending, token ascending).
+std::int64_t RowProcessor::threshold_position(const RowRecord& record) const {
+  const float threshold = record.sums.threshold_logit;
+  const std::int64_t number = record.sums.effective_width - 1 - kernel_.count_above(view_, threshold);
+  return kernel_.find_equal(view_, threshold, number);
+}
+
+GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record, double divisor) {
+  double multiplier = problem_.grad_output_rows == nullptr ? problem_.grad_output
+                                                           : static_cast<double>(problem_.grad_output_rows[row]);
+  if (problem_.token_weights != nullptr) multiplier *= static_cast<double>(problem_.token_weights[row]);
+  multiplier /= divisor;
+
+  const RowSums& sums = record.sums;
+  const bool flow = problem_.threshold_gradient == ThresholdGradient::kFlow && record.loss.penalty.slope != 0;
+  const std::int64_t threshold = flow ? threshold_position(record) : -1;
+  const RowCoefficients c = row_coefficients(problem_, sums, record.loss, lambda(row), threshold == view_.target);
+  if (is_listed()) reserve(gradient_scratch_, view_.count);
+  void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
+
+  GradientJob job = {view_,
+                     sums,
+                     {options_.scale, record.loss.log_sum_exp, c.probability * multiplier, c.offset * multiplier},
+                     {out, problem_.dtype, stream_ && !is_listed()},
+                     {{view_.target, 0}, {-1, 0}}};
+  job.terms[0].value =
+      static_cast<float>(c.target * multiplier * scaled_logit_slope(options_.scale, sums.target_logit));
+  if (c.threshold != 0) {
+    const double probability = std::exp(scaled_logit(options_.scale, sums.threshold_logit) - record.loss.log_sum_exp);
+    const double total = c.probability * probability + c.offset + c.threshold;
+    job.terms[1] = {threshold, static_cast<float>(total * multiplier *
+                                                  scaled_logit_slope(options_.scale, sums.threshold_logit))};
+  }
+  return job;
+}
+
+void RowProcessor::write_job(std::int64_t row, const GradientJob& job) {
+  kernel_.write_gradient(job);
+  if (is_listed()) scatter(row);
+}
+
+// From gradient_scratch_ to the row's listed tokens, with zeros for the others.
+void RowProcessor::scatter(std::int64_t row) {
+  const std::int32_t* tokens = problem_.allowed_tokens + problem_.allowed_offsets[row];
+  const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
+  clear_dense_row(row);
+  if (problem_.dtype == DType::kFloat32) {
+    auto* const out = reinterpret_cast<float*>(gradient_row(row));
+    for (std::int64_t i = 0; i < count; ++i) out[tokens[i]] = gradient_scratch_[static_cast<std::size_t>(i)];
+  } else {
+    auto* const out = reinterpret_cast<std::uint16_t*>(gradient_row(row));
+    const auto* const values = reinterpret_cast<const std::uint16_t*>(gradient_scratch_.data());
+    for (std::int64_t i = 0; i < count; ++i) out[tokens[i]] = values[i];
+  }
+}
+
+void RowProcessor::clear_dense_row(std::int64_t row) {
+  if (problem_.gradient == GradientMode::kInPlaceSparse) return;
+  std::memset(gradient_row(row), 0, static_cast<std::size_t>(problem_.vocab_size * element_size(problem_.dtype)));
+}
+
+void RowProcessor::write_zero_gradient(std::int64_t row) {
+  clear_dense_row(row);
+  if (problem_.gradient != GradientMode::kInPlaceSparse) return;
+  for (std::int64_t i = problem_.allowed_offsets[row]; i < problem_.allowed_offsets[row + 1]; ++i) {
+    store(gradient_row(row), problem_.allowed_tokens[i], 0);
+  }
+}
+
+// NaN on A; where the constraint leaves no logit above -infinity, NaN on all that it allows.
+void RowProcessor::write_poisoned_gradient(std::int64_t row) {
+  std::vector<std::int64_t> allowed;
+  if (problem_.allowed_offsets != nullptr) {
+    allowed.assign(problem_.allowed_tokens + problem_.allowed_offsets[row],
+                   problem_.allowed_tokens + problem_.allowed_offsets[row + 1]);
+  } else {
+    const std::uint32_t* const bitmask =
+        problem_.allowed_bitmask == nullptr ? nullptr
+                                            : problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
+    for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
+      if (bitmask == nullptr || bit_is_set(bitmask, j)) allowed.push_back(j);
+    }
+  }
+  const auto is_masked = [&](std::int64_t j) {
+    return load_logit(logits_row(row), problem_.dtype, j) == -std::numeric_limits<float>::infinity();
+  };
+  const bool all_masked = std::all_of(allowed.begin(), allowed.end(), is_masked);
+  std::vector<float> values;
+  for (const std::int64_t j : allowed) values.push_back(all_masked || !is_masked(j) ? kNaN : 0);
+  clear_dense_row(row); // which may be the logits
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    store(gradient_row(row), allowed[i], static_cast<double>(values[i]));
+  }
+}
+
+void RowProcessor::store(void* gradient, std::int64_t position, double value) const {
+  const auto single = static_cast<float>(value);
+  switch (problem_.dtype) {
+    case DType::kFloat32:
+      static_cast<float*>(gradient)[position] = single;
+      break;
+    case DType::kFloat16:
+      from_float(single, static_cast<Float16*>(gradient)[position]);
+      break;
+    case DType::kBFloat16:
+      from_float(single, static_cast<BFloat16*>(gradient)[position]);
+      break;
+  }
+}
+
+} // namespace fused_bear_loss

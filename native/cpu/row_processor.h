@@ -1,0 +1,81 @@
+// One row of a problem on the CPU: from the caller's arrays through the row kernel to the caller's outputs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "native/core/loss_problem.h"
+#include "native/cpu/row_kernel.h"
+
+namespace fused_bear_loss {
+
+// What a row adds to the results of all rows.
+struct RowSummary {
+  double loss = 0;   // before token weight and reduction
+  double weight = 1; // w of kReweight
+  bool counted = false;
+  bool pruned = false;
+  bool top_ranked = false;
+  bool non_finite = false;
+  bool poisoned = false; // NaN or +infinity among the allowed logits, or none finite
+  bool several_allowed = false;
+};
+
+// What the gradient of a row needs of its sweep.
+struct RowRecord {
+  RowSums sums;
+  RowLoss loss;
+  RowSummary summary;
+};
+
+// Belongs to one thread; holds its scratch memory.
+class RowProcessor {
+ public:
+  RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream);
+
+  // Sweeps the row and writes its statistics. Throws std::bad_alloc, as do the others.
+  void forward(std::int64_t row, RowRecord& record);
+
+  // Writes the gradient of a row that forward() saw; `divisor` is that of the reduction.
+  void gradient(std::int64_t row, const RowRecord& record, double divisor);
+
+  // Both, for one row after another. The gradient of the last row may still be missing until finish().
+  void forward_and_gradient(std::int64_t row, double divisor, RowSummary& summary);
+  void finish();
+
+ private:
+  void prepare(std::int64_t row);
+  void prepare_listed(std::int64_t row);
+  void write_statistics(std::int64_t row, const RowRecord& record);
+  void clear_statistics(std::int64_t row, float value);
+  bool write_special_gradient(std::int64_t row, const RowSummary& summary);
+  void write_poisoned_gradient(std::int64_t row);
+  void write_zero_gradient(std::int64_t row);
+  void write_job(std::int64_t row, const GradientJob& job);
+  void clear_dense_row(std::int64_t row);
+  void scatter(std::int64_t row);
+  void store(void* gradient, std::int64_t position, double value) const;
+
+  GradientJob gradient_job(std::int64_t row, const RowRecord& record, double divisor);
+  std::int64_t threshold_position(const RowRecord& record) const;
+  char* gradient_row(std::int64_t row) const;
+  const char* logits_row(std::int64_t row) const;
+  bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
+  bool waits_for_next_row() const;
+  bool is_listed() const { return problem_.allowed_offsets != nullptr; }
+  double lambda(std::int64_t row) const;
+
+  const LossProblem& problem_;
+  const LossOutputs& outputs_;
+  const RowKernel& kernel_;
+  const bool stream_;
+  SweepOptions options_;
+  RowView view_ = {}; // the row in hand, as prepare() left it
+  GradientJob pending_ = {};
+  bool has_pending_ = false;
+  std::vector<float>& row_scratch_;
+  std::vector<float>& gradient_scratch_;
+  std::vector<float>& candidates_;
+};
+
+} // namespace fused_bear_loss

@@ -1,0 +1,163 @@
+// Vectors of 16 floats for the AVX-512 object of row_kernel.cc. The three simd_*.h headers offer the same functions.
+#pragma once
+
+// GCC 12 warns of its own deliberately uninitialized vectors (bug 105593) wherever an intrinsic is inlined.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#include "native/core/dtype.h"
+
+namespace fused_bear_loss {
+namespace FBL_INSTRUCTION_SET {
+
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kLowestExponent = -126; // of a normal float
+
+using Vec = __m512;
+constexpr int kLanes = 16;
+constexpr bool kCanStream = true;
+
+FBL_ALWAYS_INLINE Vec broadcast(float x) { return _mm512_set1_ps(x); }
+FBL_ALWAYS_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+FBL_ALWAYS_INLINE Vec subtract(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
+FBL_ALWAYS_INLINE Vec multiply(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+FBL_ALWAYS_INLINE Vec divide(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+FBL_ALWAYS_INLINE Vec multiply_add(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+// NaN in either operand gives b.
+FBL_ALWAYS_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+FBL_ALWAYS_INLINE Vec absolute(Vec a) { return _mm512_abs_ps(a); }
+FBL_ALWAYS_INLINE Vec copy_sign(Vec magnitude, Vec sign) {
+  return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(magnitude), _mm512_castps_si512(sign),
+                                                       _mm512_set1_epi32(0x7fffffff), 0xe4));
+}
+
+using Mask = __mmask16;
+FBL_ALWAYS_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+FBL_ALWAYS_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+FBL_ALWAYS_INLINE Mask not_equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ); } // true for NaN
+FBL_ALWAYS_INLINE bool any(Mask mask) { return mask != 0; }
+FBL_ALWAYS_INLINE unsigned lane_bits(Mask mask) { return mask; }
+FBL_ALWAYS_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm512_mask_mov_ps(no, mask, yes); }
+FBL_ALWAYS_INLINE Mask mask_from_bits(unsigned bits) { return static_cast<Mask>(bits); }
+
+FBL_ALWAYS_INLINE Mask first_lanes(int count) { return static_cast<Mask>((1u << count) - 1); }
+
+FBL_ALWAYS_INLINE Vec widen(__m256i bits, BFloat16) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+FBL_ALWAYS_INLINE Vec widen(__m256i bits, Float16) { return _mm512_cvtph_ps(bits); }
+
+FBL_ALWAYS_INLINE __m256i narrow(Vec x, BFloat16) {
+  const __m512i bits = _mm512_castps_si512(x);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, quiet), 16));
+}
+FBL_ALWAYS_INLINE __m256i narrow(Vec x, Float16) {
+  return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+FBL_ALWAYS_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
+FBL_ALWAYS_INLINE Vec load_first(const float* p, int count, float rest) {
+  return _mm512_mask_loadu_ps(_mm512_set1_ps(rest), first_lanes(count), p);
+}
+FBL_ALWAYS_INLINE void store(float* p, Vec x) { _mm512_storeu_ps(p, x); }
+FBL_ALWAYS_INLINE void store_first(float* p, Vec x, int count) { _mm512_mask_storeu_ps(p, first_lanes(count), x); }
+
+template <class Half>
+FBL_ALWAYS_INLINE Vec load(const Half* p) {
+  return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), Half{});
+}
+template <class Half>
+FBL_ALWAYS_INLINE Vec load_first(const Half* p, int count, float rest) {
+  const Vec x = widen(_mm256_maskz_loadu_epi16(first_lanes(count), p), Half{});
+  return select(first_lanes(count), x, broadcast(rest));
+}
+template <class Half>
+FBL_ALWAYS_INLINE void store(Half* p, Vec x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(x, Half{}));
+}
+template <class Half>
+FBL_ALWAYS_INLINE void store_first(Half* p, Vec x, int count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), narrow(x, Half{}));
+}
+
+// Past the caches; p is aligned to kStreamAlignment.
+constexpr int kStreamAlignment = 64;
+FBL_ALWAYS_INLINE void stream(float* p, Vec x) { _mm512_stream_ps(p, x); }
+FBL_ALWAYS_INLINE void stream_fence() { _mm_sfence(); }
+
+FBL_ALWAYS_INLINE float horizontal_max(Vec x) { return _mm512_reduce_max_ps(x); }
+FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
+  return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+                                            _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))));
+}
+
+FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+// Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].
+FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
+  return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(x), _mm512_castps_si512(first), 15));
+}
+
+// 2^y = 2^floor(16 y) / 16 from a table of 16 in one register, times a polynomial of degree 2
+// on [-1/32, 1/32] (error 4.2e-7, the Chebyshev remainder of the cubic term). The exponent goes in by integer addition:
+// this keeps the work off the two multiply ports, which are what bounds the sweep (a degree-5 polynomial with vscalefps
+// needs 8 instructions on them, this needs 5).
+struct Exponential {
+  Vec scale; // log2(e) / temperature
+  Vec table; // constant * 2^(k / 16), less k << 19
+  Vec cut;   // below this difference the result is 0, as it would not be a normal number
+};
+
+// The result is in the normal range of float from 2^`lowest` on, constant included.
+FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
+  alignas(64) static const float kPowers[16] = {
+      1.0f,          1.0442737824f, 1.0905077327f, 1.1387886348f, 1.1892071150f, 1.2418578121f,
+      1.2968395547f, 1.3542555469f, 1.4142135624f, 1.4768261459f, 1.5422108254f, 1.6104903319f,
+      1.6817928305f, 1.7562521604f, 1.8340080864f, 1.9152065614f};
+  const __m512i exponents = _mm512_slli_epi32(
+      _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 19);
+  const Vec powers = _mm512_mul_ps(_mm512_load_ps(kPowers), broadcast(constant));
+  const __m512i table = _mm512_sub_epi32(_mm512_castps_si512(powers), exponents);
+  return {broadcast(static_cast<float>(kLog2E / temperature)), _mm512_castsi512_ps(table),
+          broadcast(static_cast<float>(lowest / kLog2E * temperature))};
+}
+
+struct ExponentialParts {
+  Mask keep;
+  Vec power;      // constant * 2^(round(16 y) / 16)
+  Vec polynomial; // 2^(the rest)
+};
+
+FBL_ALWAYS_INLINE ExponentialParts exponential_parts(Vec difference, const Exponential& e) {
+  const Mask keep = _mm512_cmp_ps_mask(difference, e.cut, _CMP_NLT_UQ);
+  const Vec magic = broadcast(0x1.8p19f); // its unit in the last place is 1/16
+  const Vec shifted = _mm512_fmadd_ps(difference, e.scale, magic);
+  const Vec rest = _mm512_fmsub_ps(difference, e.scale, _mm512_sub_ps(shifted, magic));
+  const __m512i steps = _mm512_castps_si512(shifted);
+  const __m512i power = _mm512_add_epi32(_mm512_castps_si512(_mm512_permutexvar_ps(steps, e.table)),
+                                         _mm512_slli_epi32(steps, 19));
+  const Vec inner = _mm512_fmadd_ps(rest, broadcast(0.240226507f), broadcast(0.693187833f));
+  return {keep, _mm512_castsi512_ps(power), _mm512_fmadd_ps(rest, inner, broadcast(1.0f))};
+}
+
+// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
+FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
+  const ExponentialParts parts = exponential_parts(difference, e);
+  return _mm512_maskz_mul_ps(parts.keep, parts.polynomial, parts.power);
+}
+
+FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
+  const ExponentialParts parts = exponential_parts(difference, e);
+  return _mm512_mask3_fmadd_ps(parts.polynomial, parts.power, sum, parts.keep);
+}
+
+} // namespace FBL_INSTRUCTION_SET
+} // namespace fused_bear_loss

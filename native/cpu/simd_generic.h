@@ -1,0 +1,156 @@
+// Vectors of 4 floats in the vector extensions of GCC and Clang, for the baseline object of row_kernel.cc: SSE2 on any
+// x86-64, NEON on arm64, plain code elsewhere. The three simd_*.h headers offer the same functions.
+#pragma once
+
+#include <math.h>
+
+#include "native/core/dtype.h"
+
+namespace fused_bear_loss {
+namespace FBL_INSTRUCTION_SET {
+
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kLowestExponent = -126; // of a normal float
+
+typedef float Vec __attribute__((vector_size(16)));
+typedef std::int32_t Mask __attribute__((vector_size(16))); // all bits of a lane, or none
+typedef std::uint32_t Bits __attribute__((vector_size(16)));
+typedef std::int64_t Pair __attribute__((vector_size(16)));
+constexpr int kLanes = 4;
+constexpr bool kCanStream = false;
+
+FBL_ALWAYS_INLINE Vec broadcast(float x) { return Vec{x, x, x, x}; }
+FBL_ALWAYS_INLINE Vec select(Mask mask, Vec yes, Vec no) { return (Vec)((mask & (Mask)yes) | (~mask & (Mask)no)); }
+FBL_ALWAYS_INLINE Vec add(Vec a, Vec b) { return a + b; }
+FBL_ALWAYS_INLINE Vec subtract(Vec a, Vec b) { return a - b; }
+FBL_ALWAYS_INLINE Vec multiply(Vec a, Vec b) { return a * b; }
+FBL_ALWAYS_INLINE Vec divide(Vec a, Vec b) { return a / b; }
+FBL_ALWAYS_INLINE Vec multiply_add(Vec a, Vec b, Vec c) { return a * b + c; }
+// NaN in either operand gives b.
+FBL_ALWAYS_INLINE Vec max(Vec a, Vec b) { return select(a > b, a, b); }
+FBL_ALWAYS_INLINE Vec absolute(Vec a) { return (Vec)((Bits)a & 0x7fffffffu); }
+FBL_ALWAYS_INLINE Vec copy_sign(Vec magnitude, Vec sign) {
+  return (Vec)(((Bits)magnitude & 0x7fffffffu) | ((Bits)sign & 0x80000000u));
+}
+
+FBL_ALWAYS_INLINE Mask greater(Vec a, Vec b) { return a > b; }
+FBL_ALWAYS_INLINE Mask equal(Vec a, Vec b) { return a == b; }
+FBL_ALWAYS_INLINE Mask not_equal(Vec a, Vec b) { return a != b; } // true for NaN
+FBL_ALWAYS_INLINE bool any(Mask mask) {
+  const Pair pair = (Pair)mask;
+  return (pair[0] | pair[1]) != 0;
+}
+FBL_ALWAYS_INLINE unsigned lane_bits(Mask mask) {
+  return (mask[0] & 1u) | (mask[1] & 2u) | (mask[2] & 4u) | (mask[3] & 8u);
+}
+FBL_ALWAYS_INLINE Mask mask_from_bits(unsigned bits) {
+  const Bits lane = {1, 2, 4, 8};
+  const Bits chosen = Bits{bits, bits, bits, bits} & lane;
+  return (Mask)(chosen == lane);
+}
+
+FBL_ALWAYS_INLINE Vec widen(Bits halves, BFloat16) { return (Vec)(halves << 16); }
+FBL_ALWAYS_INLINE Vec widen(Bits halves, Float16) {
+  const Bits sign = (halves & 0x8000u) << 16;
+  const Bits magnitude = halves & 0x7fffu;
+  const Bits finite = (Bits)((Vec)(magnitude << 13) * 0x1p112f); // see to_float(Float16)
+  const Bits special = 0x7f800000u | ((magnitude & 0x3ffu) << 13);
+  return (Vec)(sign | (Bits)select((Mask)(magnitude >= 0x7c00u), (Vec)special, (Vec)finite));
+}
+
+FBL_ALWAYS_INLINE Bits narrow(Vec x, BFloat16) {
+  const Bits bits = (Bits)x;
+  const Bits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return (Bits)select((Mask)(x != x), (Vec)((bits >> 16) | 0x40u), (Vec)rounded);
+}
+FBL_ALWAYS_INLINE Bits narrow(Vec x, Float16) {
+  const Bits bits = (Bits)x;
+  const Bits magnitude = bits & 0x7fffffffu;
+  const Bits normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  const Bits subnormal = (Bits)((Vec)magnitude + 0.5f) - 0x3f000000u;
+  Vec half = select((Mask)(magnitude < 0x38800000u), (Vec)subnormal, (Vec)normal);
+  half = select((Mask)(magnitude >= 0x47800000u), (Vec)Bits{0x7c00u, 0x7c00u, 0x7c00u, 0x7c00u}, half);
+  half = select((Mask)(x != x), (Vec)Bits{0x7e00u, 0x7e00u, 0x7e00u, 0x7e00u}, half);
+  return (Bits)half | ((bits >> 16) & 0x8000u);
+}
+
+FBL_ALWAYS_INLINE Vec load(const float* p) {
+  Vec x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+FBL_ALWAYS_INLINE void store(float* p, Vec x) { std::memcpy(p, &x, sizeof x); }
+
+template <class Half>
+FBL_ALWAYS_INLINE Vec load(const Half* p) {
+  return widen(Bits{p[0].bits, p[1].bits, p[2].bits, p[3].bits}, Half{});
+}
+template <class Half>
+FBL_ALWAYS_INLINE void store(Half* p, Vec x) {
+  const Bits halves = narrow(x, Half{});
+  for (int lane = 0; lane < kLanes; ++lane) p[lane].bits = static_cast<std::uint16_t>(halves[lane]);
+}
+
+template <class Element>
+FBL_ALWAYS_INLINE Vec load_first(const Element* p, int count, float rest) {
+  Vec x = broadcast(rest);
+  for (int lane = 0; lane < count; ++lane) x[lane] = to_float(p[lane]);
+  return x;
+}
+template <class Element>
+FBL_ALWAYS_INLINE void store_first(Element* p, Vec x, int count) {
+  for (int lane = 0; lane < count; ++lane) from_float(x[lane], p[lane]);
+}
+
+constexpr int kStreamAlignment = 16;
+FBL_ALWAYS_INLINE void stream(float* p, Vec x) { store(p, x); }
+FBL_ALWAYS_INLINE void stream_fence() {}
+
+FBL_ALWAYS_INLINE float horizontal_max(Vec x) {
+  const float low = x[0] > x[1] ? x[0] : x[1];
+  const float high = x[2] > x[3] ? x[2] : x[3];
+  return low > high ? low : high;
+}
+FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
+  return (static_cast<double>(x[0]) + x[1]) + (static_cast<double>(x[2]) + x[3]);
+}
+
+FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
+// Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].
+FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) { return Vec{first[3], x[0], x[1], x[2]}; }
+
+// 2^y by a polynomial of degree 6 on [-1/2, 1/2] (Cephes exp2f), as there is no table in a register here.
+struct Exponential {
+  Vec scale;
+  Vec constant;
+  Vec cut;
+};
+
+FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
+  return {broadcast(static_cast<float>(kLog2E / temperature)), broadcast(constant),
+          broadcast(static_cast<float>(lowest / kLog2E * temperature))};
+}
+
+// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
+FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
+  const Vec magic = broadcast(0x1.8p23f);
+  const Mask drop = difference < e.cut;
+  const Vec y = difference * e.scale;
+  const Vec shifted = y + magic;
+  const Vec rest = y - (shifted - magic);
+  Vec polynomial = rest * 1.535336188319500e-4f + 1.339887440266574e-3f;
+  polynomial = polynomial * rest + 9.618437357674640e-3f;
+  polynomial = polynomial * rest + 5.550332471162809e-2f;
+  polynomial = polynomial * rest + 2.402264791363012e-1f;
+  polynomial = polynomial * rest + 6.931472028550421e-1f;
+  polynomial = (polynomial * rest + 1.0f) * e.constant;
+  const Vec result = (Vec)((Bits)polynomial + ((Bits)shifted << 23));
+  return (Vec)(~drop & (Mask)result);
+}
+
+FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
+  return add(sum, exponential(difference, e));
+}
+
+} // namespace FBL_INSTRUCTION_SET
+} // namespace fused_bear_loss
