@@ -87,13 +87,18 @@ function inferVocabSize(data: LogitsArray, rows: number, { rowStride }: CheckedO
 
 function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedOptions): CheckedLogits {
   const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
+  const isTensor = typeof tensor === 'object' && tensor !== null && 'data' in tensor && 'shape' in tensor;
+  if (!isTensor) {
+    throw bearError('ERR_BEAR_ARGUMENT_TYPE', { argument: 'logits', expected: what, received: describe(tensor) });
+  }
   checkMembers(tensor, 'logits', what, ['data', 'shape', 'dtype', 'rowStride']);
   const { data, shape, dtype: ownDType, rowStride: ownStride } = tensor;
   const dtype = readDType(data, agreed(ownDType, options.dtype, 'dtype'), 'logits.data', 'logits.dtype');
   assertAttached(data, 'logits.data');
   const { rows, columns } = readShape(shape);
   const vocabSize = agreed(columns, options.vocabSize, 'vocabSize') as number;
-  const rowStride = agreed(ownStride, options.rowStride, 'rowStride') ?? vocabSize;
+  const givenStride = agreed(ownStride, options.rowStride, 'rowStride');
+  const rowStride = givenStride === undefined ? vocabSize : givenStride;
   if (rows !== targetCount) {
     throw bearError('ERR_BEAR_SHAPE', {
       argument: 'targets',
@@ -106,7 +111,8 @@ function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedO
 
 /** What the tensor and the option of the same name say together. */
 function agreed<T>(ofTensor: T | undefined, ofOptions: T | undefined, name: string): T | undefined {
-  if (ofTensor === undefined || ofOptions === undefined || ofTensor === ofOptions) return ofTensor ?? ofOptions;
+  if (ofTensor === undefined || ofOptions === undefined || ofTensor === ofOptions)
+    return ofTensor === undefined ? ofOptions : ofTensor;
   throw bearError('ERR_BEAR_OPTION_CONFLICT', {
     argument: name,
     expected: `${describe(ofTensor)}, as the logits have it`,

@@ -26,9 +26,9 @@ class Backend {
 const Backend& cpu_backend();
 
 struct CpuInfo {
-  std::string instruction_set;                 // the one in use: "baseline", "avx2", "avx512"
-  std::vector<std::string> instruction_sets;   // every one that this processor and this build can run
-  std::string override_error;                  // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
+  std::string instruction_set;               // the one in use: "baseline", "avx2", "avx512"
+  std::vector<std::string> instruction_sets; // every one that this processor and this build can run
+  std::string override_error; // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
 };
 CpuInfo cpu_info();
 

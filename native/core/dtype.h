@@ -30,7 +30,9 @@ FBL_SHARED_INLINE float float_from_bits(std::uint32_t bits) {
 
 FBL_SHARED_INLINE float to_float(float value) { return value; }
 
-FBL_SHARED_INLINE float to_float(BFloat16 value) { return float_from_bits(static_cast<std::uint32_t>(value.bits) << 16); }
+FBL_SHARED_INLINE float to_float(BFloat16 value) {
+  return float_from_bits(static_cast<std::uint32_t>(value.bits) << 16);
+}
 
 FBL_SHARED_INLINE float to_float(Float16 value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;

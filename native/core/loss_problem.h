@@ -27,8 +27,8 @@ struct LossProblem {
   const float* grad_output_rows = nullptr; // [rows] or null: grad_output for every row
 
   // The allowed-token constraint: CSR lists, or a bitmask, or neither (every token).
-  const std::int32_t* allowed_offsets = nullptr; // [rows + 1]
-  const std::int32_t* allowed_tokens = nullptr;  // [allowed_offsets[rows]]
+  const std::int32_t* allowed_offsets = nullptr;  // [rows + 1]
+  const std::int32_t* allowed_tokens = nullptr;   // [allowed_offsets[rows]]
   const std::uint32_t* allowed_bitmask = nullptr; // [rows, bitmask_words(vocab_size)]
 
   std::int64_t beam_width = 10;

@@ -61,17 +61,17 @@ FBL_SHARED_INLINE double scaled_logit_slope(const LogitScale& scale, double logi
 // What one sweep over the allowed logits of a row finds. Logits are raw; sums are of scaled logits u.
 struct RowSums {
   float target_logit = 0;
-  float reference_logit = 0; // sum_others is relative to u of this logit
-  double sum_others = 0;     // sum over A without the target of exp(u_j - u_reference)
-  float max_logit = 0;       // over A, target included
-  float threshold_logit = 0; // the effective-beam-width-th largest of A
+  float reference_logit = 0;        // sum_others is relative to u of this logit
+  double sum_others = 0;            // sum over A without the target of exp(u_j - u_reference)
+  float max_logit = 0;              // over A, target included
+  float threshold_logit = 0;        // the effective-beam-width-th largest of A
   std::int64_t effective_width = 0; // min(beam width, |A|)
   std::int64_t target_rank = -1;    // number of logits in A above the target's; -1: not known, as the target is pruned
-  bool several_allowed = false; // |A| > 1
-  bool poisoned = false;        // NaN or +infinity in A, or no finite logit in A
+  bool several_allowed = false;     // |A| > 1
+  bool poisoned = false;            // NaN or +infinity in A, or no finite logit in A
   // Only where label smoothing asks for them:
-  double allowed_count = 0;  // |A|
-  double sum_scaled = 0;     // sum over A of u_j
+  double allowed_count = 0; // |A|
+  double sum_scaled = 0;    // sum over A of u_j
 };
 
 // One row's share of every result.

@@ -11,19 +11,19 @@ namespace fused_bear_loss {
 
 enum class ProblemError : std::int32_t {
   kNone,
-  kTargetOutOfRange,       // a target that is neither ignore_index nor in [0, vocab_size)
-  kTargetNotAllowed,       // a counted row's target is not among its allowed tokens
+  kTargetOutOfRange, // a target that is neither ignore_index nor in [0, vocab_size)
+  kTargetNotAllowed, // a counted row's target is not among its allowed tokens
   kAllowedOffsetsNotAscending,
-  kAllowedOffsetsRange,    // offsets do not start at 0, or do not end at the number of tokens
+  kAllowedOffsetsRange,       // offsets do not start at 0, or do not end at the number of tokens
   kAllowedTokensNotAscending, // unsorted or repeated ids within a row
   kAllowedTokenOutOfRange,
-  kAllowedRowEmpty,        // a counted row without any allowed token
+  kAllowedRowEmpty, // a counted row without any allowed token
 };
 
 struct ProblemFault {
   ProblemError error = ProblemError::kNone;
-  std::int64_t row = -1;   // the first faulty row
-  std::int64_t value = 0;  // the offending target, token or offset
+  std::int64_t row = -1;  // the first faulty row
+  std::int64_t value = 0; // the offending target, token or offset
 };
 
 // The first fault in row order, or kNone. `allowed_token_count` is the length of allowed_tokens.

@@ -42,11 +42,11 @@ bool gradient_outgrows_cache(const LossProblem& problem) {
 std::int64_t logits_to_read(const LossProblem& problem) {
   if (problem.allowed_offsets != nullptr) {
     // A listed logit costs a gather; a dense gradient's zeros cost a fraction of a logit.
-    const std::int64_t zeros = problem.gradient == GradientMode::kNone ||
-                                       problem.gradient == GradientMode::kInPlaceSparse
-                                   ? 0
-                                   : problem.rows * problem.vocab_size / 8;
-    return problem.allowed_offsets[problem.rows] * 4 + zeros;
+    const std::int64_t zeros =
+        problem.gradient == GradientMode::kNone || problem.gradient == GradientMode::kInPlaceSparse
+            ? 0
+            : problem.rows * problem.vocab_size / 8;
+    return std::int64_t{problem.allowed_offsets[problem.rows]} * 4 + zeros;
   }
   return problem.rows * problem.vocab_size;
 }
@@ -67,8 +67,8 @@ class RowLoop {
   template <class EachRow>
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
-    const std::int64_t share =
-        std::max<std::int64_t>(1, kLogitsPerShare / std::max<std::int64_t>(1, logits_to_read(problem_) / problem_.rows));
+    const std::int64_t share = std::max<std::int64_t>(
+        1, kLogitsPerShare / std::max<std::int64_t>(1, logits_to_read(problem_) / problem_.rows));
     std::atomic<std::int64_t> next{0};
     std::atomic<ComputeStatus> status{ComputeStatus::kOk};
     run_in_parallel(thread_count(problem_), [&] {

@@ -196,8 +196,8 @@ std::int64_t RowProcessor::threshold_position(const RowRecord& record) const {
 }
 
 GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record, double divisor) {
-  double multiplier = problem_.grad_output_rows == nullptr ? problem_.grad_output
-                                                           : static_cast<double>(problem_.grad_output_rows[row]);
+  double multiplier =
+      problem_.grad_output_rows == nullptr ? problem_.grad_output : static_cast<double>(problem_.grad_output_rows[row]);
   if (problem_.token_weights != nullptr) multiplier *= static_cast<double>(problem_.token_weights[row]);
   multiplier /= divisor;
 
@@ -218,8 +218,8 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   if (c.threshold != 0) {
     const double probability = std::exp(scaled_logit(options_.scale, sums.threshold_logit) - record.loss.log_sum_exp);
     const double total = c.probability * probability + c.offset + c.threshold;
-    job.terms[1] = {threshold, static_cast<float>(total * multiplier *
-                                                  scaled_logit_slope(options_.scale, sums.threshold_logit))};
+    job.terms[1] = {threshold,
+                    static_cast<float>(total * multiplier * scaled_logit_slope(options_.scale, sums.threshold_logit))};
   }
   return job;
 }
@@ -264,9 +264,9 @@ void RowProcessor::write_poisoned_gradient(std::int64_t row) {
     allowed.assign(problem_.allowed_tokens + problem_.allowed_offsets[row],
                    problem_.allowed_tokens + problem_.allowed_offsets[row + 1]);
   } else {
-    const std::uint32_t* const bitmask =
-        problem_.allowed_bitmask == nullptr ? nullptr
-                                            : problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
+    const std::uint32_t* const bitmask = problem_.allowed_bitmask == nullptr
+                                             ? nullptr
+                                             : problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
     for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
       if (bitmask == nullptr || bit_is_set(bitmask, j)) allowed.push_back(j);
     }
@@ -276,6 +276,7 @@ void RowProcessor::write_poisoned_gradient(std::int64_t row) {
   };
   const bool all_masked = std::all_of(allowed.begin(), allowed.end(), is_masked);
   std::vector<float> values;
+  values.reserve(allowed.size());
   for (const std::int64_t j : allowed) values.push_back(all_masked || !is_masked(j) ? kNaN : 0);
   clear_dense_row(row); // which may be the logits
   for (std::size_t i = 0; i < allowed.size(); ++i) {

@@ -13,7 +13,7 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLowestExponent = -126; // of a normal float
 
 using Vec = __m256;
-constexpr int kLanes = 8;
+constexpr std::int64_t kLanes = 8;
 constexpr bool kCanStream = true;
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return _mm256_set1_ps(x); }
@@ -105,8 +105,8 @@ FBL_ALWAYS_INLINE float horizontal_max(Vec x) {
   return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
-  const __m256d s = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
-                                  _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
+  const __m256d s =
+      _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
   const __m128d t = _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1));
   return _mm_cvtsd_f64(_mm_add_sd(t, _mm_unpackhi_pd(t, t)));
 }
@@ -122,6 +122,7 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
 // [-1/16, 1/16] (error 2e-8).
 struct Exponential {
   Vec scale;
+  Vec scale_low;
   Vec table; // constant * 2^(k / 8), less k << 20
   Vec cut;
 };
@@ -132,27 +133,32 @@ FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constan
   const __m256i exponents = _mm256_slli_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), 20);
   const __m256i bits = _mm256_castps_si256(_mm256_mul_ps(powers, broadcast(constant)));
   const __m256i table = _mm256_sub_epi32(bits, exponents);
-  return {broadcast(static_cast<float>(kLog2E / temperature)), _mm256_castsi256_ps(table),
+  const auto scale = static_cast<float>(kLog2E / temperature);
+  const auto scale_low = static_cast<float>(kLog2E / temperature - static_cast<double>(scale));
+  return {broadcast(scale), broadcast(scale_low), _mm256_castsi256_ps(table),
           broadcast(static_cast<float>(lowest / kLog2E * temperature))};
 }
 
 // constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
+template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
   const Vec magic = broadcast(0x1.8p20f); // its unit in the last place is 1/8
   const Vec keep = _mm256_cmp_ps(difference, e.cut, _CMP_NLT_UQ);
   const Vec shifted = _mm256_fmadd_ps(difference, e.scale, magic);
-  const Vec rest = _mm256_fmsub_ps(difference, e.scale, _mm256_sub_ps(shifted, magic));
+  Vec rest = _mm256_fmsub_ps(difference, e.scale, _mm256_sub_ps(shifted, magic));
+  if (kPrecise) rest = _mm256_fmadd_ps(difference, e.scale_low, rest);
   const __m256i steps = _mm256_castps_si256(shifted);
-  const __m256i power = _mm256_add_epi32(_mm256_castps_si256(_mm256_permutevar8x32_ps(e.table, steps)),
-                                         _mm256_slli_epi32(steps, 20));
+  const __m256i power =
+      _mm256_add_epi32(_mm256_castps_si256(_mm256_permutevar8x32_ps(e.table, steps)), _mm256_slli_epi32(steps, 20));
   Vec polynomial = _mm256_fmadd_ps(rest, broadcast(0.0555041087f), broadcast(0.240264077f));
   polynomial = _mm256_fmadd_ps(rest, polynomial, broadcast(0.693147181f));
   polynomial = _mm256_fmadd_ps(rest, polynomial, broadcast(1.0f));
   return _mm256_and_ps(keep, _mm256_mul_ps(polynomial, _mm256_castsi256_ps(power)));
 }
 
+template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
-  return add(sum, exponential(difference, e));
+  return add(sum, exponential<kPrecise>(difference, e));
 }
 
 } // namespace FBL_INSTRUCTION_SET

@@ -19,7 +19,7 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLowestExponent = -126; // of a normal float
 
 using Vec = __m512;
-constexpr int kLanes = 16;
+constexpr std::int64_t kLanes = 16;
 constexpr bool kCanStream = true;
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return _mm512_set1_ps(x); }
@@ -96,8 +96,8 @@ FBL_ALWAYS_INLINE void stream_fence() { _mm_sfence(); }
 
 FBL_ALWAYS_INLINE float horizontal_max(Vec x) { return _mm512_reduce_max_ps(x); }
 FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
-  return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
-                                            _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))));
+  return _mm512_reduce_add_pd(
+      _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))));
 }
 
 FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
@@ -111,22 +111,25 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
 // this keeps the work off the two multiply ports, which are what bounds the sweep (a degree-5 polynomial with vscalefps
 // needs 8 instructions on them, this needs 5).
 struct Exponential {
-  Vec scale; // log2(e) / temperature
-  Vec table; // constant * 2^(k / 16), less k << 19
-  Vec cut;   // below this difference the result is 0, as it would not be a normal number
+  Vec scale;     // log2(e) / temperature
+  Vec scale_low; // what float leaves of it
+  Vec table;     // constant * 2^(k / 16), less k << 19
+  Vec cut;       // below this difference the result is 0, as it would not be a normal number
 };
 
 // The result is in the normal range of float from 2^`lowest` on, constant included.
 FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
-  alignas(64) static const float kPowers[16] = {
-      1.0f,          1.0442737824f, 1.0905077327f, 1.1387886348f, 1.1892071150f, 1.2418578121f,
-      1.2968395547f, 1.3542555469f, 1.4142135624f, 1.4768261459f, 1.5422108254f, 1.6104903319f,
-      1.6817928305f, 1.7562521604f, 1.8340080864f, 1.9152065614f};
-  const __m512i exponents = _mm512_slli_epi32(
-      _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 19);
+  alignas(64) static const float kPowers[16] = {1.0f,          1.0442737824f, 1.0905077327f, 1.1387886348f,
+                                                1.1892071150f, 1.2418578121f, 1.2968395547f, 1.3542555469f,
+                                                1.4142135624f, 1.4768261459f, 1.5422108254f, 1.6104903319f,
+                                                1.6817928305f, 1.7562521604f, 1.8340080864f, 1.9152065614f};
+  const __m512i exponents =
+      _mm512_slli_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 19);
   const Vec powers = _mm512_mul_ps(_mm512_load_ps(kPowers), broadcast(constant));
   const __m512i table = _mm512_sub_epi32(_mm512_castps_si512(powers), exponents);
-  return {broadcast(static_cast<float>(kLog2E / temperature)), _mm512_castsi512_ps(table),
+  const auto scale = static_cast<float>(kLog2E / temperature);
+  const auto scale_low = static_cast<float>(kLog2E / temperature - static_cast<double>(scale));
+  return {broadcast(scale), broadcast(scale_low), _mm512_castsi512_ps(table),
           broadcast(static_cast<float>(lowest / kLog2E * temperature))};
 }
 
@@ -136,26 +139,31 @@ struct ExponentialParts {
   Vec polynomial; // 2^(the rest)
 };
 
+template <bool kPrecise>
 FBL_ALWAYS_INLINE ExponentialParts exponential_parts(Vec difference, const Exponential& e) {
   const Mask keep = _mm512_cmp_ps_mask(difference, e.cut, _CMP_NLT_UQ);
   const Vec magic = broadcast(0x1.8p19f); // its unit in the last place is 1/16
   const Vec shifted = _mm512_fmadd_ps(difference, e.scale, magic);
-  const Vec rest = _mm512_fmsub_ps(difference, e.scale, _mm512_sub_ps(shifted, magic));
+  Vec rest = _mm512_fmsub_ps(difference, e.scale, _mm512_sub_ps(shifted, magic));
+  if (kPrecise) rest = _mm512_fmadd_ps(difference, e.scale_low, rest);
   const __m512i steps = _mm512_castps_si512(shifted);
-  const __m512i power = _mm512_add_epi32(_mm512_castps_si512(_mm512_permutexvar_ps(steps, e.table)),
-                                         _mm512_slli_epi32(steps, 19));
+  const __m512i power =
+      _mm512_add_epi32(_mm512_castps_si512(_mm512_permutexvar_ps(steps, e.table)), _mm512_slli_epi32(steps, 19));
   const Vec inner = _mm512_fmadd_ps(rest, broadcast(0.240226507f), broadcast(0.693187833f));
   return {keep, _mm512_castsi512_ps(power), _mm512_fmadd_ps(rest, inner, broadcast(1.0f))};
 }
 
-// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
+// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut. kPrecise costs an
+// instruction; without it the relative error grows with the difference, by scale_low / scale.
+template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
-  const ExponentialParts parts = exponential_parts(difference, e);
+  const ExponentialParts parts = exponential_parts<kPrecise>(difference, e);
   return _mm512_maskz_mul_ps(parts.keep, parts.polynomial, parts.power);
 }
 
+template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
-  const ExponentialParts parts = exponential_parts(difference, e);
+  const ExponentialParts parts = exponential_parts<kPrecise>(difference, e);
   return _mm512_mask3_fmadd_ps(parts.polynomial, parts.power, sum, parts.keep);
 }
 

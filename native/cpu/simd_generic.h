@@ -16,7 +16,7 @@ typedef float Vec __attribute__((vector_size(16)));
 typedef std::int32_t Mask __attribute__((vector_size(16))); // all bits of a lane, or none
 typedef std::uint32_t Bits __attribute__((vector_size(16)));
 typedef std::int64_t Pair __attribute__((vector_size(16)));
-constexpr int kLanes = 4;
+constexpr std::int64_t kLanes = 4;
 constexpr bool kCanStream = false;
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return Vec{x, x, x, x}; }
@@ -121,23 +121,30 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) { return Vec{first[3], x[0],
 
 // 2^y by a polynomial of degree 6 on [-1/2, 1/2] (Cephes exp2f), as there is no table in a register here.
 struct Exponential {
-  Vec scale;
+  Vec scale;   // log2(e) / temperature
+  Vec inverse; // temperature * log(2), in two parts: the first has 15 bits, so that its multiples are exact
+  Vec inverse_low;
   Vec constant;
   Vec cut;
 };
 
 FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
-  return {broadcast(static_cast<float>(kLog2E / temperature)), broadcast(constant),
-          broadcast(static_cast<float>(lowest / kLog2E * temperature))};
+  const double inverse = temperature / kLog2E;
+  const float high = float_from_bits(float_bits(static_cast<float>(inverse)) & 0xfffffe00u);
+  return {broadcast(static_cast<float>(kLog2E / temperature)), broadcast(high),
+          broadcast(static_cast<float>(inverse - static_cast<double>(high))), broadcast(constant),
+          broadcast(static_cast<float>(lowest * inverse))};
 }
 
-// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
+// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut. Always as precise as
+// kPrecise asks: without a fused multiply-add the reduction needs two steps anyway (Cody and Waite).
+template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
   const Vec magic = broadcast(0x1.8p23f);
   const Mask drop = difference < e.cut;
-  const Vec y = difference * e.scale;
-  const Vec shifted = y + magic;
-  const Vec rest = y - (shifted - magic);
+  const Vec shifted = difference * e.scale + magic;
+  const Vec whole = shifted - magic;
+  const Vec rest = ((difference - whole * e.inverse) - whole * e.inverse_low) * e.scale;
   Vec polynomial = rest * 1.535336188319500e-4f + 1.339887440266574e-3f;
   polynomial = polynomial * rest + 9.618437357674640e-3f;
   polynomial = polynomial * rest + 5.550332471162809e-2f;
@@ -148,8 +155,9 @@ FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
   return (Vec)(~drop & (Mask)result);
 }
 
+template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
-  return add(sum, exponential(difference, e));
+  return add(sum, exponential<kPrecise>(difference, e));
 }
 
 } // namespace FBL_INSTRUCTION_SET

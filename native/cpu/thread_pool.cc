@@ -8,8 +8,8 @@
 #include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
-#include <csignal>
 #include <pthread.h>
+#include <csignal>
 #endif
 
 namespace fused_bear_loss {
