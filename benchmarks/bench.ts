@@ -1,0 +1,129 @@
+// npm run bench: what the loss costs, as ratios to what its memory traffic alone costs in the same run.
+import { writeFileSync } from 'node:fs';
+import os from 'node:os';
+import { SingleBar } from 'cli-progress';
+import { InvalidArgumentError, Option, program } from 'commander';
+import { fullShapes, listCases, smokeShapes } from './cases';
+import type { FusedBearLoss } from './contenders';
+import { describeMachine } from './machine';
+import { loadBenchAddon } from './native';
+import { formatReport } from './report';
+import type { Results } from './results';
+import { runCases } from './run';
+import { bufferCount, seed } from './workspace';
+
+interface Options {
+  smoke?: boolean;
+  filter: RegExp;
+  seconds: number;
+  runs?: number;
+  threads: number[];
+  device: 'cpu';
+  bare?: boolean;
+  peers: boolean;
+  json?: string;
+  addon?: string;
+}
+
+function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('a positive number is needed');
+  return value;
+}
+
+function parsePattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+function parseThreads(text: string): number[] {
+  const counts = text.split(',').map(parsePositive);
+  if (!counts.every(Number.isInteger)) throw new InvalidArgumentError('whole numbers are needed, such as 1,2');
+  return counts;
+}
+
+function parseOptions(): Options {
+  return program
+    .name('npm run bench --')
+    .description('Times fusedBearLoss and prints ratios to the memory floor that the same run measures.')
+    .option('--smoke', 'tiny shapes and few runs: shows that the benchmark works, not how fast anything is')
+    .option(
+      '--filter <pattern>',
+      'only cases whose name matches, such as "32000, float32, 1 thread"',
+      parsePattern,
+      /^/,
+    )
+    .option('--seconds <seconds>', 'time for each case', parsePositive, 4.5)
+    .option('--runs <runs>', 'exactly so many runs of each contender, in place of --seconds', parsePositive)
+    .option('--threads <counts>', 'thread counts', parseThreads, [...new Set([1, os.availableParallelism()])])
+    .addOption(new Option('--device <device>', 'where the loss runs').choices(['cpu']).default('cpu'))
+    .option('--bare', "only the backend's C++ function, without fused-bear-loss itself (for work on the kernels)")
+    .option('--no-peers', 'without the plain JavaScript loops and the gradient error')
+    .option('--json <file>', 'write everything measured to this file')
+    .option('--addon <file>', 'a trial build of the benchmark addon')
+    .parse()
+    .opts<Options>();
+}
+
+// Clock readings have no more digits than this, and there are thousands of them.
+function roundFractions(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
+}
+
+async function loadFacade(): Promise<FusedBearLoss> {
+  return (await import('fused-bear-loss')).fusedBearLoss;
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions();
+  const addon = loadBenchAddon(options.addon);
+  const compute = options.bare ? undefined : await loadFacade();
+  const machine = describeMachine(addon.instructionSet());
+  const cases = listCases(options.smoke ? smokeShapes : fullShapes, options.threads, options.filter);
+  if (cases.length === 0) program.error('no case matches the filter');
+
+  const bar = new SingleBar({ format: '{bar} {value}/{total}  {case}', clearOnComplete: true });
+  bar.start(cases.length, 0, { case: '' });
+  let started = 0;
+  const secondsPerCase = options.runs || options.smoke ? 0 : options.seconds;
+  const fewestRounds = options.runs ?? (options.smoke ? 3 : 20);
+  const mostRounds = options.runs ?? 400;
+  const measured = runCases(cases, {
+    addon,
+    compute,
+    device: options.device,
+    machine,
+    secondsPerCase,
+    fewestRounds,
+    mostRounds,
+    peerRuns: options.peers ? 3 : 0,
+    onCase: (name) => bar.update(started++, { case: name }),
+  });
+  bar.stop();
+
+  const results: Results = {
+    machine: { ...machine, loadAverageAfter: os.loadavg() },
+    settings: {
+      smoke: options.smoke ?? false,
+      call: compute ? 'TypeScript' : 'C++',
+      device: options.device,
+      filter: options.filter.source,
+      secondsPerCase,
+      fewestRounds,
+      mostRounds,
+      bufferCount,
+      seed,
+    },
+    ...measured,
+  };
+  console.log(formatReport(results));
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,91 @@
+// Our own loss as contenders: called from TypeScript, as users do, and bare, as the backend's C++ function.
+import type { fusedBearLoss } from 'fused-bear-loss';
+import { type Case, type LossName, losses, type Pass } from './cases';
+import { type Contender, time } from './harness';
+import type { BareLossCall, BenchAddon, Logits } from './native';
+import type { Workspace } from './workspace';
+
+export type FusedBearLoss = typeof fusedBearLoss;
+export type LossCall = 'TypeScript' | 'C++';
+
+export function contenderName(loss: LossName, call: LossCall): string {
+  return `${loss}, ${call}`;
+}
+
+// Every run of a contender sees the same logits, so every loss must be the same: otherwise something was not computed,
+// or an in-place pass was not undone, and the times would mean nothing.
+function createLossCheck(name: string): (loss: number) => void {
+  let expected: number | undefined;
+  return (loss) => {
+    expected ??= loss;
+    if (!Number.isFinite(loss) || loss !== expected) throw new Error(`${name}: loss ${loss} after ${expected}`);
+  };
+}
+
+const bareGradients: Record<Pass, BareLossCall['gradient']> = {
+  forward: 'none',
+  'out of place': 'out-of-place',
+  'in place': 'in-place',
+};
+
+export function bareContender(loss: LossName, each: Case, workspace: Workspace, addon: BenchAddon): Contender {
+  const name = contenderName(loss, 'C++');
+  const check = createLossCheck(name);
+  const { penalty, lambda, beamWidth, pruningStatistics } = losses[loss];
+  const calls = workspace.logits.map(
+    (logits, buffer): BareLossCall => ({
+      ...each.shape,
+      dtype: each.dtype,
+      threads: each.threads,
+      logits,
+      targets: workspace.targets,
+      gradLogits: workspace.gradients[buffer],
+      gradient: bareGradients[each.pass],
+      penalty,
+      lambda,
+      beamWidth,
+      pruningStatistics,
+    }),
+  );
+  return {
+    name,
+    run: (buffer) => {
+      const result = addon.runLoss(calls[buffer] as BareLossCall);
+      check(result.loss);
+      return result.milliseconds;
+    },
+  };
+}
+
+export function typescriptContender(
+  loss: LossName,
+  each: Case,
+  workspace: Workspace,
+  compute: FusedBearLoss,
+  device: 'cpu',
+): Contender {
+  const name = contenderName(loss, 'TypeScript');
+  const check = createLossCheck(name);
+  const gradient = ({ forward: false, 'out of place': true, 'in place': 'in-place' } as const)[each.pass];
+  return {
+    name,
+    run: (buffer) => {
+      const logits = workspace.logits[buffer] as Logits;
+      const gradLogits = workspace.gradients[buffer];
+      let result: ReturnType<FusedBearLoss> | undefined;
+      const milliseconds = time(() => {
+        result = compute(logits, workspace.targets, {
+          ...losses[loss],
+          vocabSize: each.shape.vocabSize,
+          dtype: each.dtype,
+          gradient,
+          ...(each.pass === 'out of place' ? { out: { gradLogits } } : {}),
+          threads: each.threads,
+          device,
+        });
+      });
+      check(result?.loss as number);
+      return milliseconds;
+    },
+  };
+}

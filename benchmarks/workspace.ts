@@ -1,0 +1,86 @@
+// The buffers of one shape and dtype. Inputs and outputs rotate over several buffers, together far larger than the
+// last-level cache: the same buffer again and again would be read from the cache, up to twice as fast.
+import { bytesPerElement, type Shape } from './cases';
+import type { BenchAddon, BenchDType, Logits } from './native';
+
+export const bufferCount = 5;
+export const seed = 20260122;
+
+export interface Workspace {
+  shape: Shape;
+  dtype: BenchDType;
+  targets: Int32Array;
+  /** bufferCount buffers with the same logits from N(0, 3), 3 being the standard deviation. */
+  logits: Logits[];
+  /** As many for the gradients. */
+  gradients: Logits[];
+  /** Undoes what an in-place pass did to one of the logits buffers. */
+  restore(buffer: number): void;
+}
+
+// mulberry32, uniform in (0, 1).
+function uniformGenerator(state: number): () => number {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (((mixed ^ (mixed >>> 14)) >>> 0) + 0.5) / 2 ** 32;
+  };
+}
+
+// Box and Muller; two values a step.
+function fillNormal(values: Float32Array, deviation: number, uniform: () => number): void {
+  for (let i = 0; i < values.length; i += 2) {
+    const radius = deviation * Math.sqrt(-2 * Math.log(uniform()));
+    const angle = 2 * Math.PI * uniform();
+    values[i] = radius * Math.cos(angle);
+    if (i + 1 < values.length) values[i + 1] = radius * Math.sin(angle);
+  }
+}
+
+// Round to nearest even; the values are finite.
+function toBFloat16(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(bits, (each) => (each + 0x7fff + ((each >>> 16) & 1)) >>> 16);
+}
+
+export function createWorkspace(shape: Shape, dtype: BenchDType, addon: BenchAddon, threads: number): Workspace {
+  const count = shape.rows * shape.vocabSize;
+  const uniform = uniformGenerator(seed);
+  const targets = Int32Array.from({ length: shape.rows }, () => Math.floor(uniform() * shape.vocabSize));
+  const normal = new Float32Array(count);
+  fillNormal(normal, 3, uniform);
+  const pristine = dtype === 'float32' ? normal : toBFloat16(normal);
+  const logits = Array.from({ length: bufferCount }, () => pristine.slice());
+  // Filled, as an untouched page is not memory yet.
+  const gradients = Array.from({ length: bufferCount }, () => pristine.slice().fill(1));
+  return {
+    shape,
+    dtype,
+    targets,
+    logits,
+    gradients,
+    // Stores past the caches: the restored logits are in none of them when the clock starts.
+    restore: (buffer) => {
+      addon.runFloor({
+        operation: 'write',
+        variant: 'plain',
+        values: pristine,
+        output: logits[buffer],
+        factor: 1,
+        threads,
+      });
+    },
+  };
+}
+
+/**
+ * Leaves the caches full of clean lines that nobody needs, so that no contender pays for writing back what the one before
+ * it left, nor finds its own input.
+ */
+export function createCacheEviction(lastLevelCacheBytes: number, addon: BenchAddon, threads: number): () => void {
+  const values = new Float32Array(lastLevelCacheBytes / bytesPerElement('float32')).fill(1);
+  return () => {
+    addon.runFloor({ operation: 'read', variant: 'plain', values, factor: 1, threads });
+  };
+}
