@@ -38,8 +38,6 @@ constexpr std::int64_t kAccumulators = 4;
 // as the bound gets better by what it has seen.
 constexpr std::int64_t kFirstChunkBlocks = 16;
 constexpr std::int64_t kChunkBlocks = 64;
-// Blocks of one row's sweep and of another's gradient that take turns, where they are done together.
-constexpr int kBlocksPerTurn = 8;
 // How far the sweep asks ahead: 256 rows of 32000 took 1.49 ms instead of 1.65.
 constexpr std::int64_t kPrefetchBytes = 16384;
 // Halvings of the interval in which the first bound lies: it only has to be close.
@@ -222,8 +220,6 @@ enum class StoreKind { kPlain, kStream };
 template <StoreKind kStore, class Element, class Out, class Gradient>
 class GradientWriter {
  public:
-  static constexpr bool kActive = true;
-
   GradientWriter(const GradientJob& job, const Gradient& gradient)
       : logits_(static_cast<const Element*>(job.row.logits)),
         out_(static_cast<Out*>(job.out.gradient)),
@@ -239,10 +235,19 @@ class GradientWriter {
     }
   }
 
-  FBL_ALWAYS_INLINE_MEMBER bool has_block() const { return next_ + kBlock <= count_; }
+  void write() {
+    while (next_ + kBlock <= count_) {
+      if (term_ < next_ + kBlock) {
+        write_block_with_term();
+      } else {
+        write_block();
+      }
+    }
+    while (next_ < count_) write_part(count_ - next_ < kLanes ? static_cast<int>(count_ - next_) : kLanes);
+  }
 
+ private:
   FBL_ALWAYS_INLINE_MEMBER void write_block() {
-    if (term_ < next_ + kBlock) return write_block_with_term();
     // The stores together: a cache line's worth of streamed stores must not wait between others.
     Vec x[kVectors];
 #pragma GCC unroll 16
@@ -252,12 +257,6 @@ class GradientWriter {
     next_ += kBlock;
   }
 
-  void finish() {
-    while (has_block()) write_block();
-    while (next_ < count_) write_part(count_ - next_ < kLanes ? static_cast<int>(count_ - next_) : kLanes);
-  }
-
- private:
   FBL_ALWAYS_INLINE_MEMBER void put(std::int64_t i, Vec x) {
     if constexpr (kStore == StoreKind::kStream) {
       stream(out_ + i, x);
@@ -309,15 +308,8 @@ class GradientWriter {
   Gradient gradient_;
 };
 
-// Where no row waits for its gradient.
-struct NoWriter {
-  static constexpr bool kActive = false;
-  static FBL_ALWAYS_INLINE_MEMBER bool has_block() { return false; }
-  static FBL_ALWAYS_INLINE_MEMBER void write_block() {}
-};
-
 // Asks for the block that comes kPrefetchBytes later, in the second-level cache: so the memory is kept busy while a row
-// is begun and ended. (Together with stores it only hurt.)
+// is begun and ended.
 template <class Element>
 FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
   const char* const ahead = reinterpret_cast<const char*>(p) + kPrefetchBytes;
@@ -341,13 +333,11 @@ FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kSc
 }
 
 // The sum of exp(u_j - u_reference) over the blocks [begin, end) without the target; bit i of `hits` tells that block
-// begin + i holds a logit above the bound. `writer` writes as many blocks of another row's gradient.
-template <Scaling kScaling, class Element, class Writer>
+// begin + i holds a logit above the bound.
+template <Scaling kScaling, class Element>
 double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
-                  const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits,
-                  Writer& shared_writer) {
+                  const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits) {
   const RelativeExponential<kScaling> relative = shared_relative; // copies stay in registers
-  Writer writer = shared_writer;
   const Vec bounds = broadcast(bound);
   Vec sums[kAccumulators];
   for (Vec& sum : sums) sum = broadcast(0);
@@ -357,11 +347,8 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
   while (block < end) {
     const std::int64_t stop = row.next_edge(block, end);
     for (; block < stop; ++block) {
-      if (!Writer::kActive) prefetch_block(row.logits + block * kBlock);
+      prefetch_block(row.logits + block * kBlock);
       note(add_block(row.logits + block * kBlock, relative, bounds, sums));
-      if ((block & (kBlocksPerTurn - 1)) == kBlocksPerTurn - 1) {
-        for (int i = 0; i < kBlocksPerTurn && writer.has_block(); ++i) writer.write_block();
-      }
     }
     if (block < end) {
       float edge[kBlock];
@@ -370,7 +357,6 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
       ++block;
     }
   }
-  shared_writer = writer;
   return horizontal_sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
@@ -495,8 +481,8 @@ std::int64_t next_chunk_end(std::int64_t begin, std::int64_t blocks) {
   return begin + size < blocks ? begin + size : blocks;
 }
 
-template <Scaling kScaling, class Element, class Writer>
-void sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, RowSums& sums, Writer& writer) {
+template <Scaling kScaling, class Element>
+void sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, RowSums& sums) {
   // Two at least, which tells a row with a single allowed token from others.
   const std::int64_t width = options.beam_width > 2 ? options.beam_width : 2;
   TopCandidates top(candidates, width);
@@ -523,7 +509,7 @@ void sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
       if (sums.target_logit > top.bound()) top.insert(sums.target_logit);
     }
     std::uint64_t hits;
-    double sum = sum_blocks(row, begin, end, relative, top.bound(), hits, writer);
+    double sum = sum_blocks(row, begin, end, relative, top.bound(), hits);
     const float largest = visit_hits(row, begin, hits, top);
     if (largest > sums.reference_logit &&
         scaled_logit(options.scale, largest) - scaled_logit(options.scale, sums.reference_logit) > kReferenceSlack) {
@@ -536,8 +522,7 @@ void sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
           exp(scaled_logit(options.scale, sums.reference_logit) - scaled_logit(options.scale, reference));
       sums.reference_logit = reference;
       relative = RelativeExponential<kScaling>::make(options.scale, reference);
-      NoWriter no_writer;
-      sum = sum_blocks(row, begin, end, relative, top.bound(), hits, no_writer);
+      sum = sum_blocks(row, begin, end, relative, top.bound(), hits);
     }
     sums.sum_others += sum;
   }
@@ -629,9 +614,9 @@ GeneralGradient<kScaling> general_gradient(const GradientJob& job) {
 template <class Element, class Out, class Gradient>
 void write_all(const GradientJob& job, const Gradient& gradient) {
   if constexpr (sizeof(Element) == sizeof(float) && sizeof(Out) == sizeof(float)) {
-    if (is_streamed(job)) return GradientWriter<StoreKind::kStream, Element, Out, Gradient>(job, gradient).finish();
+    if (is_streamed(job)) return GradientWriter<StoreKind::kStream, Element, Out, Gradient>(job, gradient).write();
   }
-  GradientWriter<StoreKind::kPlain, Element, Out, Gradient>(job, gradient).finish();
+  GradientWriter<StoreKind::kPlain, Element, Out, Gradient>(job, gradient).write();
 }
 
 template <class Element, class Out>
@@ -656,31 +641,11 @@ void write_gradient(const GradientJob& job) {
   });
 }
 
-// Whether the next row's sweep, with these options, can write the job's gradient on its way.
-bool goes_together(const RowView& view, const SweepOptions& options, const GradientJob& pending) {
-  return view.dtype == DType::kFloat32 && pending.row.dtype == DType::kFloat32 && is_streamed(pending) &&
-         is_plain(pending) && scaling_of(options.scale) == Scaling::kPlain;
-}
-
-void sweep_and_write(const RowView& view, const SweepOptions& options, float* candidates, RowSums& sums,
-                     const GradientJob& pending) {
-  using Gradient = PlainGradient<Scaling::kPlain>;
-  GradientWriter<StoreKind::kStream, float, float, Gradient> writer(pending, plain_gradient<Scaling::kPlain>(pending));
-  sweep_row<Scaling::kPlain>(typed_row<float>(view), options, candidates, sums, writer);
-  writer.finish();
-}
-
-void sweep(const RowView& view, const SweepOptions& options, float* candidates, RowSums& sums,
-           const GradientJob* pending) {
+void sweep(const RowView& view, const SweepOptions& options, float* candidates, RowSums& sums) {
   sums = RowSums{};
-  if (pending != nullptr && goes_together(view, options, *pending)) {
-    return sweep_and_write(view, options, candidates, sums, *pending);
-  }
-  if (pending != nullptr) write_gradient(*pending);
   with_scaling(options.scale, [&](auto scaling) {
     with_element(view.dtype, [&](auto element) {
-      NoWriter no_writer;
-      sweep_row<scaling.value>(typed_row<decltype(element)>(view), options, candidates, sums, no_writer);
+      sweep_row<scaling.value>(typed_row<decltype(element)>(view), options, candidates, sums);
     });
   });
 }

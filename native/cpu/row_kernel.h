@@ -56,10 +56,8 @@ struct GradientJob {
 struct RowKernel {
   // Floats that `candidates` of sweep() must hold.
   std::int64_t (*candidate_capacity)(std::int64_t beam_width);
-  // Finds everything that the loss of the row needs, in one pass over the logits. Writes the gradient of `pending`, the
-  // row swept before, on the way (null: none): one row's loads from memory then overlap with the other's stores.
-  void (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, RowSums& sums,
-                const GradientJob* pending);
+  // Finds everything that the loss of the row needs, in one pass over the logits.
+  void (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, RowSums& sums);
   void (*write_gradient)(const GradientJob& job);
   // Number of logits above the limit.
   std::int64_t (*count_above)(const RowView& row, float limit);

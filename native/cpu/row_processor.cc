@@ -10,10 +10,6 @@
 namespace fused_bear_loss {
 namespace {
 
-// Longer rows (256 KB of float32) are swept together with writing the streamed gradient of the row before; shorter ones
-// turned out slower together (docs/performance.md).
-constexpr std::int64_t kSeparateLength = 1 << 16;
-
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 // Scratch memory stays with the thread: a fresh row of 128k floats a call costs more in page faults than its sweep.
@@ -77,6 +73,8 @@ double RowProcessor::lambda(std::int64_t row) const {
 
 // Makes view_ the row's allowed logits: the caller's own memory, or a float32 copy where a constraint picks among them.
 void RowProcessor::prepare(std::int64_t row) {
+  if (row == prepared_row_) return;
+  prepared_row_ = row;
   if (is_listed()) return prepare_listed(row);
   view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, problem_.targets[row]};
   if (problem_.allowed_bitmask == nullptr) return;
@@ -104,8 +102,7 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   SweepOptions options = options_;
   options.beam_width = std::min(options.beam_width, view_.count);
   reserve(candidates_, kernel_.candidate_capacity(options.beam_width));
-  kernel_.sweep(view_, options, candidates_.data(), record.sums, has_pending_ ? &pending_ : nullptr);
-  has_pending_ = false;
+  kernel_.sweep(view_, options, candidates_.data(), record.sums);
 
   RowSummary& summary = record.summary;
   summary.counted = true;
@@ -148,31 +145,11 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
   if (outputs_.rank != nullptr) outputs_.rank[row] = -1;
 }
 
-bool RowProcessor::waits_for_next_row() const {
-  return stream_ && view_.count > kSeparateLength && view_.logits != row_scratch_.data();
-}
-
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
   if (write_special_gradient(row, record.summary)) return;
   prepare(row);
-  write_job(row, gradient_job(row, record, divisor));
-}
-
-void RowProcessor::forward_and_gradient(std::int64_t row, double divisor, RowSummary& summary) {
-  RowRecord record;
-  forward(row, record);
-  summary = record.summary;
-  if (problem_.gradient == GradientMode::kNone || write_special_gradient(row, summary)) return;
-  const GradientJob job = gradient_job(row, record, divisor);
-  if (!waits_for_next_row()) return write_job(row, job);
-  pending_ = job;
-  has_pending_ = true;
-}
-
-void RowProcessor::finish() {
-  if (has_pending_) kernel_.write_gradient(pending_);
-  has_pending_ = false;
-  kernel_.finish();
+  kernel_.write_gradient(gradient_job(row, record, divisor));
+  if (is_listed()) scatter(row);
 }
 
 // Rows whose gradient is not the formula's; false for others.
@@ -222,11 +199,6 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
                     static_cast<float>(total * multiplier * scaled_logit_slope(options_.scale, sums.threshold_logit))};
   }
   return job;
-}
-
-void RowProcessor::write_job(std::int64_t row, const GradientJob& job) {
-  kernel_.write_gradient(job);
-  if (is_listed()) scatter(row);
 }
 
 // From gradient_scratch_ to the row's listed tokens, with zeros for the others.

@@ -33,15 +33,11 @@ class RowProcessor {
  public:
   RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream);
 
-  // Sweeps the row and writes its statistics. Throws std::bad_alloc, as do the others.
+  // Sweeps the row and writes its statistics. Throws std::bad_alloc, as does the next.
   void forward(std::int64_t row, RowRecord& record);
 
   // Writes the gradient of a row that forward() saw; `divisor` is that of the reduction.
   void gradient(std::int64_t row, const RowRecord& record, double divisor);
-
-  // Both, for one row after another. The gradient of the last row may still be missing until finish().
-  void forward_and_gradient(std::int64_t row, double divisor, RowSummary& summary);
-  void finish();
 
  private:
   void prepare(std::int64_t row);
@@ -51,7 +47,6 @@ class RowProcessor {
   bool write_special_gradient(std::int64_t row, const RowSummary& summary);
   void write_poisoned_gradient(std::int64_t row);
   void write_zero_gradient(std::int64_t row);
-  void write_job(std::int64_t row, const GradientJob& job);
   void clear_dense_row(std::int64_t row);
   void scatter(std::int64_t row);
   void store(void* gradient, std::int64_t position, double value) const;
@@ -61,7 +56,6 @@ class RowProcessor {
   char* gradient_row(std::int64_t row) const;
   const char* logits_row(std::int64_t row) const;
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
-  bool waits_for_next_row() const;
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
   double lambda(std::int64_t row) const;
 
@@ -70,9 +64,8 @@ class RowProcessor {
   const RowKernel& kernel_;
   const bool stream_;
   SweepOptions options_;
-  RowView view_ = {}; // the row in hand, as prepare() left it
-  GradientJob pending_ = {};
-  bool has_pending_ = false;
+  RowView view_ = {}; // of prepared_row_
+  std::int64_t prepared_row_ = -1;
   std::vector<float>& row_scratch_;
   std::vector<float>& gradient_scratch_;
   std::vector<float>& candidates_;

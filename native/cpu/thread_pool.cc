@@ -46,12 +46,13 @@ class ThreadPool {
   void run(std::int32_t participants, const std::function<void()>& task) {
     std::list<Job> own = {{&task, std::min(participants, kMostThreads) - 1, 0}};
     Job& job = own.front();
+    const std::int32_t places = job.places;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      grow(job.places);
+      grow(places);
       jobs_.splice(jobs_.end(), own);
     }
-    if (job.places == 1) {
+    if (places == 1) {
       work_.notify_one();
     } else {
       work_.notify_all();
