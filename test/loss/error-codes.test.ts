@@ -1,0 +1,140 @@
+// One case for every code that the documentation lists. The other files go through the arguments one by one.
+import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/loss/errors';
+import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
+
+interface Case extends Omit<Refusal, 'code'> {
+  kind: typeof TypeError | typeof RangeError;
+  call: () => AnyCall;
+}
+
+function callWith(options: Record<string, unknown>): AnyCall {
+  const call = validCall();
+  return { ...call, options: { ...call.options, ...options } };
+}
+
+const CASES: Record<BearErrorCode, Case> = {
+  ERR_BEAR_ARGUMENT_TYPE: {
+    kind: TypeError,
+    call: () => ({ ...validCall(), logits: new Float64Array(15) }),
+    argument: 'logits',
+    says: 'Float64Array(15)',
+  },
+  ERR_BEAR_DTYPE: {
+    kind: TypeError,
+    call: () => ({ logits: new Uint16Array(15), targets: [1, 2, 3] }),
+    argument: 'dtype',
+    says: /'float16' or 'bfloat16'.*undefined/,
+  },
+  ERR_BEAR_SHAPE: {
+    kind: RangeError,
+    call: () => callWith({ vocabSize: 6 }),
+    argument: 'logits',
+    says: /3 rows of 6: 18 elements.*Float32Array\(15\)/,
+  },
+  ERR_BEAR_OPTION_UNKNOWN: {
+    kind: TypeError,
+    call: () => callWith({ beamWith: 4 }),
+    argument: 'beamWith',
+    says: 'did you mean beamWidth?',
+  },
+  ERR_BEAR_OPTION_VALUE: {
+    kind: RangeError,
+    call: () => callWith({ lambda: Number.NaN }),
+    argument: 'lambda',
+    says: 'NaN',
+  },
+  ERR_BEAR_OPTION_CONFLICT: {
+    kind: TypeError,
+    call: () => callWith({ reduction: 'weighted-mean', normalizer: 3 }),
+    argument: 'normalizer',
+    says: "reduction 'weighted-mean'",
+  },
+  ERR_BEAR_TARGET_OUT_OF_RANGE: {
+    kind: RangeError,
+    call: () => ({ ...validCall(), targets: Int32Array.of(1, 5, -1) }),
+    argument: 'targets',
+    row: 1,
+    says: /from 0 to 4, or ignoreIndex \(-100\), received 5/,
+  },
+  ERR_BEAR_TARGET_NOT_ALLOWED: {
+    kind: RangeError,
+    call: () => ({ ...callWith({ allowed: validLists() }), targets: Int32Array.of(1, 4, 1) }),
+    argument: 'targets',
+    row: 2,
+    says: 'received 1',
+  },
+  ERR_BEAR_ALLOWED_OFFSETS: {
+    kind: RangeError,
+    call: () => callWith({ allowed: { ...validLists(), offsets: Int32Array.of(0, 4, 2, 7) } }),
+    argument: 'allowed.offsets',
+    row: 1,
+    says: 'received 2',
+  },
+  ERR_BEAR_ALLOWED_TOKENS_ORDER: {
+    kind: RangeError,
+    call: () => callWith({ allowed: { ...validLists(), tokens: Int32Array.of(0, 1, 4, 3, 0, 2, 4) } }),
+    argument: 'allowed.tokens',
+    row: 1,
+    says: 'received 3',
+  },
+  ERR_BEAR_ALLOWED_TOKEN_OUT_OF_RANGE: {
+    kind: RangeError,
+    call: () => callWith({ allowed: { ...validLists(), tokens: Int32Array.of(0, 1, 3, 4, 0, 2, 5) } }),
+    argument: 'allowed.tokens',
+    row: 2,
+    says: /from 0 to 4, received 5/,
+  },
+  ERR_BEAR_ALLOWED_ROW_EMPTY: {
+    kind: RangeError,
+    call: () =>
+      callWith({
+        allowed: { ...validLists(), offsets: Int32Array.of(0, 2, 2, 7), tokens: Int32Array.of(0, 1, 0, 1, 2, 3, 4) },
+      }),
+    argument: 'allowed',
+    row: 1,
+  },
+  ERR_BEAR_OUT_TOO_SMALL: {
+    kind: RangeError,
+    call: () => callWith({ out: { gradLogits: new Float32Array(14) } }),
+    argument: 'out.gradLogits',
+    says: /at least 15 elements.*Float32Array\(14\)/,
+  },
+  ERR_BEAR_OUT_OVERLAP: {
+    kind: RangeError,
+    call: () => {
+      const memory = new Float32Array(16);
+      return { ...callWith({ out: { gradLogits: memory.subarray(1) } }), logits: memory.subarray(0, 15) };
+    },
+    argument: 'out.gradLogits',
+    says: 'overlaps logits',
+  },
+  ERR_BEAR_BUFFER_DETACHED: {
+    kind: TypeError,
+    call: () => ({ ...validCall(), logits: transfer(new Float32Array(15)) }),
+    argument: 'logits',
+    says: 'transferred',
+  },
+  ERR_BEAR_CUDA_UNAVAILABLE: {
+    kind: RangeError,
+    // A device that no machine has, so that the case holds where CUDA is there as well.
+    call: () => callWith({ device: 'cuda:9999' }),
+    argument: 'device',
+    says: 'cuda:9999',
+  },
+  ERR_BEAR_OUT_OF_MEMORY: {
+    kind: RangeError,
+    call: () => callWith({ out: { rowStride: 2 ** 48 } }),
+    argument: 'gradLogits',
+    says: `${3 * 2 ** 48} elements`,
+  },
+};
+
+describe('every error code', () => {
+  it('has a case here', () => {
+    expect(Object.keys(CASES).sort()).toEqual([...BEAR_ERROR_CODES].sort());
+  });
+
+  it.each(Object.entries(CASES))('%s', async (code, { kind, call, ...refusal }) => {
+    await expectRefused(call(), kind, { code: code as BearErrorCode, ...refusal });
+  });
+});

@@ -1,0 +1,111 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import {
+  addonFile,
+  installPackage,
+  makeTemporaryFolder,
+  packRepository,
+  removeFolder,
+  repositoryRoot,
+  run,
+} from './support.js';
+
+const entryPoints = ['fused-bear-loss', 'fused-bear-loss/decoding'];
+
+// The same statements serve CommonJS and ES modules.
+const consumer = `
+import { BearLoss, type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync } from 'fused-bear-loss';
+import { TokenTrie } from 'fused-bear-loss/decoding';
+
+const options: BearLossOptions = { beamWidth: 3, penalty: 'hinge' };
+const result: BearLossResult = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2], options);
+const later: Promise<BearLossResult> = fusedBearLossAsync(new Float32Array([1, 2, 3, 4]), [2], options);
+const loss: BearLoss = new BearLoss(options);
+const version: string = capabilities().version;
+const trie: TokenTrie | undefined = undefined;
+console.log(result.countedRows, later, loss, version, trie);
+`;
+
+describe('the packed package', () => {
+  let application: string;
+
+  beforeAll(() => {
+    application = makeTemporaryFolder('entry-points');
+    const installed = installPackage(application, ['--ignore-scripts']);
+    mkdirSync(dirname(join(installed, addonFile)), { recursive: true });
+    cpSync(join(repositoryRoot, addonFile), join(installed, addonFile));
+  });
+
+  afterAll(() => removeFolder(application));
+
+  it.each(entryPoints)('%s exports the same names and the same objects to CommonJS and to ES modules', (entryPoint) => {
+    const required = join(application, 'required.cjs');
+    const imported = join(application, 'imported.mjs');
+    writeFileSync(
+      required,
+      `console.log(JSON.stringify(Object.keys(require('${entryPoint}')).filter((name) => name !== 'default').sort()));`,
+    );
+    writeFileSync(
+      imported,
+      `import * as imported from '${entryPoint}';
+      import { createRequire } from 'node:module';
+      const required = createRequire(import.meta.url)('${entryPoint}');
+      const ofTheLoader = ['default', 'module.exports', '__esModule'];
+      const names = Object.keys(imported).filter((name) => !ofTheLoader.includes(name)).sort();
+      console.log(JSON.stringify({ names, different: names.filter((name) => imported[name] !== required[name]) }));`,
+    );
+    const names: string[] = JSON.parse(run('node', [required], { cwd: application }).stdout);
+    expect(names.length).toBeGreaterThan(0);
+    expect(JSON.parse(run('node', [imported], { cwd: application }).stdout)).toEqual({ names, different: [] });
+  });
+
+  it('computes a loss from an ES module', () => {
+    const script = `import { BearLoss, fusedBearLoss } from 'fused-bear-loss';
+      const { loss } = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2], { penalty: 'none' });
+      const again = new BearLoss({ penalty: 'none' }).compute(new Float32Array([1, 2, 3, 4]), [2]);
+      console.log(JSON.stringify([loss, again.loss]));`;
+    const losses: number[] = JSON.parse(
+      run('node', ['--input-type=module', '-e', script], { cwd: application }).stdout,
+    );
+    const expected = Math.log([1, 2, 3, 4].reduce((sum, logit) => sum + Math.exp(logit), 0)) - 3;
+    expect(losses[0]).toBeCloseTo(expected, 6);
+    expect(losses[1]).toBe(losses[0]);
+  });
+
+  it.each(['consumer.cts', 'consumer.mts'])('has types that hold in %s', (name) => {
+    writeFileSync(join(application, name), consumer);
+    const typeRoots = join(repositoryRoot, 'node_modules', '@types');
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022'];
+    const tsc = join(repositoryRoot, 'node_modules', 'typescript', 'bin', 'tsc');
+    const args = [tsc, ...options, '--typeRoots', typeRoots, '--types', 'node', name];
+    expect(run('node', args, { cwd: application }).stdout).toBe('');
+  });
+
+  it('passes publint and Are The Types Wrong', () => {
+    const tarball = packRepository(application);
+    const commands = join(repositoryRoot, 'node_modules', '.bin');
+    const publint = run(join(commands, 'publint'), ['run', tarball, '--strict'], { cwd: application });
+    expect(publint.stdout).toContain('All good');
+    // Node 20 and later are supported, so the resolution of Node 10 is not asked for. No network: no DefinitelyTyped.
+    // A problem ends it with status 1, which run() throws.
+    const attw = [tarball, '--profile', 'node16', '--no-definitely-typed', '--no-emoji', '--no-color'];
+    const report = run(join(commands, 'attw'), attw, { cwd: application }).stdout;
+    for (const entryPoint of entryPoints) expect(report).toContain(`"${entryPoint}"`);
+  });
+
+  it('holds every file that its builds and entry points need, and nothing of the tests', () => {
+    const tarball = packRepository(application);
+    const listing = run('tar', ['-tzf', tarball], { cwd: application }).stdout.trim().split('\n');
+    const files = listing.map((file) => file.replace(/^package\//, ''));
+    const needed = [
+      'binding.gyp',
+      'CMakeLists.txt',
+      'native/sources.json',
+      'scripts/install.cjs',
+      'LICENSE',
+      'CHANGELOG.md',
+    ];
+    expect(files).toEqual(expect.arrayContaining(needed));
+    expect(files.filter((file) => /^(test|lib|benchmarks|examples|build|docs|\.)/.test(file))).toEqual([]);
+  });
+});

@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  addonFile,
+  findOnPath,
+  installPackage,
+  listFiles,
+  makeTemporaryFolder,
+  nodeHeadersPrefix,
+  readNativeSources,
+  removeFolder,
+  repositoryRoot,
+  run,
+} from './support.js';
+
+const headers = nodeHeadersPrefix();
+const python = findOnPath('python3') ?? findOnPath('python');
+const missing = [!headers && 'Node headers beside node', !python && 'Python'].filter(Boolean).join(' and ');
+
+const digestScript = join(repositoryRoot, 'test', 'packaging', 'fixtures', 'digest.cjs');
+
+interface Digests {
+  instructionSet: string;
+  digests: Record<string, string>;
+}
+
+function computeDigests(cwd: string, instructionSet: string): Digests {
+  const env = { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet };
+  return JSON.parse(run('node', [digestScript], { cwd, env }).stdout);
+}
+
+(missing ? describe.skip : describe)(
+  `the node-gyp build of the installed package${missing && ` (needs ${missing})`}`,
+  () => {
+    let application: string;
+    let installed: string;
+
+    beforeAll(() => {
+      application = makeTemporaryFolder('installed');
+      const { FUSED_BEAR_LOSS_PREBUILD: _, PREBUILDS_ONLY: __, ...inherited } = process.env;
+      installed = installPackage(application, ['--foreground-scripts'], { ...inherited, npm_config_nodedir: headers });
+    });
+
+    afterAll(() => removeFolder(application));
+
+    it('was made by the install script', () => {
+      expect(existsSync(join(installed, addonFile))).toBe(true);
+      expect(existsSync(join(installed, 'CMakeCache.txt'))).toBe(false);
+    });
+
+    it('compiled every source of the list once, and the row kernel once an instruction set', () => {
+      const { core, cpu, cudaStub, binding, rowKernel } = readNativeSources();
+      const instructionSets = process.arch === 'x64' ? Object.keys(rowKernel.instructionSets) : ['baseline'];
+      const expected = [...core, ...cpu, ...cudaStub, ...binding]
+        .map((source) => join('fused_bear_loss', source))
+        .concat(instructionSets.map((name) => join(`row_kernel_${name}`, rowKernel.source)))
+        .map((source) => source.replace(/\.cc$/, '.o'));
+      const objects = listFiles(join(installed, 'build', 'Release', 'obj.target')).filter((file) =>
+        file.endsWith('.o'),
+      );
+      expect(objects.sort()).toEqual(expected.sort());
+    });
+
+    it.each(['baseline', 'avx2', 'avx512'])(
+      'computes bit for bit what the cmake-js build computes (%s)',
+      (instructionSet) => {
+        const here = computeDigests(repositoryRoot, instructionSet);
+        const there = computeDigests(application, instructionSet);
+        expect(Object.keys(here.digests)).toHaveLength(24);
+        // Distinct problems have distinct digests; a digest of nothing would not.
+        expect(new Set(Object.values(here.digests)).size).toBe(24);
+        expect(there).toEqual(here);
+      },
+    );
+
+    it('loads in an application without a compiler on the PATH', () => {
+      const script = "process.stdout.write(require('fused-bear-loss').capabilities().version)";
+      const env = { PATH: '' };
+      const { status, stdout } = spawnSync(process.execPath, ['-e', script], {
+        cwd: application,
+        env,
+        encoding: 'utf8',
+      });
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^\d+\.\d+\.\d+/);
+    });
+  },
+);

@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { addonFile, findOnPath, readNativeSources, repositoryRoot, run } from './support.js';
+
+interface CompileCommand {
+  file: string;
+  output: string;
+  command: string;
+}
+
+const binaryTools = process.platform === 'linux' && findOnPath('nm') && findOnPath('readelf');
+const describeBinary = binaryTools ? describe : describe.skip;
+const sources = readNativeSources();
+const buildFolder = join(repositoryRoot, 'build');
+
+const compileCommands: CompileCommand[] = JSON.parse(readFileSync(join(buildFolder, 'compile_commands.json'), 'utf8'));
+const rowKernelCommands = compileCommands.filter(({ file }) => file.endsWith(sources.rowKernel.source));
+
+function instructionSetOf({ command }: CompileCommand): string {
+  return /-DFBL_INSTRUCTION_SET=(\w+)/.exec(command)?.[1] ?? '';
+}
+
+interface DynamicSymbol {
+  name: string;
+  type: string;
+}
+
+function listSymbols(file: string, ...options: string[]): DynamicSymbol[] {
+  const { stdout } = run('nm', ['--format=posix', ...options, file], { cwd: repositoryRoot });
+  return stdout
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => ({ name: line.split(' ')[0] ?? '', type: line.split(' ')[1] ?? '' }));
+}
+
+describe('the cmake-js build', () => {
+  it('compiles every source of the list once, and the row kernel once an instruction set', () => {
+    const instructionSets = process.arch === 'x64' ? Object.keys(sources.rowKernel.instructionSets) : ['baseline'];
+    expect(rowKernelCommands.map(instructionSetOf).sort()).toEqual([...instructionSets].sort());
+
+    const benchmarks = existsSync(join(repositoryRoot, 'benchmarks', 'native')) ? sources.benchmark : [];
+    const expected = [...sources.core, ...sources.cpu, ...sources.cudaStub, ...sources.binding, ...benchmarks];
+    const others = compileCommands.filter((command) => !rowKernelCommands.includes(command));
+    expect(others.map(({ file }) => file).sort()).toEqual(expected.map((file) => join(repositoryRoot, file)).sort());
+  });
+});
+
+describeBinary(`compiled code${binaryTools ? '' : ' (needs Linux with nm and readelf)'}`, () => {
+  // The linker keeps one copy of a weak function for the whole addon. Were it the AVX-512 one, every older processor would
+  // crash in code that has nothing to do with the row kernel.
+  it.each(rowKernelCommands.map((command) => [instructionSetOf(command), command]))(
+    'of the row kernel for %s defines symbols of its own namespace only, and no weak ones',
+    (instructionSet, command) => {
+      const object = join(buildFolder, command.output || objectOf(command));
+      const defined = listSymbols(object, '--defined-only').filter(({ type }) => /[A-Zuvw]/.test(type));
+      expect(defined.length).toBeGreaterThan(0);
+      expect(defined.filter(({ type }) => /[WwVvu]/.test(type))).toEqual([]);
+      const namespace = `15fused_bear_loss${instructionSet.length}${instructionSet}`;
+      expect(defined.filter(({ name }) => !name.includes(namespace))).toEqual([]);
+    },
+  );
+
+  it('exports the two entry points of Node-API and nothing else', () => {
+    const exported = listSymbols(join(repositoryRoot, addonFile), '--dynamic', '--defined-only').map(
+      ({ name }) => name,
+    );
+    expect(exported.sort()).toEqual(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
+  });
+
+  it('needs the C library only, and stays loaded for its threads', () => {
+    const { stdout } = run('readelf', ['--dynamic', '--wide', addonFile], { cwd: repositoryRoot });
+    const needed = [...stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1] ?? '');
+    expect(needed.length).toBeGreaterThan(0);
+    expect(needed.filter((library) => !/^(libc|libm|libpthread|ld-linux.*)\.so\.\d+$/.test(library))).toEqual([]);
+    expect(stdout).toMatch(/FLAGS_1.*NODELETE/);
+  });
+});
+
+function objectOf({ command }: CompileCommand): string {
+  const output = / -o (\S+)/.exec(command)?.[1];
+  if (!output)
+    throw new Error(`no output in the command that compiles ${basename(sources.rowKernel.source)}: ${command}`);
+  return output;
+}

@@ -1,0 +1,26 @@
+// Terminates workers that have calls running and waiting, at all stages of these, and computes a loss afterwards.
+const { once } = require('node:events');
+const { setTimeout: wait } = require('node:timers/promises');
+const { Worker, isMainThread, parentPort } = require('node:worker_threads');
+const { fusedBearLoss } = require('fused-bear-loss');
+const { makeProblem, startCalls } = require('./problem.cjs');
+
+async function main() {
+  for (let round = 0; round < 12; ++round) {
+    const workers = Array.from({ length: 3 }, () => new Worker(__filename));
+    await Promise.all(workers.map((worker) => once(worker, 'message')));
+    await wait(round * 3);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+  const { loss } = fusedBearLoss(new Float32Array([0, 0]), [1]);
+  console.log(Math.abs(loss - Math.log(2)) < 1e-6 ? 'alive' : `wrong loss ${loss}`);
+}
+
+if (isMainThread) {
+  main();
+} else {
+  const calls = startCalls(6, makeProblem(40, 10000));
+  const forever = () => Promise.all(startCalls(2, makeProblem(8, 10000))).then(forever);
+  Promise.all(calls).then(forever);
+  parentPort.postMessage('started');
+}

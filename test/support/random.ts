@@ -1,0 +1,48 @@
+/** Seeded random numbers: the same sequence on every machine, so that a failing case can be run again. */
+export class SeededRandom {
+  private state: number;
+
+  constructor(seed: number) {
+    this.state = seed >>> 0;
+  }
+
+  /** Uniform in [0, 1), 32 bits of it (mulberry32). */
+  uniform(): number {
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let mixed = this.state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** Standard normal (Box and Muller). */
+  normal(): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    return radius * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  /** Uniform integer in [0, count). */
+  integer(count: number): number {
+    return Math.floor(this.uniform() * count);
+  }
+
+  /** True with the given probability. */
+  chance(probability: number): boolean {
+    return this.uniform() < probability;
+  }
+
+  normals(count: number, deviation = 1, mean = 0): Float32Array {
+    return Float32Array.from({ length: count }, () => mean + deviation * this.normal());
+  }
+
+  integers(count: number, limit: number): Int32Array {
+    return Int32Array.from({ length: count }, () => this.integer(limit));
+  }
+
+  /** `count` different integers of [0, limit), ascending. */
+  sample(count: number, limit: number): number[] {
+    const chosen = new Set<number>();
+    while (chosen.size < Math.min(count, limit)) chosen.add(this.integer(limit));
+    return [...chosen].sort((a, b) => a - b);
+  }
+}
