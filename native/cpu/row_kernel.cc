@@ -95,8 +95,7 @@ struct Softcap {
 
   static FBL_ALWAYS_INLINE_MEMBER Softcap make(double softcap) {
     const float cap = static_cast<float>(softcap > 0 ? softcap : 1);
-    return {broadcast(cap), broadcast(static_cast<float>(1 / static_cast<double>(cap))),
-            make_exponential(1, 1, kLowestExponent)};
+    return {broadcast(cap), broadcast(static_cast<float>(1 / static_cast<double>(cap))), make_exponential(1)};
   }
 };
 
@@ -176,31 +175,37 @@ struct RelativeExponential {
   Exponential parameters;
   Softcap softcap;
 
-  static FBL_ALWAYS_INLINE_MEMBER RelativeExponential make(const LogitScale& scale, float reference, float constant = 1,
-                                                           double lowest = kLowestExponent) {
+  static FBL_ALWAYS_INLINE_MEMBER RelativeExponential make(const LogitScale& scale, float reference) {
     const Softcap softcap = Softcap::make(scale.softcap);
-    return {broadcast(kSoftcap ? capped(reference, softcap) : reference),
-            make_exponential(scale.temperature, constant, lowest), softcap};
+    return {broadcast(kSoftcap ? capped(reference, softcap) : reference), make_exponential(scale.temperature), softcap};
   }
 
   FBL_ALWAYS_INLINE_MEMBER Vec difference(Vec logits) const {
     return subtract(kSoftcap ? apply_softcap(logits, softcap) : logits, reference);
   }
   FBL_ALWAYS_INLINE_MEMBER Vec of(Vec logits) const { return exponential<kPrecise>(difference(logits), parameters); }
-  FBL_ALWAYS_INLINE_MEMBER Vec add_to(Vec sum, Vec logits) const {
-    return add_exponential<kPrecise>(sum, difference(logits), parameters);
+  FBL_ALWAYS_INLINE_MEMBER Vec add_to(Vec sum, Vec logits, Vec* wanted) const {
+    return add_exponential<kPrecise>(sum, difference(logits), parameters, wanted);
   }
 };
 
-// The plain gradient, constant * exp(u_j - u_max): the constant is in the exponential's table.
+// The plain gradient, constant * exp(u_j - u_reference): from the logits, or from the exponentials that the sweep kept.
+// Both round alike, so that every way to a gradient gives the same bits.
 template <Scaling kScaling>
 struct PlainGradient {
   RelativeExponential<kScaling> relative;
+  Vec constant;
 
-  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec logits) const { return relative.of(logits); }
+  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec logits) const { return multiply(relative.of(logits), constant); }
 };
 
-// With label smoothing's offset, a softcap, or a constant too extreme for the table.
+struct ScaledExponential {
+  Vec constant;
+
+  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec exponentials) const { return multiply(exponentials, constant); }
+};
+
+// With label smoothing's offset or a softcap.
 template <Scaling kScaling>
 struct GeneralGradient {
   RelativeExponential<kScaling> relative;
@@ -214,17 +219,26 @@ struct GeneralGradient {
   }
 };
 
+// Asks for a block's logits, in the second-level cache.
+template <class Element>
+FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
+  for (std::int64_t line = 0; line < kBlock * std::int64_t{sizeof(Element)}; line += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 0, 2);
+  }
+}
+
 enum class StoreKind { kPlain, kStream };
 
 // Writes the gradient of a row from its beginning to its end, a block at a time.
 template <StoreKind kStore, class Element, class Out, class Gradient>
 class GradientWriter {
  public:
-  GradientWriter(const GradientJob& job, const Gradient& gradient)
-      : logits_(static_cast<const Element*>(job.row.logits)),
+  GradientWriter(const GradientJob& job, const Element* source, const Gradient& gradient)
+      : source_(source),
         out_(static_cast<Out*>(job.out.gradient)),
         count_(job.row.count),
         terms_(job.terms),
+        following_(static_cast<const Out*>(job.following)),
         gradient_(gradient) {
     next_term();
     // A head brings `out` to the alignment of streamed stores.
@@ -248,10 +262,11 @@ class GradientWriter {
 
  private:
   FBL_ALWAYS_INLINE_MEMBER void write_block() {
+    if (following_ != nullptr) prefetch_block(following_ + next_);
     // The stores together: a cache line's worth of streamed stores must not wait between others.
     Vec x[kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) x[v] = gradient_(load(logits_ + next_ + v * kLanes));
+    for (int v = 0; v < kVectors; ++v) x[v] = gradient_(load(source_ + next_ + v * kLanes));
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) put(next_ + v * kLanes, x[v]);
     next_ += kBlock;
@@ -283,7 +298,7 @@ class GradientWriter {
 
   void write_block_with_term() {
     float block[kBlock];
-    for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(logits_ + next_ + v * kLanes)));
+    for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(source_ + next_ + v * kLanes)));
     put_terms(block, kBlock);
     for (int v = 0; v < kVectors; ++v) put(next_ + v * kLanes, load(block + v * kLanes));
     next_ += kBlock;
@@ -292,52 +307,45 @@ class GradientWriter {
 
   void write_part(int size) {
     float block[kLanes];
-    store(block, gradient_(load_first(logits_ + next_, size, -INFINITY)));
+    store(block, gradient_(load_first(source_ + next_, size, -INFINITY)));
     put_terms(block, size);
     store_first(out_ + next_, load(block), size);
     next_ += size;
     next_term();
   }
 
-  const Element* logits_;
+  const Element* source_; // logits, or kept exponentials
   Out* out_;
   std::int64_t count_;
   const GradientTerm* terms_;
+  const Out* following_;
   std::int64_t next_ = 0;
   std::int64_t term_ = 0;
   Gradient gradient_;
 };
 
-// Asks for the block that comes kPrefetchBytes later, in the second-level cache: so the memory is kept busy while a row
-// is begun and ended.
-template <class Element>
-FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
-  const char* const ahead = reinterpret_cast<const char*>(p) + kPrefetchBytes;
-  for (std::int64_t line = 0; line < kBlock * std::int64_t{sizeof(Element)}; line += 64) {
-    __builtin_prefetch(ahead + line, 0, 2);
-  }
-}
-
-// Adds a block's exponentials; says whether a logit in it is above the bound.
-template <Scaling kScaling, class Element>
-FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kScaling>& relative, Vec bound,
-                                 Vec* sums) {
+// Adds a block's exponentials, and keeps them where asked; says whether a logit in it is above the bound.
+template <bool kKeep, Scaling kScaling, class Element>
+FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kScaling>& relative, Vec bound, Vec* sums,
+                                 float* kept) {
   Vec largest = broadcast(-INFINITY);
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) {
     const Vec logits = load(p + v * kLanes);
+    Vec exponential;
     largest = max(logits, largest);
-    sums[v % kAccumulators] = relative.add_to(sums[v % kAccumulators], logits);
+    sums[v % kAccumulators] = relative.add_to(sums[v % kAccumulators], logits, kKeep ? &exponential : nullptr);
+    if (kKeep) store(kept + v * kLanes, exponential);
   }
   return any(greater(largest, bound));
 }
 
 // The sum of exp(u_j - u_reference) over the blocks [begin, end) without the target; bit i of `hits` tells that block
-// begin + i holds a logit above the bound.
-template <Scaling kScaling, class Element>
+// begin + i holds a logit above the bound. Keeps the exponentials where asked.
+template <bool kKeep, Scaling kScaling, class Element>
 double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
-                  const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits) {
-  const RelativeExponential<kScaling> relative = shared_relative; // copies stay in registers
+                  const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits, float* kept) {
+  const RelativeExponential<kScaling> relative = shared_relative; // a copy stays in registers
   const Vec bounds = broadcast(bound);
   Vec sums[kAccumulators];
   for (Vec& sum : sums) sum = broadcast(0);
@@ -347,13 +355,13 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
   while (block < end) {
     const std::int64_t stop = row.next_edge(block, end);
     for (; block < stop; ++block) {
-      prefetch_block(row.logits + block * kBlock);
-      note(add_block(row.logits + block * kBlock, relative, bounds, sums));
+      prefetch_block(row.logits + block * kBlock + kPrefetchBytes / std::int64_t{sizeof(Element)});
+      note(add_block<kKeep>(row.logits + block * kBlock, relative, bounds, sums, kept + block * kBlock));
     }
     if (block < end) {
       float edge[kBlock];
       load_block(row, block, edge);
-      note(add_block(static_cast<const float*>(edge), relative, bounds, sums));
+      note(add_block<kKeep>(static_cast<const float*>(edge), relative, bounds, sums, kept + block * kBlock));
       ++block;
     }
   }
@@ -481,14 +489,17 @@ std::int64_t next_chunk_end(std::int64_t begin, std::int64_t blocks) {
   return begin + size < blocks ? begin + size : blocks;
 }
 
-template <Scaling kScaling, class Element>
-void sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, RowSums& sums) {
+// Returns whether the exponentials it kept are all there, relative to sums.reference_logit.
+template <bool kKeep, Scaling kScaling, class Element>
+bool sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, float* exponentials,
+               RowSums& sums) {
   // Two at least, which tells a row with a single allowed token from others.
   const std::int64_t width = options.beam_width > 2 ? options.beam_width : 2;
   TopCandidates top(candidates, width);
   sums.target_logit = to_float(row.logits[row.target]);
   sums.poisoned = !(sums.target_logit < INFINITY);
   bool started = false;
+  bool kept = kKeep;
   RelativeExponential<kScaling> relative;
   const std::int64_t blocks = row.blocks();
   std::int64_t end = 0;
@@ -500,6 +511,7 @@ void sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
       sums.reference_logit = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
       if (sums.reference_logit == -INFINITY) { // a masked chunk: a normal beginning under a constraint
         sums.poisoned = has_nan(row, begin, end);
+        kept = false;
         continue;
       }
       started = true;
@@ -509,7 +521,7 @@ void sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
       if (sums.target_logit > top.bound()) top.insert(sums.target_logit);
     }
     std::uint64_t hits;
-    double sum = sum_blocks(row, begin, end, relative, top.bound(), hits);
+    double sum = sum_blocks<kKeep>(row, begin, end, relative, top.bound(), hits, exponentials);
     const float largest = visit_hits(row, begin, hits, top);
     if (largest > sums.reference_logit &&
         scaled_logit(options.scale, largest) - scaled_logit(options.scale, sums.reference_logit) > kReferenceSlack) {
@@ -522,7 +534,8 @@ void sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
           exp(scaled_logit(options.scale, sums.reference_logit) - scaled_logit(options.scale, reference));
       sums.reference_logit = reference;
       relative = RelativeExponential<kScaling>::make(options.scale, reference);
-      sum = sum_blocks(row, begin, end, relative, top.bound(), hits);
+      kept = false;
+      sum = sum_blocks<false>(row, begin, end, relative, top.bound(), hits, exponentials);
     }
     sums.sum_others += sum;
   }
@@ -530,12 +543,13 @@ void sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
   sums.max_logit = top.largest(1);
   sums.poisoned |= !started || !(sums.reference_logit < INFINITY) || !(sums.max_logit < INFINITY) ||
                    sums.sum_others != sums.sum_others;
-  if (sums.poisoned) return;
+  if (sums.poisoned) return false;
   sums.threshold_logit = top.largest(options.beam_width);
   sums.effective_width = top.effective_rank(options.beam_width);
   sums.several_allowed = top.has_several();
   sums.target_rank = sums.target_logit >= sums.threshold_logit ? top.count_above(sums.target_logit) : -1;
   if (options.label_smoothing) sum_scaled_logits<kScaling>(row, options.scale, sums);
+  return kept;
 }
 
 // Calls f.template operator()<Element>() for the row's dtype.
@@ -584,48 +598,37 @@ std::int64_t find_equal(const RowView& view, float logit, std::int64_t number) {
 
 bool is_streamed(const GradientJob& job) { return kCanStream && job.out.stream && job.out.dtype == DType::kFloat32; }
 
-// The factor of exp(u_j - u_max) in the gradient.
-double gradient_constant(const GradientJob& job) {
+// Whether the gradient is a constant times exponentials.
+bool is_plain(const GradientJob& job) { return job.factors.scale.softcap <= 0 && job.factors.offset == 0; }
+
+// The factor of exp(u_j - u_reference) in the gradient.
+Vec gradient_constant(const GradientJob& job) {
   const LogitScale& scale = job.factors.scale;
-  const double largest = exp(scaled_logit(scale, job.sums.max_logit) - job.factors.log_sum_exp);
-  return job.factors.probability * largest / scale.temperature;
-}
-
-// Whether the gradient is a constant times exponentials, and the constant one that the exponential's table can hold.
-bool is_plain(const GradientJob& job) {
-  const double constant = fabs(gradient_constant(job));
-  return job.factors.scale.softcap <= 0 && job.factors.offset == 0 && constant > 0x1p-100 && constant < 0x1p100;
-}
-
-template <Scaling kScaling>
-PlainGradient<kScaling> plain_gradient(const GradientJob& job) {
-  const double constant = gradient_constant(job);
-  return {RelativeExponential<kScaling>::make(job.factors.scale, job.sums.max_logit, static_cast<float>(constant),
-                                              kLowestExponent + 1 - ilogb(constant))};
-}
-
-template <Scaling kScaling>
-GeneralGradient<kScaling> general_gradient(const GradientJob& job) {
-  return {RelativeExponential<kScaling>::make(job.factors.scale, job.sums.max_logit),
-          broadcast(static_cast<float>(gradient_constant(job))),
-          broadcast(static_cast<float>(job.factors.offset / job.factors.scale.temperature))};
+  const double reference = exp(scaled_logit(scale, job.sums.reference_logit) - job.factors.log_sum_exp);
+  return broadcast(static_cast<float>(job.factors.probability * reference / scale.temperature));
 }
 
 template <class Element, class Out, class Gradient>
-void write_all(const GradientJob& job, const Gradient& gradient) {
+void write_all(const GradientJob& job, const void* source, const Gradient& gradient) {
+  const auto* const typed_source = static_cast<const Element*>(source);
   if constexpr (sizeof(Element) == sizeof(float) && sizeof(Out) == sizeof(float)) {
-    if (is_streamed(job)) return GradientWriter<StoreKind::kStream, Element, Out, Gradient>(job, gradient).write();
+    if (is_streamed(job)) {
+      return GradientWriter<StoreKind::kStream, Element, Out, Gradient>(job, typed_source, gradient).write();
+    }
   }
-  GradientWriter<StoreKind::kPlain, Element, Out, Gradient>(job, gradient).write();
+  GradientWriter<StoreKind::kPlain, Element, Out, Gradient>(job, typed_source, gradient).write();
 }
 
 template <class Element, class Out>
-void write_typed_gradient(const GradientJob& job) {
+void write_from_logits(const GradientJob& job) {
   with_scaling(job.factors.scale, [&](auto scaling) {
+    const auto relative = RelativeExponential<scaling.value>::make(job.factors.scale, job.sums.reference_logit);
+    const Vec constant = gradient_constant(job);
     if (is_plain(job)) {
-      write_all<Element, Out>(job, plain_gradient<scaling.value>(job));
+      write_all<Element, Out>(job, job.row.logits, PlainGradient<scaling.value>{relative, constant});
     } else {
-      write_all<Element, Out>(job, general_gradient<scaling.value>(job));
+      const Vec offset = broadcast(static_cast<float>(job.factors.offset / job.factors.scale.temperature));
+      write_all<Element, Out>(job, job.row.logits, GeneralGradient<scaling.value>{relative, constant, offset});
     }
   });
 }
@@ -633,21 +636,32 @@ void write_typed_gradient(const GradientJob& job) {
 void write_gradient(const GradientJob& job) {
   with_element(job.out.dtype, [&](auto out_element) {
     using Out = decltype(out_element);
-    if (job.row.dtype == DType::kFloat32) {
-      write_typed_gradient<float, Out>(job);
+    if (job.exponentials != nullptr && is_plain(job)) {
+      write_all<float, Out>(job, job.exponentials, ScaledExponential{gradient_constant(job)});
+    } else if (job.row.dtype == DType::kFloat32) {
+      write_from_logits<float, Out>(job);
     } else {
-      write_typed_gradient<Out, Out>(job);
+      write_from_logits<Out, Out>(job);
     }
   });
 }
 
-void sweep(const RowView& view, const SweepOptions& options, float* candidates, RowSums& sums) {
+bool sweep(const RowView& view, const SweepOptions& options, float* candidates, float* exponentials, RowSums& sums) {
   sums = RowSums{};
+  bool kept = false;
   with_scaling(options.scale, [&](auto scaling) {
     with_element(view.dtype, [&](auto element) {
-      sweep_row<scaling.value>(typed_row<decltype(element)>(view), options, candidates, sums);
+      const auto row = typed_row<decltype(element)>(view);
+      if constexpr (scaling.value != Scaling::kSoftcap) {
+        if (exponentials != nullptr) {
+          kept = sweep_row<true, scaling.value>(row, options, candidates, exponentials, sums);
+          return;
+        }
+      }
+      sweep_row<false, scaling.value>(row, options, candidates, nullptr, sums);
     });
   });
+  return kept;
 }
 
 void gather(const void* logits, DType dtype, const std::int32_t* tokens, std::int64_t count, float* out) {

@@ -47,6 +47,9 @@ struct GradientTerm {
 // lines back that were streamed past the caches.
 struct GradientJob {
   RowView row;
+  const float* exponentials; // as sweep() kept them, or null
+  // The logits that are swept next, or null: fetched meanwhile, where writing leaves the memory idle.
+  const void* following;
   RowSums sums;
   GradientFactors factors;
   GradientView out;
@@ -56,8 +59,9 @@ struct GradientJob {
 struct RowKernel {
   // Floats that `candidates` of sweep() must hold.
   std::int64_t (*candidate_capacity)(std::int64_t beam_width);
-  // Finds everything that the loss of the row needs, in one pass over the logits.
-  void (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, RowSums& sums);
+  // Finds everything that the loss of the row needs, in one pass over the logits. Where `exponentials` is given, keeps
+  // exp(u_j - u_reference) there, in whole blocks of 64, and returns whether it could.
+  bool (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, float* exponentials, RowSums& sums);
   void (*write_gradient)(const GradientJob& job);
   // Number of logits above the limit.
   std::int64_t (*count_above)(const RowView& row, float limit);

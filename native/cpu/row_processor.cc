@@ -10,6 +10,13 @@
 namespace fused_bear_loss {
 namespace {
 
+// Rows up to this length keep the exponentials of their sweep for their gradient: 256 rows of 32000 in place take 1.45
+// times the in-place floor instead of 1.63 with two threads. Longer ones fill the second-level cache and lose by it
+// (64 x 128256: 1.4 instead of 1.3).
+constexpr std::int64_t kKeptLength = 1 << 16;
+// The kernel keeps exponentials in whole blocks of 64.
+constexpr std::int64_t kKeptSlack = 64;
+
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 // Scratch memory stays with the thread: a fresh row of 128k floats a call costs more in page faults than its sweep.
@@ -17,6 +24,7 @@ struct Scratch {
   std::vector<float> row;
   std::vector<float> gradient;
   std::vector<float> candidates;
+  std::vector<float> exponentials;
 };
 
 Scratch& thread_scratch() {
@@ -56,7 +64,8 @@ RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& output
                problem.label_smoothing > 0},
       row_scratch_(thread_scratch().row),
       gradient_scratch_(thread_scratch().gradient),
-      candidates_(thread_scratch().candidates) {}
+      candidates_(thread_scratch().candidates),
+      exponentials_(thread_scratch().exponentials) {}
 
 const char* RowProcessor::logits_row(std::int64_t row) const {
   return static_cast<const char*>(problem_.logits) + row * problem_.row_stride * element_size(problem_.dtype);
@@ -102,7 +111,9 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   SweepOptions options = options_;
   options.beam_width = std::min(options.beam_width, view_.count);
   reserve(candidates_, kernel_.candidate_capacity(options.beam_width));
-  kernel_.sweep(view_, options, candidates_.data(), record.sums);
+  if (keeps_exponentials()) reserve(exponentials_, view_.count + kKeptSlack);
+  float* const exponentials = keeps_exponentials() ? exponentials_.data() : nullptr;
+  kept_row_ = kernel_.sweep(view_, options, candidates_.data(), exponentials, record.sums) ? row : -1;
 
   RowSummary& summary = record.summary;
   summary.counted = true;
@@ -143,6 +154,17 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
     if (column != nullptr) column[row] = value;
   }
   if (outputs_.rank != nullptr) outputs_.rank[row] = -1;
+}
+
+// One exponential a logit instead of two, but twice the memory to go through: no gain where the gradient is streamed,
+// and nothing to keep for where all rows are swept before the first gradient.
+bool RowProcessor::keeps_exponentials() const {
+  return problem_.gradient != GradientMode::kNone && problem_.reduction != Reduction::kWeightedMean &&
+         problem_.label_smoothing == 0 && !stream_ && view_.count <= kKeptLength;
+}
+
+bool RowProcessor::fetches_following_row() const {
+  return following_row_ >= 0 && !stream_ && !is_listed();
 }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
@@ -186,6 +208,8 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
 
   GradientJob job = {view_,
+                     row == kept_row_ ? exponentials_.data() : nullptr,
+                     fetches_following_row() ? logits_row(following_row_) : nullptr,
                      sums,
                      {options_.scale, record.loss.log_sum_exp, c.probability * multiplier, c.offset * multiplier},
                      {out, problem_.dtype, stream_ && !is_listed()},

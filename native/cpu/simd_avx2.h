@@ -123,23 +123,22 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
 struct Exponential {
   Vec scale;
   Vec scale_low;
-  Vec table; // constant * 2^(k / 8), less k << 20
+  Vec table; // 2^(k / 8), less k << 20
   Vec cut;
 };
 
-FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
+FBL_ALWAYS_INLINE Exponential make_exponential(double temperature) {
   const Vec powers = _mm256_setr_ps(1.0f, 1.0905077327f, 1.1892071150f, 1.2968395547f, 1.4142135624f, 1.5422108254f,
                                     1.6817928305f, 1.8340080864f);
   const __m256i exponents = _mm256_slli_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), 20);
-  const __m256i bits = _mm256_castps_si256(_mm256_mul_ps(powers, broadcast(constant)));
-  const __m256i table = _mm256_sub_epi32(bits, exponents);
+  const __m256i table = _mm256_sub_epi32(_mm256_castps_si256(powers), exponents);
   const auto scale = static_cast<float>(kLog2E / temperature);
   const auto scale_low = static_cast<float>(kLog2E / temperature - static_cast<double>(scale));
   return {broadcast(scale), broadcast(scale_low), _mm256_castsi256_ps(table),
-          broadcast(static_cast<float>(lowest / kLog2E * temperature))};
+          broadcast(static_cast<float>(kLowestExponent / kLog2E * temperature))};
 }
 
-// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
+// exp(difference / temperature); NaN where the difference is NaN, 0 below the cut.
 template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
   const Vec magic = broadcast(0x1.8p20f); // its unit in the last place is 1/8
@@ -157,8 +156,10 @@ FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
 }
 
 template <bool kPrecise>
-FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
-  return add(sum, exponential<kPrecise>(difference, e));
+FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e, Vec* wanted) {
+  const Vec x = exponential<kPrecise>(difference, e);
+  if (wanted != nullptr) *wanted = x;
+  return add(sum, x);
 }
 
 } // namespace FBL_INSTRUCTION_SET

@@ -113,29 +113,27 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
 struct Exponential {
   Vec scale;     // log2(e) / temperature
   Vec scale_low; // what float leaves of it
-  Vec table;     // constant * 2^(k / 16), less k << 19
+  Vec table;     // 2^(k / 16), less k << 19
   Vec cut;       // below this difference the result is 0, as it would not be a normal number
 };
 
-// The result is in the normal range of float from 2^`lowest` on, constant included.
-FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
+FBL_ALWAYS_INLINE Exponential make_exponential(double temperature) {
   alignas(64) static const float kPowers[16] = {1.0f,          1.0442737824f, 1.0905077327f, 1.1387886348f,
                                                 1.1892071150f, 1.2418578121f, 1.2968395547f, 1.3542555469f,
                                                 1.4142135624f, 1.4768261459f, 1.5422108254f, 1.6104903319f,
                                                 1.6817928305f, 1.7562521604f, 1.8340080864f, 1.9152065614f};
   const __m512i exponents =
       _mm512_slli_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 19);
-  const Vec powers = _mm512_mul_ps(_mm512_load_ps(kPowers), broadcast(constant));
-  const __m512i table = _mm512_sub_epi32(_mm512_castps_si512(powers), exponents);
+  const __m512i table = _mm512_sub_epi32(_mm512_load_si512(kPowers), exponents);
   const auto scale = static_cast<float>(kLog2E / temperature);
   const auto scale_low = static_cast<float>(kLog2E / temperature - static_cast<double>(scale));
   return {broadcast(scale), broadcast(scale_low), _mm512_castsi512_ps(table),
-          broadcast(static_cast<float>(lowest / kLog2E * temperature))};
+          broadcast(static_cast<float>(kLowestExponent / kLog2E * temperature))};
 }
 
 struct ExponentialParts {
   Mask keep;
-  Vec power;      // constant * 2^(round(16 y) / 16)
+  Vec power;      // 2^(round(16 y) / 16)
   Vec polynomial; // 2^(the rest)
 };
 
@@ -153,7 +151,7 @@ FBL_ALWAYS_INLINE ExponentialParts exponential_parts(Vec difference, const Expon
   return {keep, _mm512_castsi512_ps(power), _mm512_fmadd_ps(rest, inner, broadcast(1.0f))};
 }
 
-// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut. kPrecise costs an
+// exp(difference / temperature); NaN where the difference is NaN, 0 below the cut. kPrecise costs an
 // instruction; without it the relative error grows with the difference, by scale_low / scale.
 template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
@@ -161,9 +159,11 @@ FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
   return _mm512_maskz_mul_ps(parts.keep, parts.polynomial, parts.power);
 }
 
+// Adds exp(difference / temperature) to the sum, and gives it too where it is wanted.
 template <bool kPrecise>
-FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
+FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e, Vec* wanted) {
   const ExponentialParts parts = exponential_parts<kPrecise>(difference, e);
+  if (wanted != nullptr) *wanted = _mm512_maskz_mul_ps(parts.keep, parts.polynomial, parts.power);
   return _mm512_mask3_fmadd_ps(parts.polynomial, parts.power, sum, parts.keep);
 }
 

@@ -124,19 +124,18 @@ struct Exponential {
   Vec scale;   // log2(e) / temperature
   Vec inverse; // temperature * log(2), in two parts: the first has 15 bits, so that its multiples are exact
   Vec inverse_low;
-  Vec constant;
   Vec cut;
 };
 
-FBL_ALWAYS_INLINE Exponential make_exponential(double temperature, float constant, double lowest) {
+FBL_ALWAYS_INLINE Exponential make_exponential(double temperature) {
   const double inverse = temperature / kLog2E;
   const float high = float_from_bits(float_bits(static_cast<float>(inverse)) & 0xfffffe00u);
   return {broadcast(static_cast<float>(kLog2E / temperature)), broadcast(high),
-          broadcast(static_cast<float>(inverse - static_cast<double>(high))), broadcast(constant),
-          broadcast(static_cast<float>(lowest * inverse))};
+          broadcast(static_cast<float>(inverse - static_cast<double>(high))),
+          broadcast(static_cast<float>(kLowestExponent * inverse))};
 }
 
-// constant * exp(difference / temperature); NaN where the difference is NaN, 0 below the cut. Always as precise as
+// exp(difference / temperature); NaN where the difference is NaN, 0 below the cut. Always as precise as
 // kPrecise asks: without a fused multiply-add the reduction needs two steps anyway (Cody and Waite).
 template <bool kPrecise>
 FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
@@ -150,14 +149,16 @@ FBL_ALWAYS_INLINE Vec exponential(Vec difference, const Exponential& e) {
   polynomial = polynomial * rest + 5.550332471162809e-2f;
   polynomial = polynomial * rest + 2.402264791363012e-1f;
   polynomial = polynomial * rest + 6.931472028550421e-1f;
-  polynomial = (polynomial * rest + 1.0f) * e.constant;
+  polynomial = polynomial * rest + 1.0f;
   const Vec result = (Vec)((Bits)polynomial + ((Bits)shifted << 23));
   return (Vec)(~drop & (Mask)result);
 }
 
 template <bool kPrecise>
-FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e) {
-  return add(sum, exponential<kPrecise>(difference, e));
+FBL_ALWAYS_INLINE Vec add_exponential(Vec sum, Vec difference, const Exponential& e, Vec* wanted) {
+  const Vec x = exponential<kPrecise>(difference, e);
+  if (wanted != nullptr) *wanted = x;
+  return add(sum, x);
 }
 
 } // namespace FBL_INSTRUCTION_SET
