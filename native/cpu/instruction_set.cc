@@ -44,7 +44,7 @@ struct Selection {
 };
 
 Selection select() {
-  const Choice* widest = nullptr;
+  const Choice* widest = &choices().front();
   for (const Choice& choice : choices()) {
     if (choice.supported) widest = &choice;
   }

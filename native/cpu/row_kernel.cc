@@ -489,70 +489,102 @@ std::int64_t next_chunk_end(std::int64_t begin, std::int64_t blocks) {
   return begin + size < blocks ? begin + size : blocks;
 }
 
-// Returns whether the exponentials it kept are all there, relative to sums.reference_logit.
+// The first sweep over a row, chunk by chunk.
 template <bool kKeep, Scaling kScaling, class Element>
-bool sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, float* exponentials,
-               RowSums& sums) {
-  // Two at least, which tells a row with a single allowed token from others.
-  const std::int64_t width = options.beam_width > 2 ? options.beam_width : 2;
-  TopCandidates top(candidates, width);
-  sums.target_logit = to_float(row.logits[row.target]);
-  sums.poisoned = !(sums.target_logit < INFINITY);
-  bool started = false;
-  bool kept = kKeep;
-  RelativeExponential<kScaling> relative;
-  const std::int64_t blocks = row.blocks();
-  std::int64_t end = 0;
-  for (std::int64_t begin = 0; begin < blocks && !sums.poisoned; begin = end) {
-    end = next_chunk_end(begin, blocks);
-    if (!started) {
-      Vec maxima[kAccumulators];
-      lane_maxima(row, begin, end, maxima);
-      sums.reference_logit = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
-      if (sums.reference_logit == -INFINITY) { // a masked chunk: a normal beginning under a constraint
-        sums.poisoned = has_nan(row, begin, end);
-        kept = false;
-        continue;
-      }
-      started = true;
-      if (!(sums.reference_logit < INFINITY)) break;
-      relative = RelativeExponential<kScaling>::make(options.scale, sums.reference_logit);
-      top.raise_bound(bound_from_maxima(maxima, width));
-      if (sums.target_logit > top.bound()) top.insert(sums.target_logit);
-    }
-    std::uint64_t hits;
-    double sum = sum_blocks<kKeep>(row, begin, end, relative, top.bound(), hits, exponentials);
-    const float largest = visit_hits(row, begin, hits, top);
-    if (largest > sums.reference_logit &&
-        scaled_logit(options.scale, largest) - scaled_logit(options.scale, sums.reference_logit) > kReferenceSlack) {
-      const float reference = max_of_blocks(row, begin, blocks);
-      if (!(reference < INFINITY)) {
-        sums.poisoned = true;
-        break;
-      }
-      sums.sum_others *=
-          exp(scaled_logit(options.scale, sums.reference_logit) - scaled_logit(options.scale, reference));
-      sums.reference_logit = reference;
-      relative = RelativeExponential<kScaling>::make(options.scale, reference);
-      kept = false;
-      sum = sum_blocks<false>(row, begin, end, relative, top.bound(), hits, exponentials);
-    }
-    sums.sum_others += sum;
-  }
-  top.finish();
-  sums.max_logit = top.largest(1);
-  sums.poisoned |= !started || !(sums.reference_logit < INFINITY) || !(sums.max_logit < INFINITY) ||
-                   sums.sum_others != sums.sum_others;
-  if (sums.poisoned) return false;
-  sums.threshold_logit = top.largest(options.beam_width);
-  sums.effective_width = top.effective_rank(options.beam_width);
-  sums.several_allowed = top.has_several();
-  sums.target_rank = sums.target_logit >= sums.threshold_logit ? top.count_above(sums.target_logit) : -1;
-  if (options.label_smoothing) sum_scaled_logits<kScaling>(row, options.scale, sums);
-  return kept;
-}
+class RowSweep {
+ public:
+  RowSweep(const Row<Element>& row, const SweepOptions& options, float* candidates, float* exponentials, RowSums& sums)
+      : row_(row),
+        options_(options),
+        // Two at least, which tells a row with a single allowed token from others.
+        width_(options.beam_width > 2 ? options.beam_width : 2),
+        top_(candidates, width_),
+        exponentials_(exponentials),
+        sums_(sums) {}
 
-// Calls f.template operator()<Element>() for the row's dtype.
+  // Returns whether the exponentials it kept are all there, relative to sums.reference_logit.
+  bool run() {
+    sums_.target_logit = to_float(row_.logits[row_.target]);
+    sums_.poisoned = !(sums_.target_logit < INFINITY);
+    const std::int64_t blocks = row_.blocks();
+    std::int64_t end = 0;
+    for (std::int64_t begin = 0; begin < blocks && !sums_.poisoned; begin = end) {
+      end = next_chunk_end(begin, blocks);
+      if (started_ || start(begin, end)) add_chunk(begin, end);
+    }
+    conclude();
+    return kept_ && !sums_.poisoned;
+  }
+
+ private:
+  // Takes the reference and the first bound from a chunk; false where it has no finite logit: a masked chunk, a normal
+  // beginning under a constraint.
+  bool start(std::int64_t begin, std::int64_t end) {
+    Vec maxima[kAccumulators];
+    lane_maxima(row_, begin, end, maxima);
+    const float largest = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+    if (largest == -INFINITY) {
+      sums_.poisoned = has_nan(row_, begin, end);
+      kept_ = false;
+      return false;
+    }
+    if (!set_reference(largest)) return false;
+    top_.raise_bound(bound_from_maxima(maxima, width_));
+    if (sums_.target_logit > top_.bound()) top_.insert(sums_.target_logit);
+    started_ = true;
+    return true;
+  }
+
+  void add_chunk(std::int64_t begin, std::int64_t end) {
+    std::uint64_t hits;
+    double sum = sum_blocks<kKeep>(row_, begin, end, relative_, top_.bound(), hits, exponentials_);
+    if (outgrows_reference(visit_hits(row_, begin, hits, top_))) {
+      const double before = scaled_logit(options_.scale, sums_.reference_logit);
+      kept_ = false;
+      if (!set_reference(max_of_blocks(row_, begin, row_.blocks()))) return;
+      sums_.sum_others *= exp(before - scaled_logit(options_.scale, sums_.reference_logit));
+      sum = sum_blocks<false>(row_, begin, end, relative_, top_.bound(), hits, exponentials_);
+    }
+    sums_.sum_others += sum;
+  }
+
+  bool outgrows_reference(float logit) const {
+    return logit > sums_.reference_logit &&
+           scaled_logit(options_.scale, logit) - scaled_logit(options_.scale, sums_.reference_logit) > kReferenceSlack;
+  }
+
+  bool set_reference(float logit) {
+    sums_.poisoned = !(logit < INFINITY);
+    sums_.reference_logit = logit;
+    relative_ = RelativeExponential<kScaling>::make(options_.scale, logit);
+    return !sums_.poisoned;
+  }
+
+  void conclude() {
+    top_.finish();
+    sums_.max_logit = top_.largest(1);
+    // A NaN reaches the sum from wherever it is; a target of plus infinity only the maximum.
+    sums_.poisoned |= !started_ || !(sums_.max_logit < INFINITY) || sums_.sum_others != sums_.sum_others;
+    if (sums_.poisoned) return;
+    sums_.threshold_logit = top_.largest(options_.beam_width);
+    sums_.effective_width = top_.effective_rank(options_.beam_width);
+    sums_.several_allowed = top_.has_several();
+    if (sums_.target_logit >= sums_.threshold_logit) sums_.target_rank = top_.count_above(sums_.target_logit);
+    if (options_.label_smoothing) sum_scaled_logits<kScaling>(row_, options_.scale, sums_);
+  }
+
+  const Row<Element> row_;
+  const SweepOptions& options_;
+  const std::int64_t width_;
+  TopCandidates top_;
+  float* exponentials_;
+  RowSums& sums_;
+  bool started_ = false;
+  bool kept_ = kKeep;
+  RelativeExponential<kScaling> relative_;
+};
+
+// Calls f with a value of the dtype's element type.
 template <class F>
 void with_element(DType dtype, const F& f) {
   switch (dtype) {
@@ -651,14 +683,15 @@ bool sweep(const RowView& view, const SweepOptions& options, float* candidates, 
   bool kept = false;
   with_scaling(options.scale, [&](auto scaling) {
     with_element(view.dtype, [&](auto element) {
-      const auto row = typed_row<decltype(element)>(view);
+      using Element = decltype(element);
+      const auto row = typed_row<Element>(view);
       if constexpr (scaling.value != Scaling::kSoftcap) {
         if (exponentials != nullptr) {
-          kept = sweep_row<true, scaling.value>(row, options, candidates, exponentials, sums);
+          kept = RowSweep<true, scaling.value, Element>(row, options, candidates, exponentials, sums).run();
           return;
         }
       }
-      sweep_row<false, scaling.value>(row, options, candidates, nullptr, sums);
+      RowSweep<false, scaling.value, Element>(row, options, candidates, nullptr, sums).run();
     });
   });
   return kept;

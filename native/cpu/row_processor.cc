@@ -163,9 +163,7 @@ bool RowProcessor::keeps_exponentials() const {
          problem_.label_smoothing == 0 && !stream_ && view_.count <= kKeptLength;
 }
 
-bool RowProcessor::fetches_following_row() const {
-  return following_row_ >= 0 && !stream_ && !is_listed();
-}
+bool RowProcessor::fetches_following_row() const { return following_row_ >= 0 && !stream_ && !is_listed(); }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
   if (write_special_gradient(row, record.summary)) return;

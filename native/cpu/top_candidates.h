@@ -157,7 +157,7 @@ class TopCandidates {
   }
 
   Vec list_[kListVectors]; // descending
-  float list_values_[kListLength];
+  float list_values_[kListLength] = {};
   float* buffer_;
   std::int64_t width_;
   std::int64_t capacity_; // 0: the list is in use
