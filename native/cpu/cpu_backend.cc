@@ -1,7 +1,6 @@
 // All rows of a problem on the CPU: shares them among threads and sums what they found in row order.
 #include <algorithm>
 #include <atomic>
-#include <limits>
 #include <new>
 #include <thread>
 

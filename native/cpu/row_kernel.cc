@@ -70,20 +70,23 @@ Row<Element> typed_row(const RowView& view) {
   return {static_cast<const Element*>(view.logits), view.count, view.target};
 }
 
+// The next vector of a row that has `left` logits more, perhaps none, with -infinity past its end.
+template <class Element>
+FBL_ALWAYS_INLINE Vec load_left(const Element* p, std::int64_t left) {
+  if (left >= kLanes) return load(p);
+  return left > 0 ? load_first(p, static_cast<int>(left), -INFINITY) : broadcast(-INFINITY);
+}
+
+FBL_ALWAYS_INLINE float largest_lane(const Vec* maxima) {
+  return horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+}
+
 // A block in float32, with -infinity for the target and past the end.
 template <class Element>
 FBL_ALWAYS_INLINE void load_block(const Row<Element>& row, std::int64_t block, float* out) {
   const Element* p = row.logits + block * kBlock;
   const std::int64_t size = row.block_size(block);
-  for (int v = 0; v < kVectors; ++v) {
-    const std::int64_t left = size - v * kLanes;
-    if (left >= kLanes) {
-      store(out + v * kLanes, load(p + v * kLanes));
-    } else {
-      store(out + v * kLanes,
-            left > 0 ? load_first(p + v * kLanes, static_cast<int>(left), -INFINITY) : broadcast(-INFINITY));
-    }
-  }
+  for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, load_left(p + v * kLanes, size - v * kLanes));
   if (row.target / kBlock == block) out[row.target % kBlock] = -INFINITY;
 }
 
@@ -379,8 +382,7 @@ void lane_maxima(const Row<Element>& row, std::int64_t begin, std::int64_t end, 
     for (int a = 0; a < kAccumulators; ++a) maxima[a] = max(load(row.logits + i + a * kLanes), maxima[a]);
   }
   for (int a = 0; i < last; i += kLanes, ++a) {
-    const int left = last - i < kLanes ? static_cast<int>(last - i) : kLanes;
-    maxima[a] = max(load_first(row.logits + i, left, -INFINITY), maxima[a]);
+    maxima[a] = max(load_left(row.logits + i, last - i), maxima[a]);
   }
 }
 
@@ -388,7 +390,7 @@ template <class Element>
 float max_of_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end) {
   Vec maxima[kAccumulators];
   lane_maxima(row, begin, end, maxima);
-  return horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+  return largest_lane(maxima);
 }
 
 // Whether blocks whose maximum is -infinity hold a NaN, which a maximum passes over.
@@ -413,8 +415,7 @@ float bound_from_maxima(const Vec* maxima, std::int64_t width) {
   }
   const Vec negated = subtract(broadcast(0), smallest);
   const float low = -horizontal_max(negated);
-  const float high = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
-  return select_largest(values, kMaxima, width, low, high, kBoundSteps);
+  return select_largest(values, kMaxima, width, low, largest_lane(maxima), kBoundSteps);
 }
 
 // A bit for each logit of a float32 or 16-bit block that is above the bound.
@@ -469,8 +470,7 @@ void sum_scaled_logits(const Row<Element>& row, const LogitScale& scale, RowSums
     Vec sum = broadcast(0);
     Vec allowed = broadcast(0);
     for (std::int64_t i = begin; i < end; i += kLanes) {
-      const int left = end - i < kLanes ? static_cast<int>(end - i) : kLanes;
-      const Vec logits = load_first(row.logits + i, left, -INFINITY);
+      const Vec logits = load_left(row.logits + i, end - i);
       const Mask keep = not_equal(logits, masked);
       sum =
           add(sum, select(keep, kScaling == Scaling::kSoftcap ? apply_softcap(logits, softcap) : logits, broadcast(0)));
@@ -489,6 +489,10 @@ std::int64_t next_chunk_end(std::int64_t begin, std::int64_t blocks) {
   return begin + size < blocks ? begin + size : blocks;
 }
 
+// How many of the largest logits a sweep keeps: two at least, which tells a row with a single allowed token from
+// others.
+std::int64_t candidate_width(std::int64_t beam_width) { return beam_width > 2 ? beam_width : 2; }
+
 // The first sweep over a row, chunk by chunk.
 template <bool kKeep, Scaling kScaling, class Element>
 class RowSweep {
@@ -496,8 +500,7 @@ class RowSweep {
   RowSweep(const Row<Element>& row, const SweepOptions& options, float* candidates, float* exponentials, RowSums& sums)
       : row_(row),
         options_(options),
-        // Two at least, which tells a row with a single allowed token from others.
-        width_(options.beam_width > 2 ? options.beam_width : 2),
+        width_(candidate_width(options.beam_width)),
         top_(candidates, width_),
         exponentials_(exponentials),
         sums_(sums) {}
@@ -522,7 +525,7 @@ class RowSweep {
   bool start(std::int64_t begin, std::int64_t end) {
     Vec maxima[kAccumulators];
     lane_maxima(row_, begin, end, maxima);
-    const float largest = horizontal_max(max(max(maxima[0], maxima[1]), max(maxima[2], maxima[3])));
+    const float largest = largest_lane(maxima);
     if (largest == -INFINITY) {
       sums_.poisoned = has_nan(row_, begin, end);
       kept_ = false;
@@ -603,9 +606,7 @@ std::int64_t count_above(const RowView& view, float limit) {
     const auto row = typed_row<decltype(element)>(view);
     const Vec limits = broadcast(limit);
     for (std::int64_t i = 0; i < row.count; i += kLanes) {
-      const int left = row.count - i < kLanes ? static_cast<int>(row.count - i) : kLanes;
-      const Vec logits = left == kLanes ? load(row.logits + i) : load_first(row.logits + i, left, -INFINITY);
-      count += __builtin_popcount(lane_bits(greater(logits, limits)));
+      count += __builtin_popcount(lane_bits(greater(load_left(row.logits + i, row.count - i), limits)));
     }
   });
   return count;
@@ -617,9 +618,7 @@ std::int64_t find_equal(const RowView& view, float logit, std::int64_t number) {
     const auto row = typed_row<decltype(element)>(view);
     const Vec wanted = broadcast(logit);
     for (std::int64_t i = 0; i < row.count && position < 0; i += kLanes) {
-      const int left = row.count - i < kLanes ? static_cast<int>(row.count - i) : kLanes;
-      const Vec logits = left == kLanes ? load(row.logits + i) : load_first(row.logits + i, left, -INFINITY);
-      unsigned lanes = lane_bits(equal(logits, wanted));
+      unsigned lanes = lane_bits(equal(load_left(row.logits + i, row.count - i), wanted));
       for (; lanes != 0 && position < 0; lanes &= lanes - 1) {
         if (number-- == 0) position = i + __builtin_ctz(lanes);
       }
@@ -719,7 +718,7 @@ void apply_bitmask(const void* logits, DType dtype, const std::uint32_t* bitmask
 void finish() { stream_fence(); }
 
 std::int64_t candidate_capacity(std::int64_t beam_width) {
-  return TopCandidates::capacity(beam_width > 2 ? beam_width : 2);
+  return TopCandidates::capacity(candidate_width(beam_width));
 }
 
 } // namespace

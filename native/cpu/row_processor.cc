@@ -80,6 +80,17 @@ double RowProcessor::lambda(std::int64_t row) const {
                                              : problem_.lambda * static_cast<double>(problem_.penalty_weights[row]);
 }
 
+RowProcessor::TokenList RowProcessor::token_list(std::int64_t row) const {
+  const std::int64_t offset = problem_.allowed_offsets[row];
+  return {problem_.allowed_tokens + offset, problem_.allowed_offsets[row + 1] - offset};
+}
+
+// Null where there is no bitmask.
+const std::uint32_t* RowProcessor::bitmask_row(std::int64_t row) const {
+  return problem_.allowed_bitmask == nullptr ? nullptr
+                                             : problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
+}
+
 // Makes view_ the row's allowed logits: the caller's own memory, or a float32 copy where a constraint picks among them.
 void RowProcessor::prepare(std::int64_t row) {
   if (row == prepared_row_) return;
@@ -88,20 +99,17 @@ void RowProcessor::prepare(std::int64_t row) {
   view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, problem_.targets[row]};
   if (problem_.allowed_bitmask == nullptr) return;
   reserve(row_scratch_, problem_.vocab_size);
-  kernel_.apply_bitmask(view_.logits, problem_.dtype,
-                        problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size), problem_.vocab_size,
-                        row_scratch_.data());
+  kernel_.apply_bitmask(view_.logits, problem_.dtype, bitmask_row(row), problem_.vocab_size, row_scratch_.data());
   view_.logits = row_scratch_.data();
   view_.dtype = DType::kFloat32;
 }
 
 void RowProcessor::prepare_listed(std::int64_t row) {
-  const std::int32_t* tokens = problem_.allowed_tokens + problem_.allowed_offsets[row];
-  const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
-  reserve(row_scratch_, count);
-  kernel_.gather(logits_row(row), problem_.dtype, tokens, count, row_scratch_.data());
-  const std::int64_t target = std::lower_bound(tokens, tokens + count, problem_.targets[row]) - tokens;
-  view_ = {row_scratch_.data(), DType::kFloat32, count, target};
+  const TokenList list = token_list(row);
+  reserve(row_scratch_, list.count);
+  kernel_.gather(logits_row(row), problem_.dtype, list.tokens, list.count, row_scratch_.data());
+  const std::int64_t target = std::lower_bound(list.begin(), list.end(), problem_.targets[row]) - list.begin();
+  view_ = {row_scratch_.data(), DType::kFloat32, list.count, target};
 }
 
 void RowProcessor::forward(std::int64_t row, RowRecord& record) {
@@ -111,8 +119,9 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   SweepOptions options = options_;
   options.beam_width = std::min(options.beam_width, view_.count);
   reserve(candidates_, kernel_.candidate_capacity(options.beam_width));
-  if (keeps_exponentials()) reserve(exponentials_, view_.count + kKeptSlack);
-  float* const exponentials = keeps_exponentials() ? exponentials_.data() : nullptr;
+  const bool keep = keeps_exponentials();
+  if (keep) reserve(exponentials_, view_.count + kKeptSlack);
+  float* const exponentials = keep ? exponentials_.data() : nullptr;
   kept_row_ = kernel_.sweep(view_, options, candidates_.data(), exponentials, record.sums) ? row : -1;
 
   RowSummary& summary = record.summary;
@@ -225,8 +234,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
 
 // From gradient_scratch_ to the row's listed tokens, with zeros for the others.
 void RowProcessor::scatter(std::int64_t row) {
-  const std::int32_t* tokens = problem_.allowed_tokens + problem_.allowed_offsets[row];
-  const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
+  const auto [tokens, count] = token_list(row);
   clear_dense_row(row);
   if (problem_.dtype == DType::kFloat32) {
     auto* const out = reinterpret_cast<float*>(gradient_row(row));
@@ -246,21 +254,17 @@ void RowProcessor::clear_dense_row(std::int64_t row) {
 void RowProcessor::write_zero_gradient(std::int64_t row) {
   clear_dense_row(row);
   if (problem_.gradient != GradientMode::kInPlaceSparse) return;
-  for (std::int64_t i = problem_.allowed_offsets[row]; i < problem_.allowed_offsets[row + 1]; ++i) {
-    store(gradient_row(row), problem_.allowed_tokens[i], 0);
-  }
+  for (const std::int32_t token : token_list(row)) store(gradient_row(row), token, 0);
 }
 
 // NaN on A; where the constraint leaves no logit above -infinity, NaN on all that it allows.
 void RowProcessor::write_poisoned_gradient(std::int64_t row) {
   std::vector<std::int64_t> allowed;
-  if (problem_.allowed_offsets != nullptr) {
-    allowed.assign(problem_.allowed_tokens + problem_.allowed_offsets[row],
-                   problem_.allowed_tokens + problem_.allowed_offsets[row + 1]);
+  if (is_listed()) {
+    const TokenList list = token_list(row);
+    allowed.assign(list.begin(), list.end());
   } else {
-    const std::uint32_t* const bitmask = problem_.allowed_bitmask == nullptr
-                                             ? nullptr
-                                             : problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
+    const std::uint32_t* const bitmask = bitmask_row(row);
     for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
       if (bitmask == nullptr || bit_is_set(bitmask, j)) allowed.push_back(j);
     }

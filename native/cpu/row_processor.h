@@ -54,6 +54,17 @@ class RowProcessor {
   void scatter(std::int64_t row);
   void store(void* gradient, std::int64_t position, double value) const;
 
+  // The allowed tokens of a row, where the constraint lists them.
+  struct TokenList {
+    const std::int32_t* tokens;
+    std::int64_t count;
+
+    const std::int32_t* begin() const { return tokens; }
+    const std::int32_t* end() const { return tokens + count; }
+  };
+  TokenList token_list(std::int64_t row) const;
+  const std::uint32_t* bitmask_row(std::int64_t row) const;
+
   GradientJob gradient_job(std::int64_t row, const RowRecord& record, double divisor);
   std::int64_t threshold_position(const RowRecord& record) const;
   char* gradient_row(std::int64_t row) const;

@@ -5,12 +5,10 @@
 #include <immintrin.h>
 
 #include "native/core/dtype.h"
+#include "native/cpu/exponential_constants.h"
 
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
-
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kLowestExponent = -126; // of a normal float
 
 using Vec = __m256;
 constexpr std::int64_t kLanes = 8;

@@ -5,12 +5,10 @@
 #include <math.h>
 
 #include "native/core/dtype.h"
+#include "native/cpu/exponential_constants.h"
 
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
-
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kLowestExponent = -126; // of a normal float
 
 typedef float Vec __attribute__((vector_size(16)));
 typedef std::int32_t Mask __attribute__((vector_size(16))); // all bits of a lane, or none
