@@ -1,6 +1,7 @@
 // Prints how much memory a kind of call leaves behind, in MiB, after many of them. Every call handles 2 MiB, so a
 // buffer that is not freed shows after a few.
 const { fusedBearLoss, fusedBearLossAsync } = require('fused-bear-loss');
+const { residentMebibytes } = require('./resident-memory.cjs');
 
 const rows = 16;
 const vocabSize = 32768;
@@ -42,14 +43,6 @@ const KINDS = {
     await ignoreError(call);
   },
 };
-
-async function residentMebibytes() {
-  for (let i = 0; i < 3; ++i) {
-    globalThis.gc();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return process.memoryUsage().rss / 2 ** 20;
-}
 
 async function main() {
   const call = KINDS[process.argv[2]];
