@@ -65,7 +65,9 @@ function readFlat(data: LogitsArray, rows: number, options: CheckedOptions): Che
   const dtype = readDType(data, options.dtype, 'logits', 'dtype');
   assertAttached(data, 'logits');
   const vocabSize = options.vocabSize ?? inferVocabSize(data, rows, options);
-  return checkExtent({ data, dtype, rows, vocabSize, rowStride: options.rowStride ?? vocabSize }, 'logits');
+  const rowStride = options.rowStride ?? vocabSize;
+  checkExtent(data, rows, vocabSize, rowStride, 'logits');
+  return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
 }
 
 function inferVocabSize(data: LogitsArray, rows: number, { rowStride }: CheckedOptions): number {
@@ -85,13 +87,15 @@ function inferVocabSize(data: LogitsArray, rows: number, { rowStride }: CheckedO
   });
 }
 
+const TENSOR_NAMES = new Set(['data', 'shape', 'dtype', 'rowStride']);
+
 function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedOptions): CheckedLogits {
   const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
   const isTensor = typeof tensor === 'object' && tensor !== null && 'data' in tensor && 'shape' in tensor;
   if (!isTensor) {
     throw bearError('ERR_BEAR_ARGUMENT_TYPE', { argument: 'logits', expected: what, received: describe(tensor) });
   }
-  checkMembers(tensor, 'logits', what, ['data', 'shape', 'dtype', 'rowStride']);
+  checkMembers(tensor, 'logits', what, TENSOR_NAMES);
   const { data, shape, dtype: ownDType, rowStride: ownStride } = tensor;
   const dtype = readDType(data, agreed(ownDType, options.dtype, 'dtype'), 'logits.data', 'logits.dtype');
   assertAttached(data, 'logits.data');
@@ -106,7 +110,8 @@ function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedO
       received: `${targetCount} targets`,
     });
   }
-  return checkExtent({ data, dtype, rows, vocabSize, rowStride }, 'logits.data');
+  checkExtent(data, rows, vocabSize, rowStride, 'logits.data');
+  return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
 }
 
 /** What the tensor and the option of the same name say together. */
@@ -153,23 +158,20 @@ function readDType(data: LogitsArray, given: unknown, argument: string, dtypeArg
 }
 
 /** Throws unless the array holds the rows that it is said to hold. The last may end at V or at the stride. */
-function checkExtent(logits: Omit<CheckedLogits, 'view'>, argument: string): CheckedLogits {
-  const { data, rows, vocabSize, rowStride } = logits;
+function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStride: number, argument: string): void {
   if (vocabSize < 1) {
     throw bearError('ERR_BEAR_SHAPE', { argument: 'vocabSize', expected: 'at least 1 token', received: '0' });
   }
   checkStride(rowStride, vocabSize, 'rowStride');
   const least = rowsExtent(rows, vocabSize, rowStride, argument);
   const most = rows * rowStride;
-  if (data.length < least || data.length > most) {
-    const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument,
-      expected: `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
-      received: describe(data),
-    });
-  }
-  return { ...logits, view: nativeView(data) };
+  if (data.length >= least && data.length <= most) return;
+  const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
+  throw bearError('ERR_BEAR_SHAPE', {
+    argument,
+    expected: `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
+    received: describe(data),
+  });
 }
 
 /** Throws unless the stride is an integer that holds a row. */
