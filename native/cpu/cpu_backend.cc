@@ -62,18 +62,12 @@ class RowLoop {
     run_in_parallel(thread_count(problem_), [&] {
       try {
         RowProcessor processor(problem_, outputs_, kernel, stream_);
-        // A share is claimed before the last one is done, so that its first row can be fetched meanwhile.
-        std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
-        while (begin < problem_.rows && status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
+        while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
           if (abort_ != nullptr && abort_->load(std::memory_order_relaxed) != 0) status = ComputeStatus::kAborted;
-          const std::int64_t following = next.fetch_add(share, std::memory_order_relaxed);
+          const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
+          if (begin >= problem_.rows) break;
           const std::int64_t end = std::min(begin + share, problem_.rows);
-          for (std::int64_t row = begin; row < end; ++row) {
-            const std::int64_t after = row + 1 < end ? row + 1 : following;
-            processor.announce(after < problem_.rows ? after : -1);
-            each_row(processor, row);
-          }
-          begin = following;
+          for (std::int64_t row = begin; row < end; ++row) each_row(processor, row);
         }
       } catch (const std::bad_alloc&) {
         status = ComputeStatus::kOutOfMemory;

@@ -222,17 +222,14 @@ struct GeneralGradient {
   }
 };
 
-// Asks for a block's logits, in the second-level cache.
-template <class Element>
-FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
-  for (std::int64_t line = 0; line < kBlock * std::int64_t{sizeof(Element)}; line += 64) {
-    __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 0, 2);
-  }
-}
-
 enum class StoreKind { kPlain, kStream };
 
-// Writes the gradient of a row from its beginning to its end, a block at a time.
+// From this length on a row is written from its end to its beginning, as what the sweep saw last is still in the
+// nearest cache: from the beginning, a row that passes the size of a cache finds nothing in it (64 x 128256 in
+// place: 1.95 times the floor with one thread instead of 1.83). It does not help streamed stores.
+constexpr std::int64_t kDescendingLength = 1 << 16;
+
+// Writes the gradient of a row, a block at a time.
 template <StoreKind kStore, class Element, class Out, class Gradient>
 class GradientWriter {
  public:
@@ -241,38 +238,57 @@ class GradientWriter {
         out_(static_cast<Out*>(job.out.gradient)),
         count_(job.row.count),
         terms_(job.terms),
-        following_(static_cast<const Out*>(job.following)),
-        gradient_(gradient) {
-    next_term();
-    // A head brings `out` to the alignment of streamed stores.
-    const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out_) % kStreamAlignment);
-    if (kStore == StoreKind::kStream && misaligned != 0) {
-      const std::int64_t head = (kStreamAlignment - misaligned) / std::int64_t{sizeof(Out)};
-      write_part(static_cast<int>(head < count_ ? head : count_));
-    }
-  }
+        gradient_(gradient) {}
 
   void write() {
-    while (next_ + kBlock <= count_) {
-      if (term_ < next_ + kBlock) {
-        write_block_with_term();
-      } else {
-        write_block();
-      }
+    const std::int64_t head = head_length();
+    const std::int64_t blocks = (count_ - head) / kBlock;
+    for (std::int64_t begin = head + blocks * kBlock; begin < count_; begin += kLanes)
+      write_part(begin, count_ - begin);
+    if (kStore == StoreKind::kPlain && count_ >= kDescendingLength) {
+      write_blocks(head, blocks - 1, -1, -1);
+    } else {
+      write_blocks(head, 0, blocks, 1);
     }
-    while (next_ < count_) write_part(count_ - next_ < kLanes ? static_cast<int>(count_ - next_) : kLanes);
+    if (head > 0) write_part(0, head);
   }
 
  private:
-  FBL_ALWAYS_INLINE_MEMBER void write_block() {
-    if (following_ != nullptr) prefetch_block(following_ + next_);
+  // Logits before `out` is aligned for streamed stores: less than a vector of them.
+  std::int64_t head_length() const {
+    const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out_) % kStreamAlignment);
+    if (kStore == StoreKind::kPlain || misaligned == 0) return 0;
+    const std::int64_t head = (kStreamAlignment - misaligned) / std::int64_t{sizeof(Out)};
+    return head < count_ ? head : count_;
+  }
+
+  // The blocks from `first` up or down to the one before `end`, counted from `head`.
+  FBL_ALWAYS_INLINE_MEMBER void write_blocks(std::int64_t head, std::int64_t first, std::int64_t end,
+                                             std::int64_t step) {
+    const std::int64_t terms[2] = {term_block(0, head), term_block(1, head)};
+    for (std::int64_t block = first; block != end; block += step) {
+      const std::int64_t begin = head + block * kBlock;
+      if (block == terms[0] || block == terms[1]) {
+        write_block_with_term(begin);
+      } else {
+        write_block(begin);
+      }
+    }
+  }
+
+  // The block that holds a term; -1 where none does.
+  std::int64_t term_block(int term, std::int64_t head) const {
+    const std::int64_t position = terms_[term].position;
+    return position < head ? -1 : (position - head) / kBlock;
+  }
+
+  FBL_ALWAYS_INLINE_MEMBER void write_block(std::int64_t begin) {
     // The stores together: a cache line's worth of streamed stores must not wait between others.
     Vec x[kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) x[v] = gradient_(load(source_ + next_ + v * kLanes));
+    for (int v = 0; v < kVectors; ++v) x[v] = gradient_(load(source_ + begin + v * kLanes));
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) put(next_ + v * kLanes, x[v]);
-    next_ += kBlock;
+    for (int v = 0; v < kVectors; ++v) put(begin + v * kLanes, x[v]);
   }
 
   FBL_ALWAYS_INLINE_MEMBER void put(std::int64_t i, Vec x) {
@@ -283,47 +299,34 @@ class GradientWriter {
     }
   }
 
-  // The nearest term that is not written yet.
-  void next_term() {
-    term_ = count_ + kBlock;
+  // Puts the terms of [begin, begin + size) into the block.
+  void put_terms(float* block, std::int64_t begin, std::int64_t size) {
     for (int t = 0; t < 2; ++t) {
-      if (terms_[t].position >= next_ && terms_[t].position < term_) term_ = terms_[t].position;
-    }
-  }
-
-  // Puts the terms of [next_, next_ + size) into the block.
-  void put_terms(float* block, int size) {
-    for (int t = 0; t < 2; ++t) {
-      const std::int64_t i = terms_[t].position - next_;
+      const std::int64_t i = terms_[t].position - begin;
       if (terms_[t].position >= 0 && i >= 0 && i < size) block[i] = terms_[t].value;
     }
   }
 
-  void write_block_with_term() {
+  void write_block_with_term(std::int64_t begin) {
     float block[kBlock];
-    for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(source_ + next_ + v * kLanes)));
-    put_terms(block, kBlock);
-    for (int v = 0; v < kVectors; ++v) put(next_ + v * kLanes, load(block + v * kLanes));
-    next_ += kBlock;
-    next_term();
+    for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(source_ + begin + v * kLanes)));
+    put_terms(block, begin, kBlock);
+    for (int v = 0; v < kVectors; ++v) put(begin + v * kLanes, load(block + v * kLanes));
   }
 
-  void write_part(int size) {
+  // At most a vector.
+  void write_part(std::int64_t begin, std::int64_t left) {
+    const int size = left < kLanes ? static_cast<int>(left) : static_cast<int>(kLanes);
     float block[kLanes];
-    store(block, gradient_(load_first(source_ + next_, size, -INFINITY)));
-    put_terms(block, size);
-    store_first(out_ + next_, load(block), size);
-    next_ += size;
-    next_term();
+    store(block, gradient_(load_first(source_ + begin, size, -INFINITY)));
+    put_terms(block, begin, size);
+    store_first(out_ + begin, load(block), size);
   }
 
   const Element* source_; // logits, or kept exponentials
   Out* out_;
   std::int64_t count_;
   const GradientTerm* terms_;
-  const Out* following_;
-  std::int64_t next_ = 0;
-  std::int64_t term_ = 0;
   Gradient gradient_;
 };
 
@@ -341,6 +344,14 @@ FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kSc
     if (kKeep) store(kept + v * kLanes, exponential);
   }
   return any(greater(largest, bound));
+}
+
+// Asks for a block's logits, in the second-level cache.
+template <class Element>
+FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
+  for (std::int64_t line = 0; line < kBlock * std::int64_t{sizeof(Element)}; line += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 0, 2);
+  }
 }
 
 // The sum of exp(u_j - u_reference) over the blocks [begin, end) without the target; bit i of `hits` tells that block

@@ -48,8 +48,6 @@ struct GradientTerm {
 struct GradientJob {
   RowView row;
   const float* exponentials; // as sweep() kept them, or null
-  // The logits that are swept next, or null: fetched meanwhile, where writing leaves the memory idle.
-  const void* following;
   RowSums sums;
   GradientFactors factors;
   GradientView out;

@@ -33,9 +33,6 @@ class RowProcessor {
  public:
   RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream);
 
-  // Tells which row comes after the one in hand; -1: none.
-  void announce(std::int64_t following_row) { following_row_ = following_row; }
-
   // Sweeps the row and writes its statistics. Throws std::bad_alloc, as does the next.
   void forward(std::int64_t row, RowRecord& record);
 
@@ -71,7 +68,6 @@ class RowProcessor {
   const char* logits_row(std::int64_t row) const;
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
   bool keeps_exponentials() const;
-  bool fetches_following_row() const;
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
   double lambda(std::int64_t row) const;
 
@@ -81,7 +77,6 @@ class RowProcessor {
   const bool stream_;
   SweepOptions options_;
   RowView view_ = {}; // of prepared_row_
-  std::int64_t following_row_ = -1;
   std::int64_t prepared_row_ = -1;
   std::int64_t kept_row_ = -1; // whose exponentials are in exponentials_
   std::vector<float>& row_scratch_;
