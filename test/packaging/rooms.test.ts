@@ -72,6 +72,7 @@ describe('library rooms', () => {
   const allowed: Record<string, RegExp> = {
     'lib/loss': /^lib\/native$|^package\.json$/,
     'lib/decoding': /^lib\/loss\//,
+    'lib/adapters': /^lib\/loss\//,
     examples: /^fused-bear-loss(\/\w+)?$/,
     benchmarks: /^fused-bear-loss(\/\w+)?$/,
   };
