@@ -158,13 +158,13 @@ export const CALL_FIELDS = {
   arrays: [
     'logits',
     'targets',
+    'gradLogits',
     'tokenWeights',
     'penaltyWeights',
     'gradOutputRows',
     'allowedOffsets',
     'allowedTokens',
     'allowedBitmask',
-    'gradLogits',
     'rowLosses',
     'nll',
     'logSumExp',
@@ -219,25 +219,23 @@ function numbersOf(call: NativeLossCall): Float64Array {
   return numbers;
 }
 
+// What every call has, then what few have: the addon takes what lies past the end as undefined, and need not ask for it.
 function arraysOf(call: NativeLossCall): (NativeArray | undefined)[] {
-  return [
-    call.logits,
-    call.targets,
-    call.tokenWeights,
-    call.penaltyWeights,
-    call.gradOutputRows,
-    call.allowedOffsets,
-    call.allowedTokens,
-    call.allowedBitmask,
-    call.gradLogits,
-    call.rowLosses,
-    call.nll,
-    call.logSumExp,
-    call.threshold,
-    call.margins,
-    call.penalties,
-    call.rank,
-  ];
+  const arrays: (NativeArray | undefined)[] = [call.logits, call.targets, call.gradLogits];
+  const { tokenWeights, penaltyWeights, gradOutputRows, allowedOffsets, allowedTokens, allowedBitmask } = call;
+  const { rowLosses, nll, logSumExp, threshold, margins, penalties, rank } = call;
+  const isPlain =
+    tokenWeights === undefined &&
+    penaltyWeights === undefined &&
+    gradOutputRows === undefined &&
+    allowedOffsets === undefined &&
+    allowedBitmask === undefined &&
+    rowLosses === undefined &&
+    rank === undefined;
+  if (isPlain) return arrays;
+  arrays.push(tokenWeights, penaltyWeights, gradOutputRows, allowedOffsets, allowedTokens, allowedBitmask);
+  arrays.push(rowLosses, nll, logSumExp, threshold, margins, penalties, rank);
+  return arrays;
 }
 
 function summaryOutcome(): NativeSummary {

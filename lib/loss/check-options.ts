@@ -81,14 +81,14 @@ export function checkMembers(
   value: unknown,
   argument: string,
   what: string,
-  names: readonly string[],
+  names: ReadonlySet<string>,
   prefix = `${argument}.`,
 ): object {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Array.isArray(value)) {
     refuse('ERR_BEAR_ARGUMENT_TYPE', argument, what, value);
   }
   for (const name of Object.keys(value)) {
-    if (!names.includes(name)) throw unknownMember(name, `${prefix}${name}`, names);
+    if (!names.has(name)) throw unknownMember(name, `${prefix}${name}`, [...names]);
   }
   return value;
 }
@@ -103,12 +103,12 @@ function unknownMember(name: string, argument: string, names: readonly string[])
   });
 }
 
+const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask']);
+const OUT_NAMES = new Set(['gradLogits', 'rowStride']);
+
 const allowed: Rule = (value, argument) => {
   const what = '{ offsets: Int32Array, tokens: Int32Array } or { bitmask: Uint32Array }';
-  const { offsets, tokens, bitmask } = checkMembers(value, argument, what, ['offsets', 'tokens', 'bitmask']) as Record<
-    string,
-    unknown
-  >;
+  const { offsets, tokens, bitmask } = checkMembers(value, argument, what, ALLOWED_NAMES) as Record<string, unknown>;
   if (bitmask !== undefined) {
     if (offsets !== undefined || tokens !== undefined) {
       refuse('ERR_BEAR_OPTION_CONFLICT', argument, 'either lists or a bitmask', value);
@@ -125,7 +125,7 @@ const allowed: Rule = (value, argument) => {
 };
 
 const out: Rule = (value, argument) => {
-  const members = checkMembers(value, argument, '{ gradLogits, rowStride }', ['gradLogits', 'rowStride']);
+  const members = checkMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES);
   const { rowStride } = members as { rowStride?: unknown };
   if (rowStride !== undefined) positiveInteger(rowStride, `${argument}.rowStride`);
 };
@@ -160,7 +160,7 @@ const RULES: { [Name in keyof Required<BearLossOptions>]: Rule } = {
   signal: abortSignal,
 };
 
-export const OPTION_NAMES = Object.keys(RULES) as readonly (keyof BearLossOptions)[];
+export const OPTION_NAMES: ReadonlySet<string> = new Set(Object.keys(RULES));
 
 /** Throws unless it is an object of options that exist; returns it. */
 export function checkNames<Options extends BearLossOptions>(options: Options): Options {

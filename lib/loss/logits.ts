@@ -71,7 +71,8 @@ function readFlat(data: LogitsArray, targetCount: number | undefined, options: L
   const rowStride = options.rowStride ?? vocabSize;
   checkStride(rowStride, vocabSize, 'rowStride');
   const rows = targetCount ?? Math.ceil(data.length / rowStride);
-  return checkExtent({ data, dtype, rows, vocabSize, rowStride }, 'logits');
+  checkExtent(data, rows, vocabSize, rowStride, 'logits');
+  return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
 }
 
 function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride }: LogitsOptions): number {
@@ -98,13 +99,15 @@ function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride
   });
 }
 
+const TENSOR_NAMES = new Set(['data', 'shape', 'dtype', 'rowStride']);
+
 function readTensor(tensor: LogitsTensor, targetCount: number | undefined, options: LogitsOptions): CheckedLogits {
   const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
   const isTensor = typeof tensor === 'object' && tensor !== null && 'data' in tensor && 'shape' in tensor;
   if (!isTensor) {
     throw bearError('ERR_BEAR_ARGUMENT_TYPE', { argument: 'logits', expected: what, received: describe(tensor) });
   }
-  checkMembers(tensor, 'logits', what, ['data', 'shape', 'dtype', 'rowStride']);
+  checkMembers(tensor, 'logits', what, TENSOR_NAMES);
   const { data, shape, dtype: ownDType, rowStride: ownStride } = tensor;
   const dtype = readDType(data, agreed(ownDType, options.dtype, 'dtype'), 'logits.data', 'logits.dtype');
   assertAttached(data, 'logits.data');
@@ -119,7 +122,8 @@ function readTensor(tensor: LogitsTensor, targetCount: number | undefined, optio
       received: `${targetCount} targets`,
     });
   }
-  return checkExtent({ data, dtype, rows, vocabSize, rowStride }, 'logits.data');
+  checkExtent(data, rows, vocabSize, rowStride, 'logits.data');
+  return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
 }
 
 /** What the tensor and the option of the same name say together. */
@@ -166,23 +170,20 @@ export function readDType(data: LogitsArray, given: unknown, argument: string, d
 }
 
 /** Throws unless the array holds the rows that it is said to hold. The last may end at V or at the stride. */
-function checkExtent(logits: Omit<CheckedLogits, 'view'>, argument: string): CheckedLogits {
-  const { data, rows, vocabSize, rowStride } = logits;
+function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStride: number, argument: string): void {
   if (vocabSize < 1) {
     throw bearError('ERR_BEAR_SHAPE', { argument: 'vocabSize', expected: 'at least 1 token', received: '0' });
   }
   checkStride(rowStride, vocabSize, 'rowStride');
   const least = rowsExtent(rows, vocabSize, rowStride, argument);
   const most = rows * rowStride;
-  if (data.length < least || data.length > most) {
-    const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument,
-      expected: `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
-      received: describe(data),
-    });
-  }
-  return { ...logits, view: nativeView(data) };
+  if (data.length >= least && data.length <= most) return;
+  const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
+  throw bearError('ERR_BEAR_SHAPE', {
+    argument,
+    expected: `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
+    received: describe(data),
+  });
 }
 
 /** Throws unless the stride is an integer that holds a row. */

@@ -45,7 +45,7 @@ export interface TopTokensResult {
   beamWidth: number;
 }
 
-const NAMES = [
+const OPTION_NAMES: ReadonlySet<string> = new Set([
   'vocabSize',
   'rowStride',
   'dtype',
@@ -55,7 +55,13 @@ const NAMES = [
   'threads',
   'layout',
   'out',
-] as const satisfies readonly (keyof TopTokensOptions)[];
+] satisfies (keyof TopTokensOptions)[]);
+
+const OUT_NAMES: ReadonlySet<string> = new Set([
+  'tokens',
+  'logProbabilities',
+  'logSumExp',
+] satisfies (keyof TopTokensOutput)[]);
 
 const LAYOUTS = ['dense', 'allowed'] as const;
 
@@ -114,7 +120,7 @@ interface PreparedTopTokens extends CheckedLogits {
 }
 
 function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): PreparedTopTokens {
-  checkMembers(options, 'options', 'an object of options', NAMES, '');
+  checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '');
   const { layout = 'dense', out, ...shared } = options;
   // To the loss undefined means its default; here there is none.
   if (beamWidth === undefined) refuse('ERR_BEAR_ARGUMENT_TYPE', 'beamWidth', 'a positive integer', beamWidth);
@@ -173,9 +179,10 @@ function readListedLogits(logits: Logits, options: CheckedOptions): CheckedLogit
 }
 
 function prepareResult(out: unknown, rows: number, beamWidth: number): TopTokensResult {
-  const names = ['tokens', 'logProbabilities', 'logSumExp'] as const;
   const given =
-    out === undefined ? {} : (checkMembers(out, 'out', `{ ${names.join(', ')} }`, names) as TopTokensOutput);
+    out === undefined
+      ? {}
+      : (checkMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES) as TopTokensOutput);
   return {
     tokens: outputArray(given.tokens, 'Int32Array', 'tokens', rows * beamWidth),
     logProbabilities: outputArray(given.logProbabilities, 'Float32Array', 'logProbabilities', rows * beamWidth),

@@ -62,16 +62,17 @@ static_assert(sizeof(kNumberFieldNames) / sizeof(*kNumberFieldNames) ==
                   static_cast<std::size_t>(NumberField::kGradRowStride) + 1,
               "one name for each number");
 
+// What every call has comes first: an array may end early, and what would follow is undefined.
 enum class ArrayField : std::uint32_t {
   kLogits,
   kTargets,
+  kGradLogits,
   kTokenWeights,
   kPenaltyWeights,
   kGradOutputRows,
   kAllowedOffsets,
   kAllowedTokens,
   kAllowedBitmask,
-  kGradLogits,
   kRowLosses,
   kNll,
   kLogSumExp,
@@ -81,11 +82,22 @@ enum class ArrayField : std::uint32_t {
   kRank,
 };
 
-inline constexpr const char* kArrayFieldNames[] = {
-    "logits",         "targets",        "tokenWeights",  "penaltyWeights",
-    "gradOutputRows", "allowedOffsets", "allowedTokens", "allowedBitmask",
-    "gradLogits",     "rowLosses",      "nll",           "logSumExp",
-    "threshold",      "margins",        "penalties",     "rank"};
+inline constexpr const char* kArrayFieldNames[] = {"logits",
+                                                   "targets",
+                                                   "gradLogits",
+                                                   "tokenWeights",
+                                                   "penaltyWeights",
+                                                   "gradOutputRows",
+                                                   "allowedOffsets",
+                                                   "allowedTokens",
+                                                   "allowedBitmask",
+                                                   "rowLosses",
+                                                   "nll",
+                                                   "logSumExp",
+                                                   "threshold",
+                                                   "margins",
+                                                   "penalties",
+                                                   "rank"};
 static_assert(sizeof(kArrayFieldNames) / sizeof(*kArrayFieldNames) == static_cast<std::size_t>(ArrayField::kRank) + 1,
               "one name for each array");
 

@@ -15,20 +15,33 @@ namespace {
 const char* name_of(NumberField field) { return kNumberFieldNames[static_cast<std::size_t>(field)]; }
 const char* name_of(ArrayField field) { return kArrayFieldNames[static_cast<std::size_t>(field)]; }
 
-// Undefined gives a view that is not present.
-View read_view(const Napi::Array& arrays, ArrayField field) {
-  const napi_env env = arrays.Env();
-  napi_value value = nullptr;
-  if (napi_get_element(env, arrays, static_cast<std::uint32_t>(field), &value) != napi_ok) {
-    throw malformed(env, std::string(name_of(field)) + " cannot be read");
+// The views of a call.
+class Views {
+ public:
+  explicit Views(const Napi::Array& array) : array_(array), length_(array.Length()) {}
+
+  Napi::Env env() const { return array_.Env(); }
+
+  // One that is not present where it is undefined.
+  View view(ArrayField field) const {
+    const auto index = static_cast<std::uint32_t>(field);
+    if (index >= length_) return {};
+    napi_value value = nullptr;
+    if (napi_get_element(env(), array_, index, &value) != napi_ok) {
+      throw malformed(env(), std::string(name_of(field)) + " cannot be read");
+    }
+    return optional_view_of(env(), value, name_of(field));
   }
-  return optional_view_of(env, value, name_of(field));
-}
+
+ private:
+  Napi::Array array_;
+  std::uint32_t length_;
+};
 
 // Null where the array is undefined.
 template <class T>
-T* read_array(const Napi::Array& arrays, ArrayField field, std::size_t length) {
-  return typed_data<T>(arrays.Env(), name_of(field), read_view(arrays, field), length);
+T* read_array(const Views& views, ArrayField field, std::size_t length) {
+  return typed_data<T>(views.env(), name_of(field), views.view(field), length);
 }
 
 // The numbers of a call.
@@ -101,30 +114,30 @@ void read_options(const Numbers& numbers, LossProblem& problem) {
   problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }
 
-void read_inputs(const Napi::Array& arrays, LossCall& call) {
+void read_inputs(const Views& views, LossCall& call) {
   LossProblem& problem = call.problem;
   const auto rows = static_cast<std::size_t>(problem.rows);
-  const View logits = read_view(arrays, ArrayField::kLogits);
-  check_view(arrays.Env(), "logits", logits, logits_array_type(problem.dtype),
+  const View logits = views.view(ArrayField::kLogits);
+  check_view(views.env(), "logits", logits, logits_array_type(problem.dtype),
              spanned_elements(problem.rows, problem.vocab_size, problem.row_stride));
   problem.logits = logits.data;
-  problem.targets = read_array<std::int32_t>(arrays, ArrayField::kTargets, rows);
-  if (rows > 0 && problem.targets == nullptr) throw malformed(arrays.Env(), "targets are missing");
-  problem.token_weights = read_array<float>(arrays, ArrayField::kTokenWeights, rows);
-  problem.penalty_weights = read_array<float>(arrays, ArrayField::kPenaltyWeights, rows);
-  problem.grad_output_rows = read_array<float>(arrays, ArrayField::kGradOutputRows, rows);
+  problem.targets = read_array<std::int32_t>(views, ArrayField::kTargets, rows);
+  if (rows > 0 && problem.targets == nullptr) throw malformed(views.env(), "targets are missing");
+  problem.token_weights = read_array<float>(views, ArrayField::kTokenWeights, rows);
+  problem.penalty_weights = read_array<float>(views, ArrayField::kPenaltyWeights, rows);
+  problem.grad_output_rows = read_array<float>(views, ArrayField::kGradOutputRows, rows);
 }
 
-void read_constraint(const Napi::Array& arrays, LossCall& call) {
+void read_constraint(const Views& views, LossCall& call) {
   LossProblem& problem = call.problem;
   problem.allowed_offsets =
-      read_array<std::int32_t>(arrays, ArrayField::kAllowedOffsets, static_cast<std::size_t>(problem.rows) + 1);
+      read_array<std::int32_t>(views, ArrayField::kAllowedOffsets, static_cast<std::size_t>(problem.rows) + 1);
   if (problem.allowed_offsets != nullptr) {
-    problem.allowed_tokens = read_array<std::int32_t>(arrays, ArrayField::kAllowedTokens, 0);
-    call.allowed_token_count = static_cast<std::int64_t>(read_view(arrays, ArrayField::kAllowedTokens).length);
+    problem.allowed_tokens = read_array<std::int32_t>(views, ArrayField::kAllowedTokens, 0);
+    call.allowed_token_count = static_cast<std::int64_t>(views.view(ArrayField::kAllowedTokens).length);
   }
   const auto words = static_cast<std::size_t>(problem.rows * bitmask_words(problem.vocab_size));
-  problem.allowed_bitmask = read_array<std::uint32_t>(arrays, ArrayField::kAllowedBitmask, words);
+  problem.allowed_bitmask = read_array<std::uint32_t>(views, ArrayField::kAllowedBitmask, words);
 }
 
 // Stride and start are the same, so each gradient row lies on its logits.
@@ -135,40 +148,42 @@ bool is_exactly_in_place(const LossProblem& problem, const LossOutputs& outputs)
 } // namespace
 
 std::size_t current_gradient_length(const Napi::Array& arrays) {
-  return read_view(arrays, ArrayField::kGradLogits).length;
+  return Views(arrays).view(ArrayField::kGradLogits).length;
 }
 
 LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
                          std::size_t& gradient_length) {
+  const Views views(arrays);
   const auto rows = static_cast<std::size_t>(problem.rows);
   LossOutputs outputs;
   gradient_length = 0;
   if (problem.gradient != GradientMode::kNone) {
     outputs.grad_row_stride = grad_row_stride;
-    const View gradient = read_view(arrays, ArrayField::kGradLogits);
-    check_view(arrays.Env(), "gradLogits", gradient, logits_array_type(problem.dtype),
+    const View gradient = views.view(ArrayField::kGradLogits);
+    check_view(views.env(), "gradLogits", gradient, logits_array_type(problem.dtype),
                spanned_elements(problem.rows, problem.vocab_size, outputs.grad_row_stride));
     outputs.grad_logits = gradient.data;
     gradient_length = gradient.length;
   }
-  outputs.row_losses = read_array<float>(arrays, ArrayField::kRowLosses, rows);
-  outputs.nll = read_array<float>(arrays, ArrayField::kNll, rows);
-  outputs.log_sum_exp = read_array<float>(arrays, ArrayField::kLogSumExp, rows);
-  outputs.threshold = read_array<float>(arrays, ArrayField::kThreshold, rows);
-  outputs.margin = read_array<float>(arrays, ArrayField::kMargins, rows);
-  outputs.penalty = read_array<float>(arrays, ArrayField::kPenalties, rows);
-  outputs.rank = read_array<std::int32_t>(arrays, ArrayField::kRank, rows);
+  outputs.row_losses = read_array<float>(views, ArrayField::kRowLosses, rows);
+  outputs.nll = read_array<float>(views, ArrayField::kNll, rows);
+  outputs.log_sum_exp = read_array<float>(views, ArrayField::kLogSumExp, rows);
+  outputs.threshold = read_array<float>(views, ArrayField::kThreshold, rows);
+  outputs.margin = read_array<float>(views, ArrayField::kMargins, rows);
+  outputs.penalty = read_array<float>(views, ArrayField::kPenalties, rows);
+  outputs.rank = read_array<std::int32_t>(views, ArrayField::kRank, rows);
   return outputs;
 }
 
 LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& arrays) {
   const Numbers numbers(number_array);
+  const Views views(arrays);
   LossCall call;
   call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
   read_shape(numbers, call.problem);
   read_options(numbers, call.problem);
-  read_inputs(arrays, call);
-  read_constraint(arrays, call);
+  read_inputs(views, call);
+  read_constraint(views, call);
   call.outputs = read_outputs(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
   return call;
 }

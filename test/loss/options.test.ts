@@ -127,7 +127,7 @@ describe('options', () => {
   it('may be left out, or undefined, each by itself or all', () => {
     const { logits, targets } = validCall();
     const plain = runSync(logits, targets);
-    const undefinedOptions = Object.fromEntries(OPTION_NAMES.map((name) => [name, undefined]));
+    const undefinedOptions = Object.fromEntries([...OPTION_NAMES].map((name) => [name, undefined]));
     expect(runSync(logits, targets, undefined)).toEqual(plain);
     expect(runSync(logits, targets, {})).toEqual(plain);
     expect(runSync(logits, targets, undefinedOptions)).toEqual(plain);
