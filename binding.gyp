@@ -7,7 +7,7 @@
     'binding_defines': ["<!@(node -p \"require('./native/sources.json').bindingDefines.join(' ')\")"],
     'link_flags': ["<!@(node -p \"require('./native/sources.json').linuxLinkFlags.join(' ')\")"],
     'linux_exports': "<!(node -p \"require('./native/sources.json').linuxExports\")",
-    'row_kernel_source': "<!(node -p \"require('./native/sources.json').rowKernel.source\")",
+    'row_kernel_sources': ["<!@(node -p \"require('./native/sources.json').rowKernel.sources.join(' ')\")"],
   },
   'target_defaults': {
     'include_dirs': ['.'],
@@ -44,7 +44,7 @@
     {
       'target_name': 'row_kernel_baseline',
       'type': 'static_library',
-      'sources': ['<(row_kernel_source)'],
+      'sources': ['<@(row_kernel_sources)'],
       'defines': ['FBL_INSTRUCTION_SET=baseline'],
     },
   ],
@@ -57,7 +57,7 @@
           'variables': {
             'instruction_set_flags': ["<!@(node -p \"require('./native/sources.json').rowKernel.instructionSets.avx2.join(' ')\")"],
           },
-          'sources': ['<(row_kernel_source)'],
+          'sources': ['<@(row_kernel_sources)'],
           'defines': ['FBL_INSTRUCTION_SET=avx2', 'FBL_HAVE_X86_INSTRUCTION_SETS=1'],
           'cflags_cc': ['<@(instruction_set_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(instruction_set_flags)']},
@@ -68,7 +68,7 @@
           'variables': {
             'instruction_set_flags': ["<!@(node -p \"require('./native/sources.json').rowKernel.instructionSets.avx512.join(' ')\")"],
           },
-          'sources': ['<(row_kernel_source)'],
+          'sources': ['<@(row_kernel_sources)'],
           'defines': ['FBL_INSTRUCTION_SET=avx512', 'FBL_HAVE_X86_INSTRUCTION_SETS=1'],
           'cflags_cc': ['<@(instruction_set_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(instruction_set_flags)']},

@@ -8,12 +8,13 @@ const common = {
   testEnvironment: 'node',
   moduleFileExtensions: ['ts', 'mts', 'js', 'mjs', 'cjs', 'json', 'node'],
   transform: { '\\.[cm]?[jt]s$': swc },
-  // An ES module only, and jest runs CommonJS.
-  transformIgnorePatterns: ['/node_modules/(?!llama3-tokenizer-js/)'],
+  // ES modules only, and jest runs CommonJS.
+  transformIgnorePatterns: ['/node_modules/(?!llama3-tokenizer-js/|@tensorflow/tfjs-core/dist/(?!tf-core))'],
   moduleNameMapper: {
     // Tests see the sources, also where an example imports the package by its own name.
     '^fused-bear-loss$': '<rootDir>/lib/index.ts',
     '^fused-bear-loss/decoding$': '<rootDir>/lib/decoding/index.ts',
+    '^fused-bear-loss/(tfjs|jax)$': '<rootDir>/lib/adapters/$1.ts',
     // TypeScript sources name the file that tsc will write.
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],

@@ -19,3 +19,4 @@ export type {
 export type { RowStatistics } from './loss/outputs.js';
 export type { BearLossResult } from './loss/result.js';
 export type { Targets } from './loss/targets.js';
+export { type TopTokensOptions, type TopTokensOutput, type TopTokensResult, topTokens } from './loss/top-tokens.js';

@@ -94,10 +94,21 @@ export interface NativeBinding {
     abortFlag: Int32Array | undefined,
     done: (outcome: NativeOutcome) => void,
   ): NativeOutcome | undefined;
+  /** Undefined: done. `numbers` are in the order of `callFields.topTokensNumbers`. */
+  topTokens(
+    numbers: Float64Array,
+    logits: Float32Array | Uint16Array,
+    allowedOffsets: Int32Array | undefined,
+    allowedTokens: Int32Array | undefined,
+    allowedBitmask: Uint32Array | undefined,
+    tokens: Int32Array,
+    logProbabilities: Float32Array,
+    logSumExp: Float32Array,
+  ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: { index: number; name: string }[] };
   optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
-  callFields: Record<'numbers' | 'arrays' | 'summary', string[]>;
+  callFields: Record<'numbers' | 'arrays' | 'summary' | 'topTokensNumbers', string[]>;
 }
 
 export function computeLoss(call: NativeLossCall): NativeOutcome {
@@ -163,6 +174,17 @@ export const CALL_FIELDS = {
     'rank',
   ],
   summary: ['loss', 'countedRows', 'prunedRows', 'topRankedRows'],
+  topTokensNumbers: [
+    'rows',
+    'vocabSize',
+    'rowStride',
+    'dtype',
+    'beamWidth',
+    'temperature',
+    'softcap',
+    'listedLogits',
+    'threads',
+  ],
 } as const;
 
 // Used again by every call: nothing of a user's runs between the writing and the reading of them.

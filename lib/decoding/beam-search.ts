@@ -3,47 +3,78 @@ import {
   checkDecodingOptions,
   type DecodingOptions,
   firstPrefixes,
-  forEachChild,
+  forEachBestChild,
   makeRequest,
+  normalizedScore,
+  type Prefix,
   prolong,
 } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
-import { TopSelection } from './top-selection.js';
+import { type Candidate, TopSelection } from './top-selection.js';
 
 export interface BeamSearchOptions<State> extends DecodingOptions<State> {
   /** Hypotheses kept for each user: B. Default 10. */
   beamWidth?: number;
+  /** Most items to return for each user; default `beamWidth`. */
+  maxResults?: number;
 }
 
 const DEFAULT_USERS_PER_STEP = 128;
-/** In place of a row, for a hypothesis that is already complete. */
-const COMPLETE = -1;
 
 /**
- * Beam search over the catalogue: at each step every hypothesis of a user is prolonged by all its children, and the best
- * `beamWidth` stay, complete ones among them. Scores are sums of masked log-softmax values (of the children only), without
- * length normalisation. With a beam as wide as the catalogue the result is that of `exactTopItems`.
+ * Beam search over the catalogue: at each step every hypothesis of a user is prolonged by its best children (`topTokens`),
+ * and the best `beamWidth` stay, complete ones among them. Scores are sums of masked log-softmax values (of the children
+ * only). With a beam as wide as the catalogue the result is that of `exactTopItems`.
  *
  * At equal scores the prefix with the lower trie node stays, and the item with the lower id is ranked first.
  *
- * @returns for each user at most `beamWidth` items, best first
+ * @returns for each user at most `maxResults` items, best first
  * @throws TypeError or RangeError with a `code`: `ERR_BEAR_ARGUMENT_TYPE`, `ERR_BEAR_OPTION_VALUE`; `ERR_BEAR_SHAPE` or
  *   `ERR_BEAR_NOT_FINITE` for logits of the wrong length, NaN or plus infinity. What `step` throws is passed on.
  */
 export async function beamSearch<State>(options: BeamSearchOptions<State>): Promise<RankedItem[][]> {
+  return searchAllUsers(options, () => {});
+}
+
+/** Tells what stays after each step: `nodes` are those of one user, of complete hypotheses too. */
+export type StepObserver = (step: number, user: number, nodes: readonly number[]) => void;
+
+/** `beamSearch`, watched. */
+export async function searchAllUsers<State>(
+  options: BeamSearchOptions<State>,
+  observe: StepObserver,
+): Promise<RankedItem[][]> {
   checkDecodingOptions(options);
   requirePositiveInteger(options.beamWidth ?? 10, 'beamWidth');
+  requirePositiveInteger(options.maxResults ?? 10, 'maxResults');
   const { users, usersPerStep = DEFAULT_USERS_PER_STEP } = options;
   const rankings: RankedItem[][] = [];
   for (let firstUser = 0; firstUser < users; firstUser += usersPerStep) {
-    rankings.push(...(await searchUsers(options, firstUser, Math.min(firstUser + usersPerStep, users))));
+    rankings.push(...(await searchUsers(options, firstUser, Math.min(firstUser + usersPerStep, users), observe)));
   }
   return rankings;
 }
 
 interface Complete {
   leaf: number;
-  score: number;
+  logProbability: number;
+  /** Steps that it took. */
+  length: number;
+}
+
+/** What competes for a place in a user's beam: a complete hypothesis, or a prefix prolonged to a child. */
+interface Hypothesis extends Candidate {
+  logProbability: number;
+  /** Undefined for a prefix. */
+  complete: Complete | undefined;
+  /** The row of the request that the prefix has; `id` is its child. */
+  row: number;
+}
+
+/** What one user has after a step. */
+interface Beam {
+  prefixes: Prefix[];
+  complete: Complete[];
 }
 
 /** Beam search for the users from `firstUser` up to `endUser`; options as checked. */
@@ -51,43 +82,76 @@ export async function searchUsers<State>(
   options: BeamSearchOptions<State>,
   firstUser: number,
   endUser: number,
+  observe: StepObserver,
 ): Promise<RankedItem[][]> {
-  const { step, trie, beamWidth = 10 } = options;
-  let prefixes = firstPrefixes(options, firstUser, endUser);
-  let complete = prefixes.map(({ node, score }): Complete[] => (trie.isLeaf(node) ? [{ leaf: node, score }] : []));
-  prefixes = prefixes.filter(({ node }) => !trie.isLeaf(node));
+  let beams = firstPrefixes(options, firstUser, endUser).map((prefix) => place(options, [prefix], 0));
   let state: State | undefined;
-  while (prefixes.length > 0) {
-    const request = makeRequest(trie, prefixes, state);
-    const result = await step(request);
+  for (let step = 0; ; step++) {
+    const prefixes = beams.flatMap((beam) => beam.prefixes);
+    if (prefixes.length === 0) return beams.map(({ complete }) => rank(options, complete));
+    const request = makeRequest(options.trie, prefixes, state);
+    const result = await options.step(request);
     state = result.state;
-    const selections = complete.map((hypotheses) => {
-      const selection = new TopSelection(beamWidth);
-      for (const { leaf, score } of hypotheses) selection.offer(score, leaf, COMPLETE);
-      return selection;
+    const selections = beams.map(({ complete }) => beginSelection(options, complete));
+    const { beamWidth = 10, lengthPenalty = 0 } = options;
+    forEachBestChild(options, prefixes, request.allowed, result, beamWidth, (row, child, logProbability) => {
+      const selection = selections[(request.users[row] as number) - firstUser] as TopSelection<Hypothesis>;
+      const score = normalizedScore(logProbability, step + 1, lengthPenalty);
+      if (!selection.takes(score, child)) return;
+      selection.offer({ score, id: child, logProbability, complete: undefined, row });
     });
-    forEachChild(options, prefixes, request.allowed, result, (row, child, score) => {
-      const user = request.users[row] as number;
-      (selections[user - firstUser] as TopSelection).offer(score, child, row);
-    });
-    prefixes = [];
-    complete = selections.map((selection, index) => {
-      const ended: Complete[] = [];
-      for (const { score, id, tag } of selection.ranked()) {
-        if (tag === COMPLETE) {
-          ended.push({ leaf: id, score });
-          continue;
-        }
-        const prefix = prolong(options, firstUser + index, tag, id, score);
-        if (trie.isLeaf(prefix.node)) ended.push({ leaf: prefix.node, score });
-        else prefixes.push(prefix);
-      }
-      return ended;
+    const searching = new Set(request.users);
+    beams = selections.map((selection, index) => {
+      const beam = nextBeam(options, selection, firstUser + index, step + 1);
+      if (searching.has(firstUser + index)) observe(step, firstUser + index, nodesOf(beam));
+      return beam;
     });
   }
-  return complete.map((hypotheses) => {
-    const ranking = new LeafRanking(trie, beamWidth);
-    for (const { leaf, score } of hypotheses) ranking.offer(leaf, score);
-    return ranking.ranked();
-  });
+}
+
+/** A user's prefixes and what of them is complete. */
+function place<State>({ trie }: BeamSearchOptions<State>, arrived: readonly Prefix[], length: number): Beam {
+  const complete = arrived.filter(({ node }) => trie.isLeaf(node));
+  return {
+    prefixes: arrived.filter(({ node }) => !trie.isLeaf(node)),
+    complete: complete.map(({ node, logProbability }) => ({ leaf: node, logProbability, length })),
+  };
+}
+
+function beginSelection<State>(options: BeamSearchOptions<State>, complete: readonly Complete[]) {
+  const { beamWidth = 10, lengthPenalty = 0 } = options;
+  const selection = new TopSelection<Hypothesis>(beamWidth);
+  for (const hypothesis of complete) {
+    const { leaf, logProbability, length } = hypothesis;
+    const score = normalizedScore(logProbability, length, lengthPenalty);
+    selection.offer({ score, id: leaf, logProbability, complete: hypothesis, row: -1 });
+  }
+  return selection;
+}
+
+function nextBeam<State>(
+  options: BeamSearchOptions<State>,
+  selection: TopSelection<Hypothesis>,
+  user: number,
+  length: number,
+): Beam {
+  const kept = selection.ranked();
+  const arrived = kept.flatMap(({ complete, row, id, logProbability }) =>
+    complete === undefined ? [prolong(options, user, row, id, logProbability)] : [],
+  );
+  const beam = place(options, arrived, length);
+  return { prefixes: beam.prefixes, complete: [...kept.flatMap(({ complete }) => complete ?? []), ...beam.complete] };
+}
+
+function nodesOf({ prefixes, complete }: Beam): number[] {
+  return [...prefixes.map(({ node }) => node), ...complete.map(({ leaf }) => leaf)];
+}
+
+function rank<State>(options: BeamSearchOptions<State>, complete: readonly Complete[]): RankedItem[] {
+  const { trie, beamWidth = 10, maxResults = beamWidth, lengthPenalty = 0 } = options;
+  const ranking = new LeafRanking(trie, maxResults);
+  for (const { leaf, logProbability, length } of complete) {
+    ranking.offer(leaf, normalizedScore(logProbability, length, lengthPenalty), logProbability);
+  }
+  return ranking.ranked();
 }

@@ -4,8 +4,9 @@ import {
   checkDecodingOptions,
   type DecodingOptions,
   firstPrefixes,
-  forEachChild,
+  forEachBestChild,
   makeRequest,
+  normalizedScore,
   type Prefix,
   prolong,
 } from './prefix-step.js';
@@ -52,25 +53,37 @@ async function scoreUsers<State>(
   firstUser: number,
   endUser: number,
 ): Promise<RankedItem[][]> {
-  const { step, trie, count = 10 } = options;
-  const found = await searchUsers({ ...options, beamWidth: count }, firstUser, endUser);
+  const { step, trie, count = 10, lengthPenalty = 0 } = options;
+  const found = await searchUsers({ ...options, beamWidth: count }, firstUser, endUser, () => {});
   const bounds = found.map((ranking) => (ranking[count - 1]?.score ?? -Infinity) - BOUND_SLACK);
   const rankings = found.map(() => new LeafRanking(trie, count));
-  const live: Prefix[] = [];
-  const place = (prefix: Prefix) => {
-    if (!trie.isLeaf(prefix.node)) live.push(prefix);
-    else (rankings[prefix.user - firstUser] as LeafRanking).offer(prefix.node, prefix.score);
+  // A prefix gains nothing but length: no item below it has a better score than this.
+  const longest = Math.max(1, lengthPenalty > 0 ? trie.maxDepth : 1);
+  let live: Prefix[] = [];
+  const place = (prefix: Prefix, length: number) => {
+    const { node, logProbability } = prefix;
+    if (!trie.isLeaf(node)) live.push(prefix);
+    else
+      rankings[prefix.user - firstUser]?.offer(
+        node,
+        normalizedScore(logProbability, length, lengthPenalty),
+        logProbability,
+      );
   };
-  firstPrefixes(options, firstUser, endUser).forEach(place);
+  for (const prefix of firstPrefixes(options, firstUser, endUser)) place(prefix, 0);
   let state: State | undefined;
-  while (live.length > 0) {
-    const prefixes = live.splice(0);
+  for (let length = 1; live.length > 0; length++) {
+    const prefixes = live;
+    live = [];
     const request = makeRequest(trie, prefixes, state);
     const result = await step(request);
     state = result.state;
-    forEachChild(options, prefixes, request.allowed, result, (row, child, score) => {
+    const bestLength = Math.max(length, longest);
+    forEachBestChild(options, prefixes, request.allowed, result, Infinity, (row, child, logProbability) => {
       const user = request.users[row] as number;
-      if (score >= (bounds[user - firstUser] as number)) place(prolong(options, user, row, child, score));
+      const bestScore = normalizedScore(logProbability, bestLength, lengthPenalty);
+      if (bestScore < (bounds[user - firstUser] as number)) return;
+      place(prolong(options, user, row, child, logProbability), length);
     });
   }
   return rankings.map((ranking) => ranking.ranked());

@@ -1,6 +1,30 @@
 export { type BeamSearchOptions, beamSearch } from './beam-search.js';
+export {
+  type BootstrapOptions,
+  bootstrapDifference,
+  bootstrapInterval,
+  type Interval,
+  type RatioRows,
+} from './bootstrap.js';
 export { type ExactTopItemsOptions, exactTopItems } from './exact-top-items.js';
 export type { DecodingOptions, StepFunction, StepRequest, StepResult } from './prefix-step.js';
 export { type RankedItem, rankOfItem } from './ranked-item.js';
-export { hitRatioAt, ndcgAt, type PruningRate, pruningRate } from './ranking-metrics.js';
+export {
+  discountedGainsAt,
+  hitRatioAt,
+  hitsAt,
+  meanReciprocalRank,
+  ndcgAt,
+  type PruningRate,
+  pruningRate,
+  pruningRows,
+  reciprocalRanks,
+} from './ranking-metrics.js';
+export {
+  prunedByStep,
+  type StepPruning,
+  type TargetTrace,
+  type TargetTraceOptions,
+  traceTargets,
+} from './target-trace.js';
 export { type TokenLists, TokenTrie } from './token-trie.js';

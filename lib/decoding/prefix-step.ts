@@ -1,3 +1,5 @@
+import { isArrayOf } from '../loss/arrays.js';
+import { topTokens } from '../loss/top-tokens.js';
 import { decodingError, requirePositiveInteger } from './decoding-error.js';
 import { type TokenLists, TokenTrie } from './token-trie.js';
 
@@ -21,7 +23,10 @@ export interface StepRequest<State> {
 }
 
 export interface StepResult<State> {
-  /** Logits of the next token: `[N, V]` row by row, or with layout 'allowed' one for each entry of `request.allowed.tokens`. */
+  /**
+   * Logits of the next token: `[N, V]` row by row, or with layout 'allowed' one for each entry of `request.allowed.tokens`.
+   * Doubles are rounded to float32.
+   */
   logits: Float32Array | Float64Array;
   /** Default 'dense'. */
   layout?: 'dense' | 'allowed';
@@ -47,6 +52,11 @@ export interface DecodingOptions<State> {
    * narrow beam prunes may differ. Train and decode the same way.
    */
   forcedTokens?: 'skip' | 'step';
+  /**
+   * Exponent of the length that a log-probability is divided by, default 0: none. The length is counted as hypotheses are
+   * compared: in choices with `forcedTokens: 'skip'`, in tokens with 'step'. Above 0 favours longer items.
+   */
+  lengthPenalty?: number;
   /** Users decoded together, which bounds the rows of a step. */
   usersPerStep?: number;
 }
@@ -55,7 +65,7 @@ export interface DecodingOptions<State> {
 export interface Prefix {
   user: number;
   node: number;
-  score: number;
+  logProbability: number;
   /** Row of the previous step. */
   parent: number;
   /** Tokens since the parent. */
@@ -74,6 +84,10 @@ export function checkDecodingOptions<State>(options: DecodingOptions<State>): vo
   if (users !== 0) requirePositiveInteger(users, 'users');
   if (options.usersPerStep !== undefined) requirePositiveInteger(options.usersPerStep, 'usersPerStep');
   requirePositive(temperature, 'temperature');
+  if (!Number.isFinite(options.lengthPenalty ?? 0)) {
+    const message = `expected a finite number, got ${options.lengthPenalty}`;
+    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'lengthPenalty', message);
+  }
   if (softcap !== undefined) requirePositive(softcap, 'softcap');
   if (forcedTokens !== 'skip' && forcedTokens !== 'step') {
     const message = `expected 'skip' or 'step', got ${JSON.stringify(forcedTokens)}`;
@@ -84,7 +98,7 @@ export function checkDecodingOptions<State>(options: DecodingOptions<State>): vo
 /** The empty prefix of each user, or what it is forced to. */
 export function firstPrefixes<State>(options: DecodingOptions<State>, firstUser: number, endUser: number): Prefix[] {
   return Array.from({ length: endUser - firstUser }, (_, index) =>
-    arrive(options, { user: firstUser + index, node: TokenTrie.root, score: 0, parent: -1, consumed: [] }),
+    arrive(options, { user: firstUser + index, node: TokenTrie.root, logProbability: 0, parent: -1, consumed: [] }),
   );
 }
 
@@ -94,9 +108,9 @@ export function prolong<State>(
   user: number,
   row: number,
   child: number,
-  score: number,
+  logProbability: number,
 ): Prefix {
-  return arrive(options, { user, node: child, score, parent: row, consumed: [options.trie.lastToken(child)] });
+  return arrive(options, { user, node: child, logProbability, parent: row, consumed: [options.trie.lastToken(child)] });
 }
 
 function arrive<State>({ trie, forcedTokens = 'skip' }: DecodingOptions<State>, prefix: Prefix): Prefix {
@@ -111,6 +125,11 @@ function arrive<State>({ trie, forcedTokens = 'skip' }: DecodingOptions<State>, 
   }
   prefix.node = choice;
   return prefix;
+}
+
+/** What hypotheses are ranked by. */
+export function normalizedScore(logProbability: number, length: number, lengthPenalty: number): number {
+  return lengthPenalty === 0 ? logProbability : logProbability / Math.max(1, length) ** lengthPenalty;
 }
 
 export function makeRequest<State>(
@@ -133,50 +152,57 @@ export function makeRequest<State>(
   };
 }
 
+/** Entries of one call of `topTokens`, which bounds its results where every child is wanted. */
+const MOST_ENTRIES = 1 << 20;
+
 /**
- * Visits every child of every prefix with the score of the prefix so prolonged: log-softmax over the children only, which is
- * the probability that the loss with `allowed` trains. A logit of minus infinity takes a token out, as in the loss.
+ * Visits the `width` most probable children of every prefix, best first, with the log-probability of the prefix so
+ * prolonged: log-softmax over the children only, which is the probability that the loss with `allowed` trains. A logit of
+ * minus infinity takes a token out, as in the loss.
  */
-export function forEachChild<State>(
+export function forEachBestChild<State>(
   options: DecodingOptions<State>,
   prefixes: readonly Prefix[],
   allowed: TokenLists,
   result: StepResult<State>,
-  visit: (row: number, child: number, score: number) => void,
+  width: number,
+  visit: (row: number, child: number, logProbability: number) => void,
 ): void {
-  const { trie, temperature = 1, softcap } = options;
-  const { logits, layout = 'dense' } = result;
-  const vocabSize = checkLogits(prefixes.length, allowed, logits, layout);
-  prefixes.forEach((prefix, row) => {
-    const begin = allowed.offsets[row] as number;
-    const count = (allowed.offsets[row + 1] as number) - begin;
-    const firstChild = trie.firstChild(prefix.node);
-    const scaled = new Float64Array(count);
-    for (let index = 0; index < count; index++) {
-      const entry = begin + index;
-      const position = layout === 'allowed' ? entry : row * vocabSize + (allowed.tokens[entry] as number);
-      const logit = logits[position] as number;
-      if (Number.isNaN(logit) || logit === Infinity) throw notFinite(logit, allowed.tokens[entry] as number, prefix);
-      scaled[index] = (softcap === undefined ? logit : softcap * Math.tanh(logit / softcap)) / temperature;
-      // The cap would make a masked token an ordinary one.
-      if (logit === -Infinity) scaled[index] = -Infinity;
+  const { trie } = options;
+  const { layout = 'dense' } = result;
+  const vocabSize = checkLogits(prefixes.length, allowed, result.logits, layout);
+  const logits = isArrayOf(result.logits, 'Float32Array') ? result.logits : Float32Array.from(result.logits);
+  const widest = prefixes.reduce((most, { node }) => Math.max(most, trie.childCount(node)), 1);
+  const beamWidth = Math.min(width, widest);
+  const rowsPerCall = Math.max(1, Math.floor(MOST_ENTRIES / beamWidth));
+  for (let begin = 0; begin < prefixes.length; begin += rowsPerCall) {
+    const end = Math.min(begin + rowsPerCall, prefixes.length);
+    const part = rowsOf(allowed, begin, end);
+    const [first, last] = [allowed.offsets[begin] as number, allowed.offsets[end] as number];
+    const rows =
+      layout === 'dense' ? logits.subarray(begin * vocabSize, end * vocabSize) : logits.subarray(first, last);
+    const { temperature, softcap } = options;
+    const shape = layout === 'dense' ? { vocabSize } : { layout };
+    const { tokens, logProbabilities } = topTokens(rows, beamWidth, { ...shape, temperature, softcap, allowed: part });
+    for (let row = begin; row < end; row++) {
+      const prefix = prefixes[row] as Prefix;
+      for (let place = (row - begin) * beamWidth; place < (row - begin + 1) * beamWidth; place++) {
+        const logProbability = logProbabilities[place] as number;
+        if (Number.isNaN(logProbability)) throw notFinite(rows, row - begin, part, vocabSize, prefix);
+        if (logProbability === -Infinity) break;
+        visit(row, trie.child(prefix.node, tokens[place] as number), prefix.logProbability + logProbability);
+      }
     }
-    const logSumExp = logSumExpOf(scaled);
-    for (let index = 0; index < count; index++) {
-      const value = scaled[index] as number;
-      if (value !== -Infinity) visit(row, firstChild + index, prefix.score + (value - logSumExp));
-    }
-  });
+  }
 }
 
-/** Minus infinity where nothing is finite. */
-function logSumExpOf(values: Float64Array): number {
-  let largest = -Infinity;
-  for (const value of values) largest = Math.max(largest, value);
-  if (largest === -Infinity) return -Infinity;
-  let sum = 0;
-  for (const value of values) sum += Math.exp(value - largest);
-  return largest + Math.log(sum);
+function rowsOf({ offsets, tokens }: TokenLists, begin: number, end: number): TokenLists {
+  if (begin === 0 && end === offsets.length - 1) return { offsets, tokens };
+  const first = offsets[begin] as number;
+  return {
+    offsets: offsets.slice(begin, end + 1).map((offset) => offset - first),
+    tokens: tokens.subarray(first, offsets[end]),
+  };
 }
 
 /** @returns V where the layout is dense */
@@ -199,9 +225,22 @@ function checkLogits(
   throw decodingError('range', 'ERR_BEAR_SHAPE', 'logits of the step', message);
 }
 
-function notFinite(logit: number, token: number, prefix: Prefix): Error {
-  const message = `${logit} for token ${token} of user ${prefix.user} at trie node ${prefix.node}`;
-  return decodingError('range', 'ERR_BEAR_NOT_FINITE', 'logits of the step', message);
+/** Names the first logit of the row that is NaN or plus infinity. */
+function notFinite(
+  logits: Float32Array,
+  row: number,
+  { offsets, tokens }: TokenLists,
+  vocabSize: number,
+  prefix: Prefix,
+): Error {
+  for (let entry = offsets[row] as number; entry < (offsets[row + 1] as number); entry++) {
+    const token = tokens[entry] as number;
+    const logit = logits[vocabSize === 0 ? entry : row * vocabSize + token] as number;
+    if (logit < Infinity) continue;
+    const message = `${logit} for token ${token} of user ${prefix.user} at trie node ${prefix.node}`;
+    return decodingError('range', 'ERR_BEAR_NOT_FINITE', 'logits of the step', message);
+  }
+  throw new Error('fused-bear-loss: topTokens found a row that is not finite where none is');
 }
 
 function requirePositive(value: number, argument: string): void {

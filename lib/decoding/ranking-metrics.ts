@@ -11,7 +11,12 @@ import { decodingError, requirePositiveInteger } from './decoding-error.js';
  *   of at least -1
  */
 export function hitRatioAt(ranks: ArrayLike<number>, k: number): number {
-  return meanGain(ranks, k, () => 1);
+  return mean(hitsAt(ranks, k));
+}
+
+/** The rows of `hitRatioAt`: 1 for a rank below k, else 0. For `bootstrapInterval` and `bootstrapDifference`. */
+export function hitsAt(ranks: ArrayLike<number>, k: number): Float64Array {
+  return gainsAt(ranks, k, () => 1);
 }
 
 /**
@@ -21,7 +26,27 @@ export function hitRatioAt(ranks: ArrayLike<number>, k: number): number {
  * @throws as `hitRatioAt`
  */
 export function ndcgAt(ranks: ArrayLike<number>, k: number): number {
-  return meanGain(ranks, k, (rank) => 1 / Math.log2(rank + 2));
+  return mean(discountedGainsAt(ranks, k));
+}
+
+/** The rows of `ndcgAt`. */
+export function discountedGainsAt(ranks: ArrayLike<number>, k: number): Float64Array {
+  return gainsAt(ranks, k, (rank) => 1 / Math.log2(rank + 2));
+}
+
+/**
+ * MRR: the mean of 1 / (rank + 1), 0 for items that are not there; with `k`, for ranks below k only.
+ *
+ * @returns a number in [0, 1]; 0 for no rows
+ * @throws as `hitRatioAt`
+ */
+export function meanReciprocalRank(ranks: ArrayLike<number>, k: number = Number.MAX_SAFE_INTEGER): number {
+  return mean(reciprocalRanks(ranks, k));
+}
+
+/** The rows of `meanReciprocalRank`. */
+export function reciprocalRanks(ranks: ArrayLike<number>, k: number = Number.MAX_SAFE_INTEGER): Float64Array {
+  return gainsAt(ranks, k, (rank) => 1 / (rank + 1));
 }
 
 export interface PruningRate {
@@ -45,31 +70,51 @@ export function pruningRate(
   beamRanks: ArrayLike<number>,
   beamWidth: number,
 ): PruningRate {
+  const { numerators, denominators } = pruningRows(exactRanks, beamRanks, beamWidth);
+  const [pruned, eligible] = [sum(numerators), sum(denominators)];
+  return { rate: eligible === 0 ? 0 : pruned / eligible, pruned, eligible };
+}
+
+/**
+ * The rows of `pruningRate`: whether each is pruned, and whether it is eligible. For `bootstrapInterval` and
+ * `bootstrapDifference`.
+ */
+export function pruningRows(
+  exactRanks: ArrayLike<number>,
+  beamRanks: ArrayLike<number>,
+  beamWidth: number,
+): { numerators: Float64Array; denominators: Float64Array } {
   requirePositiveInteger(beamWidth, 'beamWidth');
   if (exactRanks.length !== beamRanks.length) {
     const message = `expected ${exactRanks.length} ranks, one for each of exactRanks, got ${beamRanks.length}`;
     throw decodingError('range', 'ERR_BEAR_SHAPE', 'beamRanks', message);
   }
   const within = (rank: number) => rank >= 0 && rank < beamWidth;
-  let eligible = 0;
-  let pruned = 0;
+  const numerators = new Float64Array(exactRanks.length);
+  const denominators = new Float64Array(exactRanks.length);
   for (let row = 0; row < exactRanks.length; row++) {
     const isFound = within(checkedRank(beamRanks, row, 'beamRanks'));
     if (!within(checkedRank(exactRanks, row, 'exactRanks'))) continue;
-    eligible++;
-    if (!isFound) pruned++;
+    denominators[row] = 1;
+    if (!isFound) numerators[row] = 1;
   }
-  return { rate: eligible === 0 ? 0 : pruned / eligible, pruned, eligible };
+  return { numerators, denominators };
 }
 
-function meanGain(ranks: ArrayLike<number>, k: number, gain: (rank: number) => number): number {
+function gainsAt(ranks: ArrayLike<number>, k: number, gain: (rank: number) => number): Float64Array {
   requirePositiveInteger(k, 'k');
-  let sum = 0;
-  for (let row = 0; row < ranks.length; row++) {
+  return Float64Array.from({ length: ranks.length }, (_, row) => {
     const rank = checkedRank(ranks, row, 'ranks');
-    if (rank >= 0 && rank < k) sum += gain(rank);
-  }
-  return ranks.length === 0 ? 0 : sum / ranks.length;
+    return rank >= 0 && rank < k ? gain(rank) : 0;
+  });
+}
+
+function sum(values: Float64Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function mean(values: Float64Array): number {
+  return values.length === 0 ? 0 : sum(values) / values.length;
 }
 
 function checkedRank(ranks: ArrayLike<number>, row: number, argument: string): number {

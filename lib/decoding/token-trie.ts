@@ -1,38 +1,36 @@
 import { decodingError } from './decoding-error.js';
+import {
+  type Catalogue,
+  filterCatalogue,
+  growTrie,
+  isId,
+  lexicographicOrder,
+  mergeCatalogues,
+  sequencesOf,
+  type TokenLists,
+  type TrieArrays,
+} from './trie-arrays.js';
+import { parseTrie, serializeTrie } from './trie-format.js';
 
-/** One list of token ids per row, as compressed rows: row `i` is `tokens[offsets[i] .. offsets[i + 1])`. */
-export interface TokenLists {
-  /** `[rows + 1]`, rising from 0. */
-  offsets: Int32Array;
-  tokens: Int32Array;
-}
+export type { TokenLists } from './trie-arrays.js';
 
 /**
  * The prefixes of a catalogue of items, each item a sequence of token ids. Inner nodes are prefixes, leaves are complete
  * sequences. Items with equal sequences share a leaf.
  *
- * Nodes are numbered in breadth-first order, children by ascending token, and the root is 0. So the children of a node are
- * consecutive, the edge into node `n` is edge `n - 1`, and the whole tree is two typed arrays: where each node's edges begin
- * and the token on each edge. The edges of a node are at once the ascending list that the loss takes as `allowed`.
+ * A node is a number: breadth-first, children by ascending token, the root 0. So the children of a node are consecutive, and
+ * the tokens that lead to them are a slice of one typed array: the ascending list that the loss takes as `allowed`. A node
+ * takes 8 bytes, an item 4 and a leaf 8; the first `leafOf` adds 8 an item.
+ *
+ * A trie never changes: `insert` and `remove` give a new one, and searches in the old one go on.
  */
 export class TokenTrie {
   static readonly root = 0;
 
-  private constructor(
-    /** `[nodes + 1]`: the edges of node `n` are `edgeOffsets[n] .. edgeOffsets[n + 1]`. */
-    private readonly edgeOffsets: Int32Array,
-    /** `[nodes - 1]`: edge `e` leads to node `e + 1`. */
-    private readonly edgeTokens: Int32Array,
-    private readonly parents: Int32Array,
-    /** `[leaves]`, ascending. */
-    private readonly leafNodes: Int32Array,
-    private readonly itemOffsets: Int32Array,
-    /** Item ids leaf by leaf, ascending in a leaf. */
-    private readonly leafItems: Int32Array,
-    /** All item ids, ascending, and the leaf of each. */
-    private readonly sortedItems: Int32Array,
-    private readonly sortedItemLeaves: Int32Array,
-  ) {}
+  /** All item ids, ascending, and the leaf of each; made when it is first asked for. */
+  private itemIndex: { items: Int32Array; leaves: Int32Array } | undefined;
+
+  private constructor(private readonly arrays: TrieArrays) {}
 
   /**
    * Builds the trie of `sequences`, where sequence `i` belongs to item `items[i]` (default: `i`).
@@ -44,44 +42,138 @@ export class TokenTrie {
    *   occurs twice; `ERR_BEAR_SEQUENCE_PREFIX` for a sequence that begins another one.
    */
   static fromSequences(sequences: ArrayLike<ArrayLike<number>>, items?: ArrayLike<number>): TokenTrie {
-    const ids = checkedItems(sequences, items);
-    checkSequences(sequences);
-    const order = lexicographicOrder(sequences, ids);
-    const nodes = growNodes(sequences, order);
-    return new TokenTrie(nodes.edgeOffsets, nodes.edgeTokens, nodes.parents, ...placeItems(nodes, order, ids));
+    return TokenTrie.fromCatalogue(checkedCatalogue(sequences, items));
+  }
+
+  /** The same from sequences that lie in one array. */
+  static fromLists({ offsets, tokens }: TokenLists, items?: ArrayLike<number>): TokenTrie {
+    const isRising = offsets.every((offset, row) =>
+      row === 0 ? offset === 0 : offset >= (offsets[row - 1] as number),
+    );
+    if (!isRising || offsets[offsets.length - 1] !== tokens.length) {
+      const message = `expected offsets that rise from 0 to the number of tokens, ${tokens.length}`;
+      throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', message);
+    }
+    const catalogue = { offsets, tokens, items: checkedItems(offsets.length - 1, items) };
+    checkTokens(catalogue);
+    return TokenTrie.fromCatalogue(catalogue);
+  }
+
+  /**
+   * The trie of `serialize`.
+   *
+   * @throws RangeError `ERR_BEAR_TRIE_FORMAT` for bytes of another kind or version, cut short or changed
+   */
+  static load(bytes: Uint8Array): TokenTrie {
+    const trie = new TokenTrie(parseTrie(bytes));
+    const { items } = trie.index();
+    const repeated = items.findIndex((item, place) => place > 0 && item === items[place - 1]);
+    if (repeated < 0) return trie;
+    throw decodingError('range', 'ERR_BEAR_TRIE_FORMAT', 'bytes', `item ${items[repeated]} occurs more than once`);
+  }
+
+  private static fromCatalogue(catalogue: Catalogue): TokenTrie {
+    return new TokenTrie(growTrie(catalogue, lexicographicOrder(catalogue)));
+  }
+
+  /** The trie as bytes for a file: versioned, little-endian, with a digest. */
+  serialize(): Uint8Array {
+    return serializeTrie(this.arrays);
+  }
+
+  /**
+   * The trie with more items: in time linear in its tokens, so insert many at once.
+   *
+   * @throws as `fromSequences`, also where an item or a sequence does not go with those that are there
+   */
+  insert(sequences: ArrayLike<ArrayLike<number>>, items: ArrayLike<number>): TokenTrie {
+    const added = checkedCatalogue(sequences, items);
+    const known = added.items.find((item) => this.leafOf(item) >= 0);
+    if (known !== undefined) {
+      throw decodingError('range', 'ERR_BEAR_ITEM_REPEATED', 'items', `item ${known} is in the trie already`);
+    }
+    const merged = mergeCatalogues(sequencesOf(this.arrays), added);
+    return new TokenTrie(
+      growTrie(
+        merged,
+        Uint32Array.from(merged.items, (_, index) => index),
+      ),
+    );
+  }
+
+  /**
+   * The trie without these items.
+   *
+   * @throws RangeError `ERR_BEAR_ITEM_UNKNOWN` for an item that is not in the trie; `ERR_BEAR_SHAPE` where none would be left
+   */
+  remove(items: ArrayLike<number>): TokenTrie {
+    const removed = new Set(Array.from(items));
+    const unknown = [...removed].find((item) => this.leafOf(item) < 0);
+    if (unknown !== undefined) {
+      throw decodingError('range', 'ERR_BEAR_ITEM_UNKNOWN', 'items', `item ${unknown} is not in the trie`);
+    }
+    if (removed.size === this.itemCount) {
+      throw decodingError('range', 'ERR_BEAR_SHAPE', 'items', 'expected at least one item to stay');
+    }
+    const kept = filterCatalogue(sequencesOf(this.arrays), (item) => !removed.has(item));
+    return new TokenTrie(
+      growTrie(
+        kept,
+        Uint32Array.from(kept.items, (_, index) => index),
+      ),
+    );
   }
 
   get nodeCount(): number {
-    return this.parents.length;
+    return this.arrays.edgeOffsets.length - 1;
   }
 
   get leafCount(): number {
-    return this.leafNodes.length;
+    return this.arrays.leafNodes.length;
   }
 
   get itemCount(): number {
-    return this.leafItems.length;
+    return this.arrays.leafItems.length;
+  }
+
+  /** Bytes of its arrays. */
+  get byteLength(): number {
+    const arrays = [...Object.values(this.arrays), ...Object.values(this.itemIndex ?? {})] as Int32Array[];
+    return arrays.reduce((sum, array) => sum + array.byteLength, 0);
+  }
+
+  /** Tokens of the longest sequence. */
+  get maxDepth(): number {
+    const { edgeOffsets } = this.arrays;
+    let depth = -1;
+    // The nodes of a depth are consecutive.
+    for (let [begin, end] = [0, 1]; begin < end; depth++) {
+      [begin, end] = [at(edgeOffsets, begin) + 1, at(edgeOffsets, end) + 1];
+    }
+    return depth;
   }
 
   childCount(node: number): number {
-    return at(this.edgeOffsets, node + 1) - at(this.edgeOffsets, node);
+    return at(this.arrays.edgeOffsets, node + 1) - at(this.arrays.edgeOffsets, node);
   }
 
   /** The tokens that may follow the prefix `node`, ascending. A view, not a copy. */
   childTokens(node: number): Int32Array {
-    return this.edgeTokens.subarray(at(this.edgeOffsets, node), at(this.edgeOffsets, node + 1));
+    const { edgeOffsets, edgeTokens } = this.arrays;
+    return edgeTokens.subarray(at(edgeOffsets, node), at(edgeOffsets, node + 1));
   }
 
   /** The child by the first of `childTokens(node)`; the others follow it one by one. */
   firstChild(node: number): number {
-    return at(this.edgeOffsets, node) + 1;
+    return at(this.arrays.edgeOffsets, node) + 1;
   }
 
   /** The child of `node` by `token`, or -1. */
   child(node: number, token: number): number {
-    const tokens = this.childTokens(node);
-    const index = lowerBound(tokens, token);
-    return tokens[index] === token ? this.firstChild(node) + index : -1;
+    const { edgeOffsets, edgeTokens } = this.arrays;
+    const end = at(edgeOffsets, node + 1);
+    const edge = lowerBound(edgeTokens, token, at(edgeOffsets, node), end);
+    return edge < end && edgeTokens[edge] === token ? edge + 1 : -1;
   }
 
   /** The node that `tokens` lead to from `from`, or -1. */
@@ -97,12 +189,14 @@ export class TokenTrie {
 
   /** The prefix one token shorter; -1 for the root. */
   parent(node: number): number {
-    return at(this.parents, node);
+    if (node === TokenTrie.root) return -1;
+    // The first node whose edges end after the edge into this one.
+    return lowerBound(this.arrays.edgeOffsets, node, 0, node + 1) - 1;
   }
 
   /** The last token of the prefix `node`; -1 for the root. */
   lastToken(node: number): number {
-    return node === TokenTrie.root ? -1 : at(this.edgeTokens, node - 1);
+    return node === TokenTrie.root ? -1 : at(this.arrays.edgeTokens, node - 1);
   }
 
   /** All tokens of the prefix `node`. */
@@ -123,15 +217,17 @@ export class TokenTrie {
 
   /** The ids of the items that end in `leaf`, ascending; empty for an inner node. A view, not a copy. */
   items(leaf: number): Int32Array {
-    const index = lowerBound(this.leafNodes, leaf);
-    if (this.leafNodes[index] !== leaf) return this.leafItems.subarray(0, 0);
-    return this.leafItems.subarray(at(this.itemOffsets, index), at(this.itemOffsets, index + 1));
+    const { leafNodes, itemOffsets, leafItems } = this.arrays;
+    const index = lowerBound(leafNodes, leaf);
+    if (leafNodes[index] !== leaf) return leafItems.subarray(0, 0);
+    return leafItems.subarray(at(itemOffsets, index), at(itemOffsets, index + 1));
   }
 
   /** The leaf of an item, or -1 where the catalogue has no such item. */
   leafOf(item: number): number {
-    const index = lowerBound(this.sortedItems, item);
-    return this.sortedItems[index] === item ? at(this.sortedItemLeaves, index) : -1;
+    const { items, leaves } = this.index();
+    const place = lowerBound(items, item);
+    return items[place] === item ? at(leaves, place) : -1;
   }
 
   /** The children of each node: what the loss takes as `allowed` for rows that stand at `nodes`. */
@@ -144,14 +240,11 @@ export class TokenTrie {
     for (let row = 0; row < nodes.length; row++) tokens.set(this.childTokens(at(nodes, row)), at(offsets, row));
     return { offsets, tokens };
   }
-}
 
-interface GrownNodes {
-  edgeOffsets: Int32Array;
-  edgeTokens: Int32Array;
-  parents: Int32Array;
-  /** Leaves in ascending order, and the range of `order` that each holds. */
-  leaves: { node: number; first: number; end: number }[];
+  private index(): { items: Int32Array; leaves: Int32Array } {
+    this.itemIndex ??= indexItems(this.arrays);
+    return this.itemIndex;
+  }
 }
 
 /** The caller has checked the index. */
@@ -159,10 +252,9 @@ function at(array: ArrayLike<number>, index: number): number {
   return array[index] as number;
 }
 
-/** The first index whose value is not below `wanted`. */
-function lowerBound(ascending: Int32Array, wanted: number): number {
-  let low = 0;
-  let high = ascending.length;
+/** The first index from `begin` on whose value is not below `wanted`, or `end`. */
+function lowerBound(ascending: Int32Array, wanted: number, begin = 0, end = ascending.length): number {
+  let [low, high] = [begin, end];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (at(ascending, middle) < wanted) low = middle + 1;
@@ -171,17 +263,23 @@ function lowerBound(ascending: Int32Array, wanted: number): number {
   return low;
 }
 
-function isId(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value < 2 ** 31;
+function indexItems({ leafNodes, itemOffsets, leafItems }: TrieArrays): { items: Int32Array; leaves: Int32Array } {
+  const leafOfPlace = new Int32Array(leafItems.length);
+  leafNodes.forEach((node, leaf) => {
+    leafOfPlace.fill(node, at(itemOffsets, leaf), at(itemOffsets, leaf + 1));
+  });
+  const places = Uint32Array.from(leafItems, (_, place) => place).sort((a, b) => at(leafItems, a) - at(leafItems, b));
+  return {
+    items: Int32Array.from(places, (place) => at(leafItems, place)),
+    leaves: Int32Array.from(places, (place) => at(leafOfPlace, place)),
+  };
 }
 
-function checkedItems(sequences: ArrayLike<ArrayLike<number>>, items: ArrayLike<number> | undefined): Int32Array {
-  if (sequences.length === 0) {
-    throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', 'expected at least one, got none');
-  }
-  if (items === undefined) return Int32Array.from({ length: sequences.length }, (_, index) => index);
-  if (items.length !== sequences.length) {
-    const message = `expected one id for each of the ${sequences.length} sequences, got ${items.length}`;
+function checkedItems(count: number, items: ArrayLike<number> | undefined): Int32Array {
+  if (count < 1) throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', 'expected at least one, got none');
+  if (items === undefined) return Int32Array.from({ length: count }, (_, index) => index);
+  if (items.length !== count) {
+    const message = `expected one id for each of the ${count} sequences, got ${items.length}`;
     throw decodingError('range', 'ERR_BEAR_SHAPE', 'items', message);
   }
   for (let index = 0; index < items.length; index++) {
@@ -199,106 +297,29 @@ function checkedItems(sequences: ArrayLike<ArrayLike<number>>, items: ArrayLike<
   return ids;
 }
 
-function checkSequences(sequences: ArrayLike<ArrayLike<number>>): void {
+function checkedCatalogue(sequences: ArrayLike<ArrayLike<number>>, items: ArrayLike<number> | undefined): Catalogue {
+  const ids = checkedItems(sequences.length, items);
+  const offsets = new Int32Array(sequences.length + 1);
   for (let index = 0; index < sequences.length; index++) {
-    const sequence = sequences[index] as ArrayLike<number>;
-    if (sequence.length === 0) {
-      throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', `sequence ${index} is empty`);
-    }
-    for (let position = 0; position < sequence.length; position++) {
-      if (!isId(at(sequence, position))) {
-        const message = `expected tokens in [0, 2^31), got ${sequence[position]} in sequence ${index} at ${position}`;
-        throw decodingError('range', 'ERR_BEAR_TOKEN', 'sequences', message);
-      }
+    offsets[index + 1] = at(offsets, index) + (sequences[index] as ArrayLike<number>).length;
+  }
+  // A Float64Array, so that what is no integer is still seen to be none.
+  const tokens = new Float64Array(at(offsets, sequences.length));
+  for (let index = 0; index < sequences.length; index++) {
+    tokens.set(sequences[index] as ArrayLike<number>, at(offsets, index));
+  }
+  checkTokens({ offsets, tokens });
+  return { offsets, tokens: Int32Array.from(tokens), items: ids };
+}
+
+function checkTokens({ offsets, tokens }: { offsets: Int32Array; tokens: ArrayLike<number> }): void {
+  for (let index = 0; index + 1 < offsets.length; index++) {
+    const [begin, end] = [at(offsets, index), at(offsets, index + 1)];
+    if (begin === end) throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', `sequence ${index} is empty`);
+    for (let place = begin; place < end; place++) {
+      if (isId(at(tokens, place))) continue;
+      const message = `expected tokens in [0, 2^31), got ${tokens[place]} in sequence ${index} at ${place - begin}`;
+      throw decodingError('range', 'ERR_BEAR_TOKEN', 'sequences', message);
     }
   }
-}
-
-/** Indices of the sequences in the order of their tokens; equal sequences by item id. */
-function lexicographicOrder(sequences: ArrayLike<ArrayLike<number>>, ids: Int32Array): Uint32Array {
-  return Uint32Array.from(ids, (_, index) => index).sort((a, b) => {
-    const left = sequences[a] as ArrayLike<number>;
-    const right = sequences[b] as ArrayLike<number>;
-    const shared = Math.min(left.length, right.length);
-    for (let position = 0; position < shared; position++) {
-      const difference = at(left, position) - at(right, position);
-      if (difference !== 0) return difference;
-    }
-    return left.length - right.length || at(ids, a) - at(ids, b);
-  });
-}
-
-/** Every node is a range of the sorted sequences that share its prefix; children are the runs of equal next tokens. */
-function growNodes(sequences: ArrayLike<ArrayLike<number>>, order: Uint32Array): GrownNodes {
-  let tokenCount = 0;
-  for (let index = 0; index < sequences.length; index++) tokenCount += (sequences[index] as ArrayLike<number>).length;
-  const most = tokenCount + 1;
-  const first = new Int32Array(most);
-  const end = new Int32Array(most);
-  const depth = new Int32Array(most);
-  const parents = new Int32Array(most);
-  const edgeOffsets = new Int32Array(most + 1);
-  const edgeTokens = new Int32Array(most);
-  const leaves: GrownNodes['leaves'] = [];
-  const sequenceAt = (index: number) => sequences[at(order, index)] as ArrayLike<number>;
-  end[0] = order.length;
-  parents[0] = -1;
-  let nodes = 1;
-  for (let node = 0; node < nodes; node++) {
-    const position = at(depth, node);
-    const stop = at(end, node);
-    let run = at(first, node);
-    if (sequenceAt(run).length === position) {
-      if (sequenceAt(stop - 1).length > position) throw prefixError(at(order, run), at(order, stop - 1));
-      leaves.push({ node, first: run, end: stop });
-      run = stop;
-    }
-    while (run < stop) {
-      const token = at(sequenceAt(run), position);
-      const begin = run;
-      while (run < stop && at(sequenceAt(run), position) === token) run++;
-      edgeTokens[nodes - 1] = token;
-      first[nodes] = begin;
-      end[nodes] = run;
-      depth[nodes] = position + 1;
-      parents[nodes] = node;
-      nodes++;
-    }
-    edgeOffsets[node + 1] = nodes - 1;
-  }
-  return {
-    edgeOffsets: edgeOffsets.slice(0, nodes + 1),
-    edgeTokens: edgeTokens.slice(0, nodes - 1),
-    parents: parents.slice(0, nodes),
-    leaves,
-  };
-}
-
-function prefixError(shorter: number, longer: number): Error {
-  const message = `sequence ${shorter} is the beginning of sequence ${longer}; end every sequence with an end token`;
-  return decodingError('range', 'ERR_BEAR_SEQUENCE_PREFIX', 'sequences', message);
-}
-
-function placeItems(
-  { leaves }: GrownNodes,
-  order: Uint32Array,
-  ids: Int32Array,
-): [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array] {
-  const leafNodes = Int32Array.from(leaves, ({ node }) => node);
-  const itemOffsets = new Int32Array(leaves.length + 1);
-  const leafItems = new Int32Array(ids.length);
-  const leafOfSequence = new Int32Array(ids.length);
-  let placed = 0;
-  leaves.forEach(({ node, first, end }, index) => {
-    for (let sorted = first; sorted < end; sorted++) {
-      const sequence = at(order, sorted);
-      leafItems[placed++] = at(ids, sequence);
-      leafOfSequence[sequence] = node;
-    }
-    itemOffsets[index + 1] = placed;
-  });
-  const byItem = Uint32Array.from(ids, (_, index) => index).sort((a, b) => at(ids, a) - at(ids, b));
-  const sortedItems = Int32Array.from(byItem, (index) => at(ids, index));
-  const sortedItemLeaves = Int32Array.from(byItem, (index) => at(leafOfSequence, index));
-  return [leafNodes, itemOffsets, leafItems, sortedItems, sortedItemLeaves];
 }

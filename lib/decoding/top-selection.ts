@@ -1,32 +1,37 @@
-export interface Selected {
+export interface Candidate {
   score: number;
+  /** At equal scores the lower one goes first. */
   id: number;
-  tag: number;
 }
 
 /**
- * Keeps the `capacity` best of the entries offered: higher score first, at equal scores the lower id; `tag` comes along.
- * A binary heap with the worst kept entry on top, so that an entry that does not get in costs one comparison and no memory.
+ * Keeps the `capacity` best of the entries offered: higher score first, at equal scores the lower id. A binary heap with the
+ * worst kept entry on top, so that an entry that does not get in costs one comparison; ask `takes` before making it.
  */
-export class TopSelection {
-  private readonly heap: Selected[] = [];
+export class TopSelection<Entry extends Candidate> {
+  private readonly heap: Entry[] = [];
 
   constructor(private readonly capacity: number) {}
 
-  offer(score: number, id: number, tag: number): void {
+  takes(score: number, id: number): boolean {
+    if (this.heap.length < this.capacity) return true;
+    const worst = this.heap[0] as Entry;
+    return score > worst.score || (score === worst.score && id < worst.id);
+  }
+
+  offer(entry: Entry): void {
+    if (!this.takes(entry.score, entry.id)) return;
     if (this.heap.length < this.capacity) {
-      this.heap.push({ score, id, tag });
+      this.heap.push(entry);
       this.rise(this.heap.length - 1);
       return;
     }
-    const worst = this.heap[0] as Selected;
-    if (score < worst.score || (score === worst.score && id >= worst.id)) return;
-    this.heap[0] = { score, id, tag };
+    this.heap[0] = entry;
     this.sink();
   }
 
   /** What was kept, best first. */
-  ranked(): Selected[] {
+  ranked(): Entry[] {
     return [...this.heap].sort((a, b) => b.score - a.score || a.id - b.id);
   }
 
@@ -51,14 +56,14 @@ export class TopSelection {
   }
 
   private isWorse(a: number, b: number): boolean {
-    const left = this.heap[a] as Selected;
-    const right = this.heap[b] as Selected;
+    const left = this.heap[a] as Entry;
+    const right = this.heap[b] as Entry;
     return left.score === right.score ? left.id > right.id : left.score < right.score;
   }
 
   private swap(a: number, b: number): void {
-    const moved = this.heap[a] as Selected;
-    this.heap[a] = this.heap[b] as Selected;
+    const moved = this.heap[a] as Entry;
+    this.heap[a] = this.heap[b] as Entry;
     this.heap[b] = moved;
   }
 }

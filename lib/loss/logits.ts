@@ -55,22 +55,34 @@ export function nativeView(data: LogitsArray): Float32Array | Uint16Array {
   return new Uint16Array(data.buffer, data.byteOffset, data.length);
 }
 
-/** `targetCount` is N where the logits come without a shape. */
-export function readLogits(logits: Logits, targetCount: number, options: CheckedOptions): CheckedLogits {
+/** What the reading of logits needs to know of the options. */
+type LogitsOptions = Pick<CheckedOptions, 'vocabSize' | 'rowStride' | 'dtype'>;
+
+/** `targetCount` is N where the logits come without a shape; undefined where the call has no targets. */
+export function readLogits(logits: Logits, targetCount: number | undefined, options: LogitsOptions): CheckedLogits {
   if (ArrayBuffer.isView(logits)) return readFlat(logits, targetCount, options);
   return readTensor(logits, targetCount, options);
 }
 
-function readFlat(data: LogitsArray, rows: number, options: CheckedOptions): CheckedLogits {
+function readFlat(data: LogitsArray, targetCount: number | undefined, options: LogitsOptions): CheckedLogits {
   const dtype = readDType(data, options.dtype, 'logits', 'dtype');
   assertAttached(data, 'logits');
-  const vocabSize = options.vocabSize ?? inferVocabSize(data, rows, options);
+  const vocabSize = options.vocabSize ?? inferVocabSize(data, targetCount, options);
   const rowStride = options.rowStride ?? vocabSize;
+  checkStride(rowStride, vocabSize, 'rowStride');
+  const rows = targetCount ?? Math.ceil(data.length / rowStride);
   checkExtent(data, rows, vocabSize, rowStride, 'logits');
   return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
 }
 
-function inferVocabSize(data: LogitsArray, rows: number, { rowStride }: CheckedOptions): number {
+function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride }: LogitsOptions): number {
+  if (rows === undefined) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument: 'vocabSize',
+      expected: 'a value beside a flat array, or logits with a shape',
+      received: 'none',
+    });
+  }
   if (rows === 0) return rowStride ?? 1; // nothing to score, whatever V is
   if (rowStride !== undefined) {
     throw bearError('ERR_BEAR_SHAPE', {
@@ -89,7 +101,7 @@ function inferVocabSize(data: LogitsArray, rows: number, { rowStride }: CheckedO
 
 const TENSOR_NAMES = new Set(['data', 'shape', 'dtype', 'rowStride']);
 
-function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedOptions): CheckedLogits {
+function readTensor(tensor: LogitsTensor, targetCount: number | undefined, options: LogitsOptions): CheckedLogits {
   const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
   const isTensor = typeof tensor === 'object' && tensor !== null && 'data' in tensor && 'shape' in tensor;
   if (!isTensor) {
@@ -103,7 +115,7 @@ function readTensor(tensor: LogitsTensor, targetCount: number, options: CheckedO
   const vocabSize = agreed(columns, options.vocabSize, 'vocabSize') as number;
   const givenStride = agreed(ownStride, options.rowStride, 'rowStride');
   const rowStride = givenStride === undefined ? vocabSize : givenStride;
-  if (rows !== targetCount) {
+  if (targetCount !== undefined && rows !== targetCount) {
     throw bearError('ERR_BEAR_SHAPE', {
       argument: 'targets',
       expected: `one for each of the ${rows} rows of logits`,
@@ -139,7 +151,7 @@ function readShape(shape: unknown): { rows: number; columns: number } {
   return { rows: leading.reduce((product, extent) => product * extent, 1), columns: shape.at(-1) as number };
 }
 
-function readDType(data: LogitsArray, given: unknown, argument: string, dtypeArgument: string): DType {
+export function readDType(data: LogitsArray, given: unknown, argument: string, dtypeArgument: string): DType {
   const possible = dtypesOfArray(data, argument);
   if (given === undefined && possible.length === 1) return possible[0] as DType;
   if (given !== undefined && !DTYPES.includes(given as DType)) {

@@ -6,13 +6,16 @@ import type { PreparedCall } from './prepare-call.js';
 type Refusal = Exclude<NativeOutcome, { status: 'done' | 'aborted' }>;
 type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
 
+/** What a call says of the integers that the addon refused. */
+export type FaultyCall = Pick<PreparedCall['call'], 'vocabSize' | 'ignoreIndex' | 'allowedTokens'>;
+
 interface FaultWords {
   code: BearErrorCode;
   argument: string;
-  expected(call: PreparedCall['call']): string;
+  expected(call: FaultyCall): string;
 }
 
-const tokenId = ({ vocabSize }: PreparedCall['call']) => `a token id from 0 to ${vocabSize - 1}`;
+const tokenId = ({ vocabSize }: FaultyCall) => `a token id from 0 to ${vocabSize - 1}`;
 
 const FAULTS: Record<NativeFault, FaultWords> = {
   'target-out-of-range': {
@@ -52,7 +55,7 @@ const FAULTS: Record<NativeFault, FaultWords> = {
   },
 };
 
-function faultError({ fault, row, value }: Invalid, { call }: PreparedCall): BearLossError {
+export function faultError({ fault, row, value }: Invalid, call: FaultyCall): BearLossError {
   const { code, argument, expected } = FAULTS[fault];
   const received = fault === 'allowed-row-empty' ? `none for target ${value}` : String(value);
   return bearError(code, { argument, expected: expected(call), received, ...(row < 0 ? {} : { row }) });
@@ -63,7 +66,7 @@ export function outcomeError(outcome: Refusal, prepared: PreparedCall): BearLoss
   const gradient = prepared.gradientArgument;
   switch (outcome.status) {
     case 'invalid':
-      return faultError(outcome, prepared);
+      return faultError(outcome, prepared.call);
     case 'overlap':
       return bearError('ERR_BEAR_OUT_OVERLAP', {
         argument: gradient,

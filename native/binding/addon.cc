@@ -9,6 +9,7 @@
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
+#include "native/binding/top_tokens_call.h"
 #include "native/core/backend.h"
 #include "native/core/option_names.h"
 #include "native/core/validate_problem.h"
@@ -88,6 +89,7 @@ Napi::Object call_fields(Napi::Env env) {
   fields.Set("numbers", names_of(env, kNumberFieldNames));
   fields.Set("arrays", names_of(env, kArrayFieldNames));
   fields.Set("summary", names_of(env, kSummaryFieldNames));
+  fields.Set("topTokensNumbers", names_of(env, kTopTokensNumberNames));
   return fields;
 }
 
@@ -127,6 +129,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AsyncLossQueue);
   exports.Set("computeLoss", Napi::Function::New(env, compute_loss));
   exports.Set("computeLossAsync", Napi::Function::New(env, compute_loss_async));
+  exports.Set("topTokens", Napi::Function::New(env, top_tokens_from_js));
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info_from_js));
   exports.Set("cudaInfo", Napi::Function::New(env, cuda_info_from_js));
   exports.Set("optionNames", option_names(env));

@@ -5,36 +5,15 @@
 #include <string>
 
 #include "native/binding/call_fields.h"
+#include "native/binding/typed_views.h"
 #include "native/core/dtype.h"
 #include "native/core/option_names.h"
 
 namespace fused_bear_loss {
 namespace {
 
-Napi::Error malformed(const Napi::Env& env, const std::string& what) {
-  return Napi::Error::New(env, "fused-bear-loss: malformed call of the addon: " + what);
-}
-
 const char* name_of(NumberField field) { return kNumberFieldNames[static_cast<std::size_t>(field)]; }
 const char* name_of(ArrayField field) { return kArrayFieldNames[static_cast<std::size_t>(field)]; }
-
-struct View {
-  void* data = nullptr;
-  std::size_t length = 0;
-  napi_typedarray_type type = napi_uint8_array;
-  bool present = false;
-};
-
-// The plain C functions here and below: Napi::TypedArray insists on an ArrayBuffer, which a shared one is not, and
-// every wrapper is one more piece of code to fetch in a call that a training step has driven out of the caches.
-View view_of(const Napi::Env& env, napi_value value, const char* name) {
-  View view;
-  view.present = true;
-  const napi_status status =
-      napi_get_typedarray_info(env, value, &view.type, &view.length, &view.data, nullptr, nullptr);
-  if (status != napi_ok) throw malformed(env, std::string(name) + " is no typed array");
-  return view;
-}
 
 // The views of a call.
 class Views {
@@ -48,11 +27,10 @@ class Views {
     const auto index = static_cast<std::uint32_t>(field);
     if (index >= length_) return {};
     napi_value value = nullptr;
-    napi_valuetype type = napi_undefined;
-    if (napi_get_element(env(), array_, index, &value) != napi_ok || napi_typeof(env(), value, &type) != napi_ok) {
+    if (napi_get_element(env(), array_, index, &value) != napi_ok) {
       throw malformed(env(), std::string(name_of(field)) + " cannot be read");
     }
-    return type == napi_undefined ? View{} : view_of(env(), value, name_of(field));
+    return optional_view_of(env(), value, name_of(field));
   }
 
  private:
@@ -60,28 +38,10 @@ class Views {
   std::uint32_t length_;
 };
 
-template <class T>
-constexpr napi_typedarray_type kArrayType = napi_uint8_array;
-template <>
-constexpr napi_typedarray_type kArrayType<float> = napi_float32_array;
-template <>
-constexpr napi_typedarray_type kArrayType<std::int32_t> = napi_int32_array;
-template <>
-constexpr napi_typedarray_type kArrayType<std::uint32_t> = napi_uint32_array;
-
-void check_view(const Napi::Env& env, const char* name, const View& view, napi_typedarray_type type,
-                std::size_t length) {
-  if (view.type != type) throw malformed(env, std::string(name) + " has another element type");
-  if (view.length < length) throw malformed(env, std::string(name) + " is too short");
-}
-
 // Null where the array is undefined.
 template <class T>
 T* read_array(const Views& views, ArrayField field, std::size_t length) {
-  const View view = views.view(field);
-  if (!view.present) return nullptr;
-  check_view(views.env(), name_of(field), view, kArrayType<T>, length);
-  return static_cast<T*>(view.data);
+  return typed_data<T>(views.env(), name_of(field), views.view(field), length);
 }
 
 // The numbers of a call.
@@ -115,26 +75,6 @@ class Numbers {
   Napi::Env env_;
   const double* values_ = nullptr;
 };
-
-constexpr double kLargestSafeInteger = 9007199254740991.0; // of a double
-constexpr double kLargestInt32 = 2147483647.0;
-constexpr double kLeastInt32 = -2147483648.0;
-
-napi_typedarray_type logits_array_type(DType dtype) {
-  return dtype == DType::kFloat32 ? napi_float32_array : napi_uint16_array;
-}
-
-// Elements from the start of the first row to the end of the last; `rows` and `stride` come from JavaScript's integers,
-// below 2^53, and their product is known to be one.
-std::size_t spanned_elements(std::int64_t rows, std::int64_t columns, std::int64_t stride) {
-  return rows == 0 ? 0 : static_cast<std::size_t>((rows - 1) * stride + columns);
-}
-
-void check_product(const Napi::Env& env, const char* name, std::int64_t rows, std::int64_t stride) {
-  if (static_cast<double>(rows) * static_cast<double>(stride) > kLargestSafeInteger) {
-    throw malformed(env, std::string(name) + " holds more elements than an index can count");
-  }
-}
 
 void read_shape(const Numbers& numbers, LossProblem& problem) {
   problem.rows = numbers.integer(NumberField::kRows, 0, kLargestSafeInteger);
@@ -198,19 +138,6 @@ void read_constraint(const Views& views, LossCall& call) {
   }
   const auto words = static_cast<std::size_t>(problem.rows * bitmask_words(problem.vocab_size));
   problem.allowed_bitmask = read_array<std::uint32_t>(views, ArrayField::kAllowedBitmask, words);
-}
-
-struct Span {
-  const char* name;
-  const void* start;
-  std::size_t bytes;
-};
-
-bool overlap(const Span& a, const Span& b) {
-  if (a.start == nullptr || b.start == nullptr || a.bytes == 0 || b.bytes == 0) return false;
-  const auto a_start = reinterpret_cast<std::uintptr_t>(a.start);
-  const auto b_start = reinterpret_cast<std::uintptr_t>(b.start);
-  return a_start < b_start + b.bytes && b_start < a_start + a.bytes;
 }
 
 // Stride and start are the same, so each gradient row lies on its logits.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "native/core/loss_problem.h"
+#include "native/core/top_tokens_problem.h"
 
 namespace fused_bear_loss {
 
@@ -24,6 +25,10 @@ class Backend {
 
 // The CPU backend, always there.
 const Backend& cpu_backend();
+
+// Runs one call of topTokens on the CPU; the constraint has been validated. Safe to call from several threads at once.
+// Never kAborted.
+ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
 struct CpuInfo {
   std::string instruction_set;               // the one in use: "baseline", "avx2", "avx512"

@@ -5,33 +5,22 @@
 #include <cstdint>
 #include <vector>
 
+#include "native/core/logit_rows.h"
+
 namespace fused_bear_loss {
 
 // The order of the enumerators is the order of the name tables in option_names.h, which is what crosses to JavaScript.
-enum class DType : std::int32_t { kFloat32, kFloat16, kBFloat16 };
 enum class Penalty : std::int32_t { kHinge, kSoftplus, kLogSigmoid, kSigmoid, kReweight, kNone };
 enum class Reduction : std::int32_t { kMean, kSum, kNone, kWeightedMean };
 enum class ThresholdGradient : std::int32_t { kDetach, kFlow };
 enum class GradientMode : std::int32_t { kNone, kOutOfPlace, kInPlace, kInPlaceSparse };
 
-// Sizes and strides are in elements and always 64 bit: rows * row_stride passes 2^31 in ordinary use.
-struct LossProblem {
-  std::int64_t rows = 0;
-  std::int64_t vocab_size = 0;
-  std::int64_t row_stride = 0;
-  DType dtype = DType::kFloat32;
-  const void* logits = nullptr;            // [rows, vocab_size] by row_stride
+struct LossProblem : LogitRows {
   const std::int32_t* targets = nullptr;   // [rows]
   const float* token_weights = nullptr;    // [rows] or null: all 1
   const float* penalty_weights = nullptr;  // [rows] or null: all 1
   const float* grad_output_rows = nullptr; // [rows] or null: grad_output for every row
 
-  // The allowed-token constraint: CSR lists, or a bitmask, or neither (every token).
-  const std::int32_t* allowed_offsets = nullptr;  // [rows + 1]
-  const std::int32_t* allowed_tokens = nullptr;   // [allowed_offsets[rows]]
-  const std::uint32_t* allowed_bitmask = nullptr; // [rows, bitmask_words(vocab_size)]
-
-  std::int64_t beam_width = 10;
   Penalty penalty = Penalty::kHinge;
   ThresholdGradient threshold_gradient = ThresholdGradient::kDetach;
   Reduction reduction = Reduction::kMean;
@@ -39,8 +28,6 @@ struct LossProblem {
   double lambda = 0.25;
   double xi = 1.0;
   double margin = 0.0;
-  double temperature = 1.0;
-  double softcap = 0.0; // 0: no cap
   double label_smoothing = 0.0;
   double z_loss = 0.0;
   double normalizer = 0.0; // 0: the number of counted rows
@@ -48,11 +35,7 @@ struct LossProblem {
   std::int32_t ignore_index = -100;
   // False skips the threshold where only plain cross-entropy is wanted (penalty kNone): no pruned rate, no margin.
   bool pruning_statistics = true;
-  std::int32_t threads = 0; // 0: as many as the machine has
 };
-
-// Number of 32-bit words in one row of an allowed-token bitmask.
-inline std::int64_t bitmask_words(std::int64_t vocab_size) { return (vocab_size + 31) / 32; }
 
 // Where the results of a call go. Every pointer may be null where the caller did not ask for it.
 // When the gradient is written in place, grad_logits is LossProblem::logits and grad_row_stride is its row_stride.

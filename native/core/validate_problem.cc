@@ -15,7 +15,7 @@ bool is_ascending(const std::int32_t* offsets, std::int64_t rows) {
 }
 
 // Without a fault every row's span lies inside allowed_tokens; with one, every row before it does.
-ProblemFault find_offsets_fault(const LossProblem& problem, std::int64_t token_count) {
+ProblemFault find_offsets_fault(const LogitRows& problem, std::int64_t token_count) {
   const std::int32_t* offsets = problem.allowed_offsets;
   const std::int64_t rows = problem.rows;
   if (offsets[0] != 0) return {ProblemError::kAllowedOffsetsRange, rows > 0 ? 0 : -1, offsets[0]};
@@ -60,14 +60,20 @@ ProblemFault find_token_fault(const std::int32_t* tokens, std::int64_t count, st
   return {};
 }
 
+ProblemFault find_list_fault(const LogitRows& problem, std::int64_t row) {
+  const std::int32_t* tokens = problem.allowed_tokens + problem.allowed_offsets[row];
+  const std::int64_t count = problem.allowed_offsets[row + 1] - problem.allowed_offsets[row];
+  if (count == 0) return {};
+  const bool sound = is_strictly_ascending(tokens, count) && tokens[0] >= 0 && tokens[count - 1] < problem.vocab_size;
+  return sound ? ProblemFault{} : find_token_fault(tokens, count, problem.vocab_size, row);
+}
+
 ProblemFault find_listed_row_fault(const LossProblem& problem, std::int64_t row) {
+  const ProblemFault list_fault = find_list_fault(problem, row);
+  if (list_fault.error != ProblemError::kNone) return list_fault;
   const std::int32_t* tokens = problem.allowed_tokens + problem.allowed_offsets[row];
   const std::int64_t count = problem.allowed_offsets[row + 1] - problem.allowed_offsets[row];
   const std::int32_t target = problem.targets[row];
-  if (count > 0) {
-    const bool sound = is_strictly_ascending(tokens, count) && tokens[0] >= 0 && tokens[count - 1] < problem.vocab_size;
-    if (!sound) return find_token_fault(tokens, count, problem.vocab_size, row);
-  }
   if (target == problem.ignore_index) return {};
   if (count == 0) return {ProblemError::kAllowedRowEmpty, row, target};
   if (std::binary_search(tokens, tokens + count, target)) return {};
@@ -109,6 +115,18 @@ ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_c
     if (problem.allowed_bitmask != nullptr) keep(find_masked_row_fault(problem, row));
   }
   return first;
+}
+
+ProblemFault find_constraint_fault(const LogitRows& rows, std::int64_t allowed_token_count) {
+  if (rows.allowed_offsets == nullptr) return {};
+  const ProblemFault offsets_fault = find_offsets_fault(rows, allowed_token_count);
+  const bool sound = offsets_fault.error == ProblemError::kNone;
+  const std::int64_t readable = sound ? rows.rows : std::max<std::int64_t>(0, offsets_fault.row);
+  for (std::int64_t row = 0; row < readable; ++row) {
+    const ProblemFault fault = find_list_fault(rows, row);
+    if (fault.error != ProblemError::kNone) return fault;
+  }
+  return offsets_fault;
 }
 
 } // namespace fused_bear_loss

@@ -29,4 +29,7 @@ struct ProblemFault {
 // The first fault in row order, or kNone. `allowed_token_count` is the length of allowed_tokens.
 ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_count);
 
+// The same for the constraint alone; rows without an allowed token are sound.
+ProblemFault find_constraint_fault(const LogitRows& rows, std::int64_t allowed_token_count);
+
 } // namespace fused_bear_loss

@@ -2,21 +2,17 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
-#include <thread>
 
 #include "native/core/backend.h"
 #include "native/core/dtype.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/row_processor.h"
 #include "native/cpu/thread_pool.h"
+#include "native/cpu/work_shares.h"
 
 namespace fused_bear_loss {
 namespace {
 
-// Less work than this a thread is not worth waking one up (some 15 to 30 microseconds of it).
-constexpr std::int64_t kLogitsPerThread = 1 << 16;
-// Logits that a thread takes at a time, in whole rows.
-constexpr std::int64_t kLogitsPerShare = 1 << 14;
 // Streamed stores save reading the lines that they fill (256 rows of 32000: 3.1 ms instead of 3.7), but leave the
 // gradient in no cache, where a small one would be read next. A fixed size, as the cache that a virtual machine reports
 // can be its host's (320 MB, seen).
@@ -40,13 +36,6 @@ std::int64_t logits_to_read(const LossProblem& problem) {
   return problem.rows * problem.vocab_size;
 }
 
-std::int32_t thread_count(const LossProblem& problem) {
-  const auto available = static_cast<std::int64_t>(
-      problem.threads > 0 ? problem.threads : std::max(1u, std::thread::hardware_concurrency()));
-  const std::int64_t useful = std::max<std::int64_t>(1, logits_to_read(problem) / kLogitsPerThread);
-  return static_cast<std::int32_t>(std::min({available, useful, std::max<std::int64_t>(1, problem.rows)}));
-}
-
 // Calls `each_row(processor, row)` for every row, on several threads.
 class RowLoop {
  public:
@@ -56,10 +45,11 @@ class RowLoop {
   template <class EachRow>
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
-    const std::int64_t share = rows_per_share();
+    const std::int64_t logits = logits_to_read(problem_);
+    const std::int64_t share = rows_per_share(problem_.rows, logits);
     std::atomic<std::int64_t> next{0};
     std::atomic<ComputeStatus> status{ComputeStatus::kOk};
-    run_in_parallel(thread_count(problem_), [&] {
+    run_in_parallel(thread_count(problem_.threads, problem_.rows, logits), [&] {
       try {
         RowProcessor processor(problem_, outputs_, kernel, stream_);
         while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
@@ -78,11 +68,6 @@ class RowLoop {
   }
 
  private:
-  std::int64_t rows_per_share() const {
-    const std::int64_t logits_per_row = std::max<std::int64_t>(1, logits_to_read(problem_) / problem_.rows);
-    return std::max<std::int64_t>(1, kLogitsPerShare / logits_per_row);
-  }
-
   const LossProblem& problem_;
   const LossOutputs& outputs_;
   const std::atomic<std::int32_t>* abort_;

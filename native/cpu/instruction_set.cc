@@ -9,7 +9,8 @@ namespace {
 
 struct Choice {
   const char* name;
-  const RowKernel* kernel;
+  const RowKernel* row_kernel;
+  const TopTokensKernel* top_tokens_kernel;
   bool supported;
 };
 
@@ -29,10 +30,10 @@ bool supports_avx512() {
 // From the plainest to the widest.
 const std::vector<Choice>& choices() {
   static const std::vector<Choice> all = {
-    {"baseline", &baseline::row_kernel, true},
+    {"baseline", &baseline::row_kernel, &baseline::top_tokens_kernel, true},
 #if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
-    {"avx2", &avx2::row_kernel, supports_avx2()},
-    {"avx512", &avx512::row_kernel, supports_avx512()},
+    {"avx2", &avx2::row_kernel, &avx2::top_tokens_kernel, supports_avx2()},
+    {"avx512", &avx512::row_kernel, &avx512::top_tokens_kernel, supports_avx512()},
 #endif
   };
   return all;
@@ -65,7 +66,9 @@ const Selection& selection() {
 
 } // namespace
 
-const RowKernel& row_kernel() { return *selection().choice->kernel; }
+const RowKernel& row_kernel() { return *selection().choice->row_kernel; }
+
+const TopTokensKernel& top_tokens_kernel() { return *selection().choice->top_tokens_kernel; }
 
 CpuInfo cpu_info() {
   CpuInfo info;

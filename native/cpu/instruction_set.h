@@ -1,12 +1,14 @@
-// Which build of the row kernel this process uses.
+// Which build of the kernels this process uses.
 #pragma once
 
 #include "native/cpu/row_kernel.h"
+#include "native/cpu/top_tokens_kernel.h"
 
 namespace fused_bear_loss {
 
-// The kernel for this processor; chosen at the first call. FUSED_BEAR_LOSS_INSTRUCTION_SET names another one, for
+// The kernels for this processor; chosen at the first call. FUSED_BEAR_LOSS_INSTRUCTION_SET names another one, for
 // support cases; a name that this processor or this build cannot follow is reported by cpu_info().
 const RowKernel& row_kernel();
+const TopTokensKernel& top_tokens_kernel();
 
 } // namespace fused_bear_loss

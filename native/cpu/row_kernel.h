@@ -7,12 +7,15 @@
 
 namespace fused_bear_loss {
 
+// A target past every row: none.
+constexpr std::int64_t kNoTarget = std::int64_t{1} << 62;
+
 // A row as the kernel reads it: contiguous logits, every one of them allowed unless it is -infinity.
 struct RowView {
   const void* logits;
   DType dtype;
   std::int64_t count;
-  std::int64_t target; // position in the row
+  std::int64_t target; // position in the row, or kNoTarget
 };
 
 // Where the kernel writes a row's gradient: `count` elements, perhaps over the logits themselves.

@@ -1,4 +1,4 @@
-// Vectors of 4 floats in the vector extensions of GCC and Clang, for the baseline object of row_kernel.cc: SSE2 on any
+// Vectors of 4 floats in the vector extensions of GCC and Clang, for the baseline object of the kernels: SSE2 on any
 // x86-64, NEON on arm64, plain code elsewhere. The three simd_*.h headers offer the same functions.
 #pragma once
 

@@ -1,6 +1,6 @@
 // The largest logits seen so far in a row, as many as the threshold needs: what the sweep asks with one comparison a
-// block and feeds with the few logits that pass. Included into row_kernel.cc, once per instruction set, after a
-// simd_*.h header; no STL (see compiler.h).
+// block and feeds with the few logits that pass. Included once per instruction set, after a simd_*.h
+// header; no STL (see compiler.h).
 #pragma once
 
 #include <math.h>
@@ -9,6 +9,7 @@
 
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
+namespace {
 
 // An unsigned integer that orders as the float does; -0 and +0 give the same one. No NaN comes here.
 FBL_ALWAYS_INLINE std::uint32_t ordered_key(float x) {
@@ -21,7 +22,7 @@ FBL_ALWAYS_INLINE float from_ordered_key(std::uint32_t key) {
 }
 
 // How many of n values are at least `limit`.
-static std::int64_t count_at_least(const float* values, std::int64_t n, float limit) {
+inline std::int64_t count_at_least(const float* values, std::int64_t n, float limit) {
   const Vec limits = broadcast(limit);
   std::int64_t count = 0;
   std::int64_t i = 0;
@@ -36,7 +37,7 @@ static std::int64_t count_at_least(const float* values, std::int64_t n, float li
 // The largest float that at least `wanted` of the n values reach, found by halving the interval of floats between
 // `low`, which so many reach, and `high`: exact after at most 32 steps, a valid lower bound after any. No branch
 // depends on the values, where a sorting insertion mispredicts one a value.
-static float select_largest(const float* values, std::int64_t n, std::int64_t wanted, float low, float high,
+inline float select_largest(const float* values, std::int64_t n, std::int64_t wanted, float low, float high,
                             int steps) {
   std::uint32_t lowest = ordered_key(low);
   std::uint32_t highest = ordered_key(high);
@@ -64,6 +65,8 @@ class TopCandidates {
   TopCandidates(float* storage, std::int64_t width) : buffer_(storage), width_(width), capacity_(capacity(width)) {
     for (Vec& vector : list_) vector = broadcast(-INFINITY);
   }
+
+  std::int64_t width() const { return width_; }
 
   // Only larger logits matter: at least `width` logits of the row are >= bound, or bound is -infinity.
   float bound() const { return bound_; }
@@ -165,5 +168,6 @@ class TopCandidates {
   float bound_ = -INFINITY;
 };
 
+} // namespace
 } // namespace FBL_INSTRUCTION_SET
 } // namespace fused_bear_loss

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { beamSearch, exactTopItems, type StepFunction, TokenTrie } from '../../lib/decoding/index';
+import { topTokens } from '../../lib/index';
+import { SeededRandom } from '../support/random';
 import { prefixModel, sequenceScore } from './support';
 
 const VOCABULARY = 5;
@@ -41,11 +43,11 @@ describe('exactTopItems', () => {
         rankings.forEach((ranking, user) => {
           expect(ranking.length).toBe(trie.leafCount);
           const probability = ranking.reduce((sum, { score }) => sum + Math.exp(score), 0);
-          expect(probability).toBeCloseTo(1, 9);
+          expect(probability).toBeCloseTo(1, 5);
           ranking.forEach(({ items, score }, rank) => {
             const sequence = catalogue[items[0] as number] as number[];
             const byDefinition = sequenceScore(trie, sequence, (...known) => logitOf(user, ...known), temperature);
-            expect(score).toBeCloseTo(byDefinition, 9);
+            expect(score).toBeCloseTo(byDefinition, 5);
             const next = ranking[rank + 1];
             if (next) expect(score > next.score || (items[0] as number) < (next.items[0] as number)).toBe(true);
           });
@@ -139,6 +141,51 @@ describe('beamSearch', () => {
     expect(exact?.[0]?.score).toBeCloseTo(Math.log(0.4), 6);
   });
 
+  it.each([1, 0.7, -0.5])('divides by a power of the length (%d), as exhaustive search does', async (lengthPenalty) => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ catalogue, seed, temperature: _, ...options }) => {
+        const trie = TokenTrie.fromSequences(catalogue);
+        const step = prefixModel(VOCABULARY, hashedLogit(seed, options.coarse));
+        const search = { ...options, step, trie, users: USERS, lengthPenalty };
+        const exact = await exactTopItems({ ...search, count: 3 });
+        const all = await exactTopItems({ ...search, count: 100 });
+        expect(plain(exact)).toEqual(plain(all.map((ranking) => ranking.slice(0, 3))));
+        expect(plain(await beamSearch({ ...search, beamWidth: 100 }))).toEqual(plain(all));
+        for (const { leaf, score, logProbability } of all.flat()) {
+          const length = stepsTo(trie, leaf, options.forcedTokens);
+          expect(score).toBeCloseTo(logProbability / Math.max(1, length) ** lengthPenalty, 12);
+        }
+      }),
+    );
+  });
+
+  it('returns no more than maxResults of what the beam holds', async () => {
+    const trie = TokenTrie.fromSequences([[0], [1], [2], [3]]);
+    const step = prefixModel(4, (_user, _prefix, token) => token);
+    const [ranking] = await beamSearch({ step, trie, users: 1, beamWidth: 3, maxResults: 2 });
+    expect(ranking?.map(({ items }) => items[0])).toEqual([3, 2]);
+  });
+
+  it('splits what is too much for one call of topTokens', async () => {
+    const random = new SeededRandom(4);
+    const sequences = Array.from({ length: 6000 }, (_, item) => [
+      random.integer(3000),
+      random.integer(40),
+      3000 + item,
+    ]);
+    const step: StepFunction<null> = ({ allowed }) => ({
+      logits: Float32Array.from(allowed.tokens, (token) => (token * 7919) % 13),
+      layout: 'allowed',
+      state: null,
+    });
+    const search = { step, trie: TokenTrie.fromSequences(sequences), users: 2 };
+    const [first, second] = await exactTopItems({ ...search, count: 6000 });
+    expect(first?.length).toBe(6000);
+    expect(second).toEqual(first);
+    const probability = (first ?? []).reduce((sum, { score }) => sum + Math.exp(score), 0);
+    expect(probability).toBeCloseTo(1, 4);
+  });
+
   it('breaks ties to the lower item id', async () => {
     const trie = TokenTrie.fromSequences([[3], [1], [2], [0]], [5, 8, 6, 9]);
     const rankings = await beamSearch({ step: prefixModel(4, () => 0), trie, users: 1, beamWidth: 4 });
@@ -203,7 +250,7 @@ describe('beamSearch', () => {
     for (const softcap of [undefined, 5]) {
       const [ranking] = await beamSearch({ step, trie, users: 1, softcap });
       expect(ranking?.map(({ items }) => items[0])).toEqual([0, 2]);
-      expect(ranking?.[0]?.score).toBeCloseTo(-Math.log(2), 12);
+      expect(ranking?.[0]?.score).toBeCloseTo(-Math.log(2), 6);
     }
   });
 
@@ -212,7 +259,7 @@ describe('beamSearch', () => {
     const step = prefixModel(2, (_user, _prefix, token) => 8 * token);
     const [ranking] = await beamSearch({ step, trie, users: 1, softcap: 2, temperature: 0.5 });
     const gap = (2 * Math.tanh(4)) / 0.5;
-    expect(ranking?.[0]?.score).toBeCloseTo(-Math.log1p(Math.exp(-gap)), 12);
+    expect(ranking?.[0]?.score).toBeCloseTo(-Math.log1p(Math.exp(-gap)), 6);
   });
 
   const trie = TokenTrie.fromSequences([[0], [1]]);
@@ -223,6 +270,8 @@ describe('beamSearch', () => {
     ['a negative number of users', { ...good, users: -1 }, 'ERR_BEAR_OPTION_VALUE', 'users'],
     ['no users per step', { ...good, usersPerStep: 0 }, 'ERR_BEAR_OPTION_VALUE', 'usersPerStep'],
     ['a temperature of 0', { ...good, temperature: 0 }, 'ERR_BEAR_OPTION_VALUE', 'temperature'],
+    ['no results', { ...good, maxResults: 0 }, 'ERR_BEAR_OPTION_VALUE', 'maxResults'],
+    ['a length penalty that is none', { ...good, lengthPenalty: Number.NaN }, 'ERR_BEAR_OPTION_VALUE', 'lengthPenalty'],
     ['an infinite cap', { ...good, softcap: Infinity }, 'ERR_BEAR_OPTION_VALUE', 'softcap'],
     ['a step that is no function', { ...good, step: 3 as never }, 'ERR_BEAR_ARGUMENT_TYPE', 'step'],
     ['a trie that is none', { ...good, trie: {} as never }, 'ERR_BEAR_ARGUMENT_TYPE', 'trie'],
@@ -268,6 +317,15 @@ describe('beamSearch', () => {
   });
 });
 
+/** Steps of a search that it takes to a leaf. */
+function stepsTo(trie: TokenTrie, leaf: number, forcedTokens: 'skip' | 'step'): number {
+  let steps = 0;
+  for (let node = trie.parent(leaf); node >= 0; node = trie.parent(node)) {
+    if (forcedTokens === 'step' || trie.childCount(node) > 1) steps++;
+  }
+  return steps;
+}
+
 /** Beam search written the obvious way, over whole prefixes. @returns paths of the final hypotheses, best first */
 function plainBeamSearch(
   trie: TokenTrie,
@@ -283,12 +341,12 @@ function plainBeamSearch(
         if (isComplete(hypothesis)) return [hypothesis];
         const { path, score } = hypothesis;
         const children = [...trie.childTokens(trie.find(path))];
-        const values = children.map((token) => Math.fround(logitOf(path, token)));
-        const largest = Math.max(...values);
-        const logSumExp = largest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+        // The same rounding as in the search, as it decides between prefixes that are all but equal.
+        const row = Float32Array.from(children, (token) => logitOf(path, token));
+        const { tokens, logProbabilities } = topTokens(row, row.length, { vocabSize: row.length });
         return children.map((token, index) => ({
           path: [...path, token],
-          score: score + ((values[index] as number) - logSumExp),
+          score: score + (logProbabilities[tokens.indexOf(index)] as number),
         }));
       })
       .sort((a, b) => b.score - a.score || trie.find(a.path) - trie.find(b.path))

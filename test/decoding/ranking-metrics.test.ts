@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { hitRatioAt, ndcgAt, pruningRate, rankOfItem } from '../../lib/decoding/index';
+import { hitRatioAt, meanReciprocalRank, ndcgAt, pruningRate, rankOfItem } from '../../lib/decoding/index';
 
 describe('ranking metrics', () => {
   const ranks = [0, 2, -1, 9, 10];
@@ -15,6 +15,34 @@ describe('ranking metrics', () => {
     expect(ndcgAt(ranks, 1)).toBe(1 / 5);
     expect(ndcgAt(ranks, 3)).toBeCloseTo((1 + 1 / 2) / 5, 15);
     expect(ndcgAt(ranks, 10)).toBeCloseTo((1 + 1 / 2 + 1 / Math.log2(11)) / 5, 15);
+  });
+
+  it('MRR is the mean of 1 / (rank + 1), 0 for what is not there', () => {
+    expect(meanReciprocalRank(ranks)).toBeCloseTo((1 + 1 / 3 + 1 / 10 + 1 / 11) / 5, 15);
+    expect(meanReciprocalRank(ranks, 10)).toBeCloseTo((1 + 1 / 3 + 1 / 10) / 5, 15);
+    expect(meanReciprocalRank([])).toBe(0);
+  });
+
+  // The authors' evaluation, as its formula is written: over the predicted titles of each row, a hit where the title is
+  // the target's, at most one a row.
+  it('HitRatio and NDCG are those of the authors on titles', () => {
+    const titles = fc.constantFrom('"a"', '"b"', '"c"', '"d"', '"e"', '"f"', '""');
+    const row = fc.record({ predicted: fc.uniqueArray(titles, { maxLength: 7 }), target: titles });
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 40 }), fc.constantFrom(1, 3, 5, 10), (rows, k) => {
+        let [hits, gain] = [0, 0];
+        for (const { predicted, target } of rows) {
+          for (let r = 0; r < Math.min(k, predicted.length); r++) {
+            if (predicted[r] !== target) continue;
+            hits += 1;
+            gain += 1 / Math.log2(r + 2);
+          }
+        }
+        const some = rows.map(({ predicted, target }) => predicted.indexOf(target));
+        expect(hitRatioAt(some, k)).toBeCloseTo(hits / rows.length, 14);
+        expect(ndcgAt(some, k)).toBeCloseTo(gain / rows.length, 14);
+      }),
+    );
   });
 
   it('no rows give 0, never NaN', () => {
@@ -42,7 +70,7 @@ describe('ranking metrics', () => {
   });
 
   it('a hit is any item of the place', () => {
-    const place = (...items: number[]) => ({ items: Int32Array.from(items), leaf: 0, score: 0 });
+    const place = (...items: number[]) => ({ items: Int32Array.from(items), leaf: 0, score: 0, logProbability: 0 });
     const ranking = [place(4), place(2, 9), place(1)];
     expect([9, 2, 1, 5].map((item) => rankOfItem(ranking, item))).toEqual([1, 1, 2, -1]);
   });

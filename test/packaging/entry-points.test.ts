@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   addonFile,
@@ -10,12 +10,15 @@ import {
   run,
 } from './support.js';
 
-const entryPoints = ['fused-bear-loss', 'fused-bear-loss/decoding'];
+const entryPoints = ['fused-bear-loss', 'fused-bear-loss/decoding', 'fused-bear-loss/tfjs', 'fused-bear-loss/jax'];
+/** Optional peers, which an application installs by itself. */
+const peers = ['@tensorflow', '@jax-js'];
 
 // The same statements serve CommonJS and ES modules.
 const consumer = `
-import { BearLoss, type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync } from 'fused-bear-loss';
+import { BearLoss, type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync, topTokens } from 'fused-bear-loss';
 import { TokenTrie } from 'fused-bear-loss/decoding';
+import { bearLossStep } from 'fused-bear-loss/jax';
 
 const options: BearLossOptions = { beamWidth: 3, penalty: 'hinge' };
 const result: BearLossResult = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2], options);
@@ -23,7 +26,8 @@ const later: Promise<BearLossResult> = fusedBearLossAsync(new Float32Array([1, 2
 const loss: BearLoss = new BearLoss(options);
 const version: string = capabilities().version;
 const trie: TokenTrie | undefined = undefined;
-console.log(result.countedRows, later, loss, version, trie);
+const tokens: Int32Array = topTokens(new Float32Array([1, 2, 3, 4]), 2, { vocabSize: 4 }).tokens;
+console.log(result.countedRows, later, loss, version, trie, tokens, bearLossStep);
 `;
 
 describe('the packed package', () => {
@@ -34,6 +38,7 @@ describe('the packed package', () => {
     const installed = installPackage(application, ['--ignore-scripts']);
     mkdirSync(dirname(join(installed, addonFile)), { recursive: true });
     cpSync(join(repositoryRoot, addonFile), join(installed, addonFile));
+    for (const peer of peers) symlinkSync(join(repositoryRoot, 'node_modules', peer), join(installed, '..', peer));
   });
 
   afterAll(() => removeFolder(application));

@@ -14,7 +14,9 @@ const sources = readNativeSources();
 const buildFolder = join(repositoryRoot, 'build');
 
 const compileCommands: CompileCommand[] = JSON.parse(readFileSync(join(buildFolder, 'compile_commands.json'), 'utf8'));
-const rowKernelCommands = compileCommands.filter(({ file }) => file.endsWith(sources.rowKernel.source));
+const rowKernelCommands = compileCommands.filter(({ file }) =>
+  sources.rowKernel.sources.some((source) => file.endsWith(source)),
+);
 
 function instructionSetOf({ command }: CompileCommand): string {
   return /-DFBL_INSTRUCTION_SET=(\w+)/.exec(command)?.[1] ?? '';
@@ -35,9 +37,12 @@ function listSymbols(file: string, ...options: string[]): DynamicSymbol[] {
 }
 
 describe('the cmake-js build', () => {
-  it('compiles every source of the list once, and the row kernel once an instruction set', () => {
+  it('compiles every source of the list once, and those of the kernels once an instruction set', () => {
     const instructionSets = process.arch === 'x64' ? Object.keys(sources.rowKernel.instructionSets) : ['baseline'];
-    expect(rowKernelCommands.map(instructionSetOf).sort()).toEqual([...instructionSets].sort());
+    for (const source of sources.rowKernel.sources) {
+      const commands = rowKernelCommands.filter(({ file }) => file.endsWith(source));
+      expect(commands.map(instructionSetOf).sort()).toEqual([...instructionSets].sort());
+    }
 
     const benchmarks = existsSync(join(repositoryRoot, 'benchmarks', 'native')) ? sources.benchmark : [];
     const expected = [...sources.core, ...sources.cpu, ...sources.cudaStub, ...sources.binding, ...benchmarks];
@@ -48,10 +53,10 @@ describe('the cmake-js build', () => {
 
 describeBinary(`compiled code${binaryTools ? '' : ' (needs Linux with nm and readelf)'}`, () => {
   // The linker keeps one copy of a weak function for the whole addon. Were it the AVX-512 one, every older processor would
-  // crash in code that has nothing to do with the row kernel.
-  it.each(rowKernelCommands.map((command) => [instructionSetOf(command), command]))(
-    'of the row kernel for %s defines symbols of its own namespace only, and no weak ones',
-    (instructionSet, command) => {
+  // crash in code that has nothing to do with the kernels.
+  it.each(rowKernelCommands.map((command) => [basename(command.file), instructionSetOf(command), command] as const))(
+    'of %s for %s defines symbols of its own namespace only, and no weak ones',
+    (_, instructionSet, command) => {
       const object = join(buildFolder, command.output || objectOf(command));
       const defined = listSymbols(object, '--defined-only').filter(({ type }) => /[A-Zuvw]/.test(type));
       expect(defined.length).toBeGreaterThan(0);
@@ -79,7 +84,6 @@ describeBinary(`compiled code${binaryTools ? '' : ' (needs Linux with nm and rea
 
 function objectOf({ command }: CompileCommand): string {
   const output = / -o (\S+)/.exec(command)?.[1];
-  if (!output)
-    throw new Error(`no output in the command that compiles ${basename(sources.rowKernel.source)}: ${command}`);
+  if (!output) throw new Error(`no output in the command that compiles a kernel: ${command}`);
   return output;
 }

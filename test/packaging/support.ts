@@ -121,7 +121,7 @@ export interface NativeSources {
   cudaStub: string[];
   binding: string[];
   benchmark: string[];
-  rowKernel: { source: string; instructionSets: Record<string, string[]> };
+  rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };
 }
 
 export function readNativeSources(): NativeSources {

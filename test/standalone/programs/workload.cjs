@@ -2,7 +2,7 @@
 // refusals, aborts, detached buffers, workers.
 const { once } = require('node:events');
 const { Worker, isMainThread } = require('node:worker_threads');
-const { fusedBearLoss, fusedBearLossAsync } = require('fused-bear-loss');
+const { fusedBearLoss, fusedBearLossAsync, topTokens } = require('fused-bear-loss');
 
 const VOCAB_SIZES = [1, 2, 31, 33, 1000, 4099];
 const PENALTIES = ['hinge', 'softplus', 'log-sigmoid', 'sigmoid', 'reweight', 'none'];
@@ -47,12 +47,20 @@ function bitmask(rows, vocabSize) {
   return { bitmask: new Uint32Array(rows * Math.ceil(vocabSize / 32)).fill(0xffffffff) };
 }
 
+function topTokensOf(logits, _targets, { allowed, beamWidth, softcap, threads }) {
+  topTokens(logits, beamWidth, { allowed, softcap, threads });
+  if (allowed?.tokens === undefined) return;
+  const listed = new Float32Array(allowed.tokens.length).map((_, i) => Math.sin(i));
+  topTokens(listed, beamWidth, { allowed, softcap, threads, layout: 'allowed' });
+}
+
 async function everyCall() {
   let index = 0;
   for (const vocabSize of VOCAB_SIZES) {
     for (let variant = 0; variant < 24; ++variant, ++index) {
       fusedBearLoss(...makeCall(vocabSize, index));
       await fusedBearLossAsync(...makeCall(vocabSize, index));
+      topTokensOf(...makeCall(vocabSize, index));
     }
   }
 }

@@ -1,0 +1,126 @@
+// A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
+import { createHash } from 'node:crypto';
+import { endianness } from 'node:os';
+import { decodingError } from './decoding-error.js';
+import { isId, type TrieArrays } from './trie-arrays.js';
+
+const MAGIC = 'FBLTRIE\n';
+const VERSION = 1;
+/** The magic, then version, nodes, leaves and items as 32-bit integers, then the digest. */
+const DIGEST_AT = 24;
+const HEADER_BYTES = DIGEST_AT + 32;
+
+export function serializeTrie({ edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: TrieArrays): Uint8Array {
+  // Leaves are the nodes without children, so they need not be written.
+  const arrays = [edgeOffsets, edgeTokens, itemOffsets, leafItems];
+  const bytes = Buffer.alloc(arrays.reduce((sum, array) => sum + array.byteLength, HEADER_BYTES));
+  bytes.write(MAGIC, 'latin1');
+  [VERSION, edgeOffsets.length - 1, leafNodes.length, leafItems.length].forEach((value, index) => {
+    bytes.writeUInt32LE(value, MAGIC.length + 4 * index);
+  });
+  let at = HEADER_BYTES;
+  for (const array of arrays) {
+    littleEndian(Buffer.from(array.buffer, array.byteOffset, array.byteLength)).copy(bytes, at);
+    at += array.byteLength;
+  }
+  digestOf(bytes).copy(bytes, DIGEST_AT);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** @throws RangeError `ERR_BEAR_TRIE_FORMAT` for anything but the bytes of a trie, whole and unchanged. */
+export function parseTrie(data: Uint8Array): TrieArrays {
+  if (!(ArrayBuffer.isView(data) && data.BYTES_PER_ELEMENT === 1)) {
+    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'bytes', 'expected a Uint8Array');
+  }
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('these are not the bytes of a TokenTrie');
+  if (bytes.length < HEADER_BYTES) throw formatError(`the header is cut off after ${bytes.length} bytes`);
+  const [version, nodes, leaves, items] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(MAGIC.length + at)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (version !== VERSION) throw formatError(`version ${version} is not the version ${VERSION} that can be read`);
+  const lengths = [nodes + 1, nodes - 1, leaves + 1, items];
+  const expected = lengths.reduce((sum, length) => sum + 4 * length, HEADER_BYTES);
+  if (nodes < 2 || bytes.length !== expected) {
+    throw formatError(`expected ${expected} bytes for ${nodes} nodes and ${items} items, got ${bytes.length}`);
+  }
+  if (!digestOf(bytes).equals(bytes.subarray(DIGEST_AT, HEADER_BYTES)))
+    throw formatError('the bytes have been changed');
+  let at = HEADER_BYTES;
+  const [edgeOffsets, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
+    const array = new Int32Array(length);
+    const copy = Buffer.from(array.buffer);
+    bytes.copy(copy, 0, at, at + copy.length);
+    at += copy.length;
+    if (endianness() === 'BE') copy.swap32();
+    return array;
+  }) as [Int32Array, Int32Array, Int32Array, Int32Array];
+  checkEdges(edgeOffsets, edgeTokens);
+  const leafNodes = leavesOf(edgeOffsets);
+  if (leafNodes.length !== leaves)
+    throw formatError(`${leaves} leaves are announced and ${leafNodes.length} are there`);
+  checkItems(itemOffsets, leafItems);
+  return { edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems };
+}
+
+function formatError(message: string): Error {
+  return decodingError('range', 'ERR_BEAR_TRIE_FORMAT', 'bytes', message);
+}
+
+function littleEndian(bytes: Buffer): Buffer {
+  return endianness() === 'BE' ? Buffer.from(bytes).swap32() : bytes;
+}
+
+/** Of the header up to the digest, and of all that follows it. */
+function digestOf(bytes: Buffer): Buffer {
+  const hash = createHash('sha256');
+  return hash.update(bytes.subarray(0, DIGEST_AT)).update(bytes.subarray(HEADER_BYTES)).digest();
+}
+
+// The digest tells of damage; these tell of files that were made by something else. Indices must never lead outside.
+
+function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
+  const nodes = edgeOffsets.length - 1;
+  checkOffsets(edgeOffsets, edgeTokens.length, 'edges');
+  for (let node = 0; node < nodes; node++) {
+    const [begin, end] = [edgeOffsets[node] as number, edgeOffsets[node + 1] as number];
+    // A child comes after its parent.
+    if (end > begin && begin < node) throw formatError(`node ${node} has a child before itself`);
+    for (let edge = begin; edge < end; edge++) {
+      const isAscending = edge === begin || (edgeTokens[edge] as number) > (edgeTokens[edge - 1] as number);
+      if (!isId(edgeTokens[edge] as number) || !isAscending)
+        throw formatError(`the tokens of node ${node} do not rise`);
+    }
+  }
+}
+
+function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
+  checkOffsets(itemOffsets, leafItems.length, 'items');
+  for (let leaf = 0; leaf + 1 < itemOffsets.length; leaf++) {
+    const [begin, end] = [itemOffsets[leaf] as number, itemOffsets[leaf + 1] as number];
+    if (begin === end) throw formatError(`leaf ${leaf} has no item`);
+    for (let place = begin; place < end; place++) {
+      const isAscending = place === begin || (leafItems[place] as number) > (leafItems[place - 1] as number);
+      if (!isId(leafItems[place] as number) || !isAscending) throw formatError(`the items of leaf ${leaf} do not rise`);
+    }
+  }
+}
+
+function checkOffsets(offsets: Int32Array, end: number, what: string): void {
+  const isRising = offsets.every((offset, index) => index === 0 || offset >= (offsets[index - 1] as number));
+  if (offsets[0] !== 0 || offsets[offsets.length - 1] !== end || !isRising) {
+    throw formatError(`the offsets of its ${what} do not rise from 0 to ${end}`);
+  }
+}
+
+function leavesOf(edgeOffsets: Int32Array): Int32Array {
+  const isLeaf = (node: number) => edgeOffsets[node] === edgeOffsets[node + 1];
+  let count = 0;
+  for (let node = 0; node + 1 < edgeOffsets.length; node++) count += isLeaf(node) ? 1 : 0;
+  const leaves = new Int32Array(count);
+  for (let node = 0, next = 0; node + 1 < edgeOffsets.length; node++) if (isLeaf(node)) leaves[next++] = node;
+  return leaves;
+}

@@ -1,0 +1,231 @@
+import { type NativeOutcome, native } from '../native.js';
+import { readAllowed } from './allowed.js';
+import { allocate, assertAttached, isArrayOf } from './arrays.js';
+import { checkMembers, checkOptions } from './check-options.js';
+import { type BearErrorCode, bearError, describe } from './errors.js';
+import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
+import { type BearLossOptions, type CheckedOptions, DTYPES, type LogitsArray } from './options.js';
+import { faultError } from './outcome-errors.js';
+import { expectedNames } from './suggest.js';
+import { resolveThreads } from './threads.js';
+
+/** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
+export interface TopTokensOutput {
+  tokens?: Int32Array;
+  logProbabilities?: Float32Array;
+  logSumExp?: Float32Array;
+}
+
+/** Every option is optional, and means what it means in {@link BearLossOptions}; `undefined` means its default. */
+export interface TopTokensOptions
+  extends Pick<
+    BearLossOptions,
+    'vocabSize' | 'rowStride' | 'dtype' | 'temperature' | 'softcap' | 'allowed' | 'threads'
+  > {
+  /**
+   * Default `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry,
+   * from a model that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   */
+  layout?: 'dense' | 'allowed';
+  /** Arrays for the results; default new ones. They may not share memory with an input or one another. */
+  out?: TopTokensOutput;
+}
+
+export interface TopTokensResult {
+  /**
+   * [N, B]: the ids of the B most probable allowed tokens of each row, best first, at equal logits the lower id. A row
+   * with fewer tokens ends with -1. A logit of minus infinity is no token.
+   */
+  tokens: Int32Array;
+  /** [N, B]: their natural log-probabilities among the allowed tokens; minus infinity where `tokens` is -1. */
+  logProbabilities: Float32Array;
+  /** [N]: log-sum-exp of the scaled logits of the allowed tokens; minus infinity where a row has none. */
+  logSumExp: Float32Array;
+  /** B, the distance from row to row of `tokens` and `logProbabilities`. */
+  beamWidth: number;
+}
+
+const OPTION_NAMES: ReadonlySet<string> = new Set([
+  'vocabSize',
+  'rowStride',
+  'dtype',
+  'temperature',
+  'softcap',
+  'allowed',
+  'threads',
+  'layout',
+  'out',
+] satisfies (keyof TopTokensOptions)[]);
+
+const OUT_NAMES: ReadonlySet<string> = new Set([
+  'tokens',
+  'logProbabilities',
+  'logSumExp',
+] satisfies (keyof TopTokensOutput)[]);
+
+const LAYOUTS = ['dense', 'allowed'] as const;
+
+/**
+ * Log-softmax over the allowed tokens and its B largest values, row by row in one pass: a step of beam search.
+ *
+ * Runs on the CPU, on the calling thread and the kernel's own threads, and blocks until it is done. The results do not
+ * depend on the number of threads. Logits decide the order: a softcap that makes two of them equal does not.
+ *
+ * A row with NaN or plus infinity among its allowed logits has id -1 and NaN throughout.
+ *
+ * @param logits N * V numbers as {@link fusedBearLoss} takes them; a flat array needs `vocabSize`. Not written.
+ * @param beamWidth B, a positive integer; more than there are tokens is legal.
+ * @throws TypeError or RangeError as {@link fusedBearLoss}. Then nothing has been written.
+ */
+export function topTokens<A extends LogitsArray = LogitsArray>(
+  logits: Logits<A>,
+  beamWidth: number,
+  options: TopTokensOptions = {},
+): TopTokensResult {
+  const call = prepare(logits, beamWidth, options);
+  const { rows, vocabSize, allowed, result } = call;
+  const numbers = Float64Array.of(
+    rows,
+    vocabSize,
+    call.rowStride,
+    DTYPES.indexOf(call.dtype),
+    beamWidth,
+    call.temperature,
+    call.softcap,
+    call.isListed ? 1 : 0,
+    call.threads,
+  );
+  const { tokens, logProbabilities, logSumExp } = result;
+  const outcome = native().topTokens(
+    numbers,
+    call.view,
+    allowed.offsets,
+    allowed.tokens,
+    allowed.bitmask,
+    tokens,
+    logProbabilities,
+    logSumExp,
+  );
+  if (outcome !== undefined) throw refusal(outcome, vocabSize, allowed.tokens);
+  return result;
+}
+
+interface PreparedTopTokens extends CheckedLogits {
+  allowed: ReturnType<typeof readAllowed>;
+  isListed: boolean;
+  temperature: number;
+  softcap: number;
+  threads: number;
+  result: TopTokensResult;
+}
+
+function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): PreparedTopTokens {
+  checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '');
+  const { layout = 'dense', out, ...shared } = options;
+  // To the loss undefined means its default; here there is none.
+  if (beamWidth === undefined) refuse('ERR_BEAR_ARGUMENT_TYPE', 'beamWidth', 'a positive integer', beamWidth);
+  const checked = checkOptions({ ...shared, beamWidth });
+  checkLayout(layout);
+  const isListed = layout === 'allowed';
+  const read = isListed ? readListedLogits(logits, checked) : readLogits(logits, undefined, checked);
+  return {
+    ...read,
+    isListed,
+    allowed: readAllowed(checked.allowed, read.rows, read.vocabSize),
+    temperature: checked.temperature,
+    softcap: checked.softcap ?? 0,
+    threads: resolveThreads(checked.threads),
+    result: prepareResult(out, read.rows, beamWidth),
+  };
+}
+
+function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
+  throw bearError(code, { argument, expected, received: describe(value) });
+}
+
+function checkLayout(layout: unknown): void {
+  if (LAYOUTS.includes(layout as (typeof LAYOUTS)[number])) return;
+  const code = typeof layout === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
+  refuse(code, 'layout', expectedNames(layout, LAYOUTS), layout);
+}
+
+const MOST_TOKENS = 2 ** 31;
+
+/** Logits of the allowed tokens only: N rows of as many logits as the lists have entries. */
+function readListedLogits(logits: Logits, options: CheckedOptions): CheckedLogits {
+  const { allowed, rowStride, vocabSize = MOST_TOKENS } = options;
+  if (allowed === undefined || 'bitmask' in allowed) {
+    const received = allowed === undefined ? 'no constraint' : 'a bitmask';
+    throw bearError('ERR_BEAR_OPTION_CONFLICT', {
+      argument: 'layout',
+      expected: "allowed: { offsets, tokens } with 'allowed'",
+      received,
+    });
+  }
+  if (rowStride !== undefined) refuse('ERR_BEAR_OPTION_CONFLICT', 'rowStride', "layout 'dense'", rowStride);
+  if (!ArrayBuffer.isView(logits)) {
+    refuse('ERR_BEAR_ARGUMENT_TYPE', 'logits', "a flat array with layout 'allowed'", logits);
+  }
+  const data = logits as LogitsArray;
+  const dtype = readDType(data, options.dtype, 'logits', 'dtype');
+  assertAttached(data, 'logits');
+  assertAttached(allowed.offsets, 'allowed.offsets');
+  const { length } = (allowed as { tokens: Int32Array }).tokens;
+  if (data.length !== length) {
+    refuse('ERR_BEAR_SHAPE', 'logits', `one for each of the ${length} allowed tokens`, data);
+  }
+  const rows = Math.max(0, (allowed as { offsets: Int32Array }).offsets.length - 1);
+  return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride: vocabSize };
+}
+
+function prepareResult(out: unknown, rows: number, beamWidth: number): TopTokensResult {
+  const given =
+    out === undefined
+      ? {}
+      : (checkMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES) as TopTokensOutput);
+  return {
+    tokens: outputArray(given.tokens, 'Int32Array', 'tokens', rows * beamWidth),
+    logProbabilities: outputArray(given.logProbabilities, 'Float32Array', 'logProbabilities', rows * beamWidth),
+    logSumExp: outputArray(given.logSumExp, 'Float32Array', 'logSumExp', rows),
+    beamWidth,
+  };
+}
+
+interface OutputArrays {
+  Int32Array: Int32Array;
+  Float32Array: Float32Array;
+}
+
+function outputArray<Name extends keyof OutputArrays>(
+  given: OutputArrays[Name] | undefined,
+  type: Name,
+  name: string,
+  length: number,
+): OutputArrays[Name] {
+  const argument = `out.${name}`;
+  if (given === undefined) {
+    const constructors = { Int32Array, Float32Array };
+    return allocate<OutputArrays[Name]>(constructors[type] as never, length, name);
+  }
+  if (!isArrayOf(given, type)) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `a ${type}`, given);
+  assertAttached(given, argument);
+  if (given.length < length) refuse('ERR_BEAR_OUT_TOO_SMALL', argument, `at least ${length} elements`, given);
+  return given;
+}
+
+function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32Array | undefined): Error {
+  switch (outcome.status) {
+    case 'invalid':
+      return faultError(outcome, { vocabSize, ignoreIndex: -1, allowedTokens });
+    case 'overlap':
+      return bearError('ERR_BEAR_OUT_OVERLAP', {
+        argument: 'out',
+        expected: 'memory that no input and no other output shares',
+        received: `memory that overlaps ${outcome.input}`,
+      });
+    case 'out-of-memory':
+      return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'beamWidth', expected: 'memory to select the tokens in' });
+    default:
+      return new Error(`fused-bear-loss: topTokens ended with ${outcome.status}`);
+  }
+}

@@ -1,0 +1,139 @@
+#include "native/binding/top_tokens_call.h"
+
+#include <cmath>
+#include <iterator>
+#include <string>
+
+#include "native/binding/loss_outcome.h"
+#include "native/binding/typed_views.h"
+#include "native/core/backend.h"
+#include "native/core/dtype.h"
+#include "native/core/option_names.h"
+#include "native/core/validate_problem.h"
+
+namespace fused_bear_loss {
+namespace {
+
+struct TopTokensCall {
+  TopTokensProblem problem;
+  TopTokensOutputs outputs;
+  std::int64_t allowed_token_count = 0;
+  std::size_t logits_length = 0; // elements of the logits that are read
+};
+
+// Reads the numbers one after the other, in the order of kTopTokensNumberNames.
+class NumberReader {
+ public:
+  NumberReader(const Napi::Env& env, const Napi::Value& array) : env_(env) {
+    const View view = view_of(env, array, "numbers");
+    values_ = typed_data<double>(env, "numbers", view, std::size(kTopTokensNumberNames));
+  }
+
+  double number() { return values_[next_++]; }
+
+  std::int64_t integer(double least, double most) {
+    const double value = number();
+    if (!(value >= least && value <= most) || std::trunc(value) != value) {
+      throw malformed(env_, std::string(kTopTokensNumberNames[next_ - 1]) + " is out of range");
+    }
+    return static_cast<std::int64_t>(value);
+  }
+
+ private:
+  const Napi::Env env_;
+  const double* values_ = nullptr;
+  std::size_t next_ = 0;
+};
+
+void read_numbers(const Napi::Env& env, const Napi::Value& array, TopTokensProblem& problem) {
+  NumberReader numbers(env, array);
+  problem.rows = numbers.integer(0, kLargestSafeInteger);
+  problem.vocab_size = numbers.integer(1, kLargestSafeInteger);
+  problem.row_stride = numbers.integer(static_cast<double>(problem.vocab_size), kLargestSafeInteger);
+  problem.dtype = static_cast<DType>(numbers.integer(0, static_cast<double>(std::size(kDTypeNames) - 1)));
+  problem.beam_width = numbers.integer(1, kLargestSafeInteger);
+  problem.temperature = numbers.number();
+  problem.softcap = numbers.number();
+  problem.listed_logits = numbers.number() != 0;
+  problem.threads = static_cast<std::int32_t>(numbers.integer(0, kLargestInt32));
+  if (!problem.listed_logits) check_product(env, "logits", problem.rows, problem.row_stride);
+  check_product(env, "tokens", problem.rows, problem.beam_width);
+}
+
+void read_constraint(const Napi::CallbackInfo& info, TopTokensCall& call) {
+  const Napi::Env env = info.Env();
+  TopTokensProblem& problem = call.problem;
+  const View tokens = optional_view_of(env, info[3], "allowedTokens");
+  problem.allowed_offsets =
+      typed_data<std::int32_t>(env, "allowedOffsets", optional_view_of(env, info[2], "allowedOffsets"),
+                               static_cast<std::size_t>(problem.rows) + 1);
+  problem.allowed_tokens = typed_data<std::int32_t>(env, "allowedTokens", tokens, 0);
+  call.allowed_token_count = static_cast<std::int64_t>(tokens.length);
+  if ((problem.allowed_offsets != nullptr) != tokens.present) throw malformed(env, "half a list of allowed tokens");
+  problem.allowed_bitmask =
+      typed_data<std::uint32_t>(env, "allowedBitmask", optional_view_of(env, info[4], "allowedBitmask"),
+                                static_cast<std::size_t>(problem.rows * bitmask_words(problem.vocab_size)));
+}
+
+void read_logits(const Napi::CallbackInfo& info, TopTokensCall& call) {
+  TopTokensProblem& problem = call.problem;
+  if (problem.listed_logits && problem.allowed_offsets == nullptr) throw malformed(info.Env(), "no list of the logits");
+  call.logits_length = problem.listed_logits ? static_cast<std::size_t>(call.allowed_token_count)
+                                             : spanned_elements(problem.rows, problem.vocab_size, problem.row_stride);
+  const View logits = view_of(info.Env(), info[1], "logits");
+  check_view(info.Env(), "logits", logits, logits_array_type(problem.dtype), call.logits_length);
+  problem.logits = logits.data;
+}
+
+void read_outputs(const Napi::CallbackInfo& info, TopTokensCall& call) {
+  const Napi::Env env = info.Env();
+  const auto rows = static_cast<std::size_t>(call.problem.rows);
+  const auto entries = static_cast<std::size_t>(call.problem.rows * call.problem.beam_width);
+  call.outputs.tokens = typed_data<std::int32_t>(env, "tokens", view_of(env, info[5], "tokens"), entries);
+  call.outputs.log_probabilities =
+      typed_data<float>(env, "logProbabilities", view_of(env, info[6], "logProbabilities"), entries);
+  call.outputs.log_sum_exp = typed_data<float>(env, "logSumExp", view_of(env, info[7], "logSumExp"), rows);
+}
+
+// The name of what an output shares memory with, an input or another output; null: nothing.
+const char* find_overlap(const TopTokensCall& call) {
+  const TopTokensProblem& problem = call.problem;
+  const auto rows = static_cast<std::size_t>(problem.rows);
+  const auto entries = rows * static_cast<std::size_t>(problem.beam_width);
+  const Span spans[] = {
+      {"out.tokens", call.outputs.tokens, entries * sizeof(std::int32_t)},
+      {"out.logProbabilities", call.outputs.log_probabilities, entries * sizeof(float)},
+      {"out.logSumExp", call.outputs.log_sum_exp, rows * sizeof(float)},
+      {"logits", problem.logits, call.logits_length * static_cast<std::size_t>(element_size(problem.dtype))},
+      {"allowed.offsets", problem.allowed_offsets, (rows + 1) * sizeof(std::int32_t)},
+      {"allowed.tokens", problem.allowed_tokens,
+       static_cast<std::size_t>(call.allowed_token_count) * sizeof(std::int32_t)},
+      {"allowed.bitmask", problem.allowed_bitmask,
+       rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
+  };
+  constexpr std::size_t kOutputs = 3;
+  for (std::size_t output = 0; output < kOutputs; ++output) {
+    for (std::size_t other = output + 1; other < std::size(spans); ++other) {
+      if (overlap(spans[output], spans[other])) return spans[other].name;
+    }
+  }
+  return nullptr;
+}
+
+} // namespace
+
+Napi::Value top_tokens_from_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  TopTokensCall call;
+  read_numbers(env, info[0], call.problem);
+  read_constraint(info, call);
+  read_logits(info, call);
+  read_outputs(info, call);
+  if (const char* other = find_overlap(call)) return overlap_outcome(env, other);
+  const ProblemFault fault = find_constraint_fault(call.problem, call.allowed_token_count);
+  if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
+  const ComputeStatus status = compute_top_tokens(call.problem, call.outputs);
+  return status == ComputeStatus::kOk ? env.Undefined() : outcome_of(env, status, {});
+}
+
+} // namespace fused_bear_loss

@@ -1,0 +1,17 @@
+// topTokens as JavaScript calls it. TypeScript has checked what a user can get wrong; here lengths, overlaps and the
+// constraint's values are checked, so that no mistake up there can become a read or write out of bounds.
+#pragma once
+
+#include <napi.h>
+
+namespace fused_bear_loss {
+
+// The numbers of a call by position, in a Float64Array; lib/native.ts writes them in this order.
+inline constexpr const char* kTopTokensNumberNames[] = {
+    "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
+
+// (numbers: Float64Array, logits, allowedOffsets, allowedTokens, allowedBitmask, tokens: Int32Array,
+//  logProbabilities: Float32Array, logSumExp: Float32Array) => NativeOutcome; or undefined: it is done
+Napi::Value top_tokens_from_js(const Napi::CallbackInfo& info);
+
+} // namespace fused_bear_loss

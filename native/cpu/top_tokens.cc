@@ -1,0 +1,149 @@
+// All rows of a topTokens call on the CPU.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <new>
+#include <vector>
+
+#include "native/core/backend.h"
+#include "native/core/dtype.h"
+#include "native/cpu/instruction_set.h"
+#include "native/cpu/thread_pool.h"
+#include "native/cpu/top_tokens_kernel.h"
+#include "native/cpu/work_shares.h"
+
+namespace fused_bear_loss {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+// Belongs to one thread; its memory stays with the thread, as that of the loss does.
+struct Scratch {
+  std::vector<float> row;
+  std::vector<float> candidates;
+  std::vector<TokenKey> keys;
+};
+
+template <class Value>
+Value* reserve(std::vector<Value>& scratch, std::int64_t size) {
+  if (scratch.size() < static_cast<std::size_t>(size)) scratch.resize(static_cast<std::size_t>(size));
+  return scratch.data();
+}
+
+const char* element_at(const TopTokensProblem& problem, std::int64_t index) {
+  return static_cast<const char*>(problem.logits) + index * element_size(problem.dtype);
+}
+
+class RowSelector {
+ public:
+  RowSelector(const TopTokensProblem& problem, const TopTokensOutputs& outputs, Scratch& scratch)
+      : problem_(problem), outputs_(outputs), scratch_(scratch), scale_{problem.temperature, problem.softcap} {}
+
+  // Throws std::bad_alloc.
+  void select(std::int64_t row) {
+    const RowView view = allowed_logits(row);
+    const std::int64_t width = std::min(problem_.beam_width, view.count);
+    TopTokensFound found;
+    TokenKey* const keys = reserve(scratch_.keys, kernel_.key_capacity(width));
+    if (width > 0) {
+      float* const candidates = reserve(scratch_.candidates, kernel_.candidate_capacity(width));
+      kernel_.select(view, scale_, width, candidates, keys, found);
+    }
+    std::sort(keys, keys + found.count, std::greater<>());
+    write(row, keys, found);
+  }
+
+ private:
+  // The row's allowed logits: the caller's own memory, or a float32 copy where a constraint picks among them.
+  RowView allowed_logits(std::int64_t row) {
+    if (problem_.listed_logits) {
+      const std::int64_t offset = problem_.allowed_offsets[row];
+      return {element_at(problem_, offset), problem_.dtype, problem_.allowed_offsets[row + 1] - offset, kNoTarget};
+    }
+    const RowView dense = {element_at(problem_, row * problem_.row_stride), problem_.dtype, problem_.vocab_size,
+                           kNoTarget};
+    if (problem_.allowed_offsets != nullptr) {
+      const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
+      float* const out = reserve(scratch_.row, count);
+      row_kernel().gather(dense.logits, dense.dtype, tokens_of(row), count, out);
+      return {out, DType::kFloat32, count, kNoTarget};
+    }
+    if (problem_.allowed_bitmask != nullptr) {
+      const std::uint32_t* const bitmask = problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
+      float* const out = reserve(scratch_.row, dense.count);
+      row_kernel().apply_bitmask(dense.logits, dense.dtype, bitmask, dense.count, out);
+      return {out, DType::kFloat32, dense.count, kNoTarget};
+    }
+    return dense;
+  }
+
+  const std::int32_t* tokens_of(std::int64_t row) const {
+    return problem_.allowed_tokens + problem_.allowed_offsets[row];
+  }
+
+  void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {
+    const double log_sum_exp =
+        found.count == 0 ? -std::numeric_limits<double>::infinity()
+                         : scaled_logit(scale_, static_cast<double>(found.reference_logit)) + std::log(found.sum);
+    std::int32_t* const tokens = outputs_.tokens + row * problem_.beam_width;
+    float* const log_probabilities = outputs_.log_probabilities + row * problem_.beam_width;
+    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : tokens_of(row);
+    for (std::int64_t i = 0; i < found.count; ++i) {
+      const auto position = static_cast<std::int32_t>(position_of(keys[i]));
+      tokens[i] = listed == nullptr ? position : listed[position];
+      log_probabilities[i] =
+          static_cast<float>(scaled_logit(scale_, static_cast<double>(kernel_.logit_of(keys[i]))) - log_sum_exp);
+    }
+    std::fill(tokens + found.count, tokens + problem_.beam_width, -1);
+    std::fill(log_probabilities + found.count, log_probabilities + problem_.beam_width,
+              found.poisoned ? kNaN : -kInfinity);
+    outputs_.log_sum_exp[row] = found.poisoned ? kNaN : static_cast<float>(log_sum_exp);
+  }
+
+  const TopTokensProblem& problem_;
+  const TopTokensOutputs& outputs_;
+  Scratch& scratch_;
+  const LogitScale scale_;
+  const TopTokensKernel& kernel_ = top_tokens_kernel();
+};
+
+Scratch& thread_scratch() {
+  thread_local Scratch scratch;
+  return scratch;
+}
+
+// Reading, and writing a row's results.
+std::int64_t logits_to_read(const TopTokensProblem& problem) {
+  const std::int64_t read = problem.allowed_offsets == nullptr ? problem.rows * problem.vocab_size
+                                                               : std::int64_t{problem.allowed_offsets[problem.rows]};
+  return (problem.allowed_offsets == nullptr ? read : 4 * read) + problem.rows * problem.beam_width;
+}
+
+} // namespace
+
+ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs) {
+  if (problem.rows == 0) return ComputeStatus::kOk;
+  const std::int64_t logits = logits_to_read(problem);
+  const std::int64_t share = rows_per_share(problem.rows, logits);
+  std::atomic<std::int64_t> next{0};
+  std::atomic<ComputeStatus> status{ComputeStatus::kOk};
+  run_in_parallel(thread_count(problem.threads, problem.rows, logits), [&] {
+    try {
+      RowSelector selector(problem, outputs, thread_scratch());
+      while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
+        const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
+        if (begin >= problem.rows) return;
+        const std::int64_t end = std::min(begin + share, problem.rows);
+        for (std::int64_t row = begin; row < end; ++row) selector.select(row);
+      }
+    } catch (const std::bad_alloc&) {
+      status = ComputeStatus::kOutOfMemory;
+    }
+  });
+  return status;
+}
+
+} // namespace fused_bear_loss
