@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
- * One call of the loss as the addon takes it: checked numbers and views, nothing left to decide. Names in lists cross as
- * their position in `optionNames`. Absent arrays are undefined.
+ * One call of the loss: checked numbers and views, nothing left to decide. Names in lists cross as their position in
+ * `optionNames`. Absent arrays are undefined.
  */
 export interface NativeLossCall {
   /** A CUDA device's index, or -1 for the CPU. */
@@ -77,20 +77,156 @@ export type NativeOutcome =
   | { status: 'aborted' }
   | { status: 'no-device' | 'detached' | 'out-of-memory' };
 
+type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
+
+/** What the addon exports. A call crosses as its numbers and its arrays, each in the order of `callFields`. */
 export interface NativeBinding {
-  computeLoss(call: NativeLossCall): NativeOutcome;
-  /**
-   * Copies the inputs before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
-   * once `abortFlag[0]` is not 0.
-   */
+  /** Undefined: done, every row finite, and `summary` written. */
+  computeLoss(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    summary: Float64Array,
+  ): NativeOutcome | undefined;
+  /** Reads `numbers` before it returns; looks at `arrays` again when it is done. */
   computeLossAsync(
-    call: NativeLossCall,
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
     abortFlag: Int32Array | undefined,
     done: (outcome: NativeOutcome) => void,
   ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: { index: number; name: string }[] };
   optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
+  callFields: Record<'numbers' | 'arrays' | 'summary', string[]>;
+}
+
+export function computeLoss(call: NativeLossCall): NativeOutcome {
+  const { computeLoss } = native();
+  return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome();
+}
+
+/**
+ * Copies the inputs before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
+ * once `abortFlag[0]` is not 0.
+ */
+export function computeLossAsync(
+  call: NativeLossCall,
+  abortFlag: Int32Array | undefined,
+  done: (outcome: NativeOutcome) => void,
+): NativeOutcome | undefined {
+  return native().computeLossAsync(numbersOf(call), arraysOf(call), abortFlag, done);
+}
+
+/** The positions of native/binding/call_fields.h, compared with the addon's when it is loaded. */
+export const CALL_FIELDS = {
+  numbers: [
+    'device',
+    'rows',
+    'vocabSize',
+    'rowStride',
+    'dtype',
+    'beamWidth',
+    'penalty',
+    'thresholdGradient',
+    'reduction',
+    'gradient',
+    'lambda',
+    'xi',
+    'margin',
+    'temperature',
+    'softcap',
+    'labelSmoothing',
+    'zLoss',
+    'normalizer',
+    'gradOutput',
+    'ignoreIndex',
+    'pruningStatistics',
+    'threads',
+    'gradRowStride',
+  ],
+  arrays: [
+    'logits',
+    'targets',
+    'tokenWeights',
+    'penaltyWeights',
+    'gradOutputRows',
+    'allowedOffsets',
+    'allowedTokens',
+    'allowedBitmask',
+    'gradLogits',
+    'rowLosses',
+    'nll',
+    'logSumExp',
+    'threshold',
+    'margins',
+    'penalties',
+    'rank',
+  ],
+  summary: ['loss', 'countedRows', 'prunedRows', 'topRankedRows'],
+} as const;
+
+// Used again by every call: nothing of a user's runs between the writing and the reading of them.
+const numbers = new Float64Array(CALL_FIELDS.numbers.length);
+const summary = new Float64Array(CALL_FIELDS.summary.length);
+
+// Field by field, as a loop over the names takes ten times as long.
+function numbersOf(call: NativeLossCall): Float64Array {
+  numbers[0] = call.device;
+  numbers[1] = call.rows;
+  numbers[2] = call.vocabSize;
+  numbers[3] = call.rowStride;
+  numbers[4] = call.dtype;
+  numbers[5] = call.beamWidth;
+  numbers[6] = call.penalty;
+  numbers[7] = call.thresholdGradient;
+  numbers[8] = call.reduction;
+  numbers[9] = call.gradient;
+  numbers[10] = call.lambda;
+  numbers[11] = call.xi;
+  numbers[12] = call.margin;
+  numbers[13] = call.temperature;
+  numbers[14] = call.softcap;
+  numbers[15] = call.labelSmoothing;
+  numbers[16] = call.zLoss;
+  numbers[17] = call.normalizer;
+  numbers[18] = call.gradOutput;
+  numbers[19] = call.ignoreIndex;
+  numbers[20] = call.pruningStatistics ? 1 : 0;
+  numbers[21] = call.threads;
+  numbers[22] = call.gradRowStride;
+  return numbers;
+}
+
+function arraysOf(call: NativeLossCall): (NativeArray | undefined)[] {
+  return [
+    call.logits,
+    call.targets,
+    call.tokenWeights,
+    call.penaltyWeights,
+    call.gradOutputRows,
+    call.allowedOffsets,
+    call.allowedTokens,
+    call.allowedBitmask,
+    call.gradLogits,
+    call.rowLosses,
+    call.nll,
+    call.logSumExp,
+    call.threshold,
+    call.margins,
+    call.penalties,
+    call.rank,
+  ];
+}
+
+function summaryOutcome(): NativeSummary {
+  return {
+    status: 'done',
+    loss: summary[0] as number,
+    countedRows: summary[1] as number,
+    prunedRows: summary[2] as number,
+    topRankedRows: summary[3] as number,
+    nonFiniteRows: [],
+  };
 }
 
 // lib/ and dist/ lie equally deep below the package's root.
@@ -108,12 +244,19 @@ function load(): NativeBinding {
   let loaded: NativeBinding;
   try {
     loaded = (require('node-gyp-build') as (folder: string) => NativeBinding)(packageRoot);
+    assertSameFields(loaded);
   } catch (error) {
     throw addonNotFound(error as Error);
   }
   const { overrideError } = loaded.cpuInfo();
   if (overrideError !== '') warnAboutEnvironment(instructionSetWarning(overrideError));
   return loaded;
+}
+
+// A clone that was updated and not built anew: positions would mean other fields.
+function assertSameFields({ callFields }: NativeBinding): void {
+  if (JSON.stringify(callFields) === JSON.stringify(CALL_FIELDS)) return;
+  throw new Error('The addon that was found belongs to another version of this package.');
 }
 
 export function instructionSetWarning(overrideError: string): string {

@@ -48,7 +48,10 @@ const ROW_ARRAYS = { Float32Array, Int32Array, Uint32Array };
  * may change them, as the kernel uses them as indices.
  */
 export function withoutSharing<View extends Float32Array | Int32Array | Uint32Array>(view: View): View {
-  if (!types.isSharedArrayBuffer(view.buffer)) return view;
+  const { buffer } = view;
+  // The second question goes to Node's native code, which takes longer than all other checks of a call; only a buffer
+  // that is shared, or of another realm, has to be asked.
+  if (buffer instanceof ArrayBuffer || !types.isSharedArrayBuffer(buffer)) return view;
   const type = ROW_ARRAYS[typedArrayName(view) as keyof typeof ROW_ARRAYS];
   return new (type as unknown as new (source: View) => View)(view);
 }

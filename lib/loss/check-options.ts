@@ -55,15 +55,17 @@ const float32Array: Rule = (value, argument) => {
   if (!isArrayOf(value, 'Float32Array')) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a Float32Array', value);
 };
 
+const finiteOrArray = number('a finite number, or a Float32Array [N] for reduction "none"', Number.isFinite);
+
 const gradOutput: Rule = (value, argument) => {
-  if (isArrayOf(value, 'Float32Array')) return;
-  number('a finite number, or a Float32Array [N] for reduction "none"', Number.isFinite)(value, argument);
+  if (!isArrayOf(value, 'Float32Array')) finiteOrArray(value, argument);
 };
 
 const device: Rule = (value, argument) => {
+  if (value === 'cpu' || value === 'auto') return;
   const expected = "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number";
   if (typeof value !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
-  if (!/^(auto|cpu|cuda(:\d{1,4})?)$/.test(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
+  if (!/^cuda(:\d{1,4})?$/.test(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
 };
 
 // By its members: a signal of another realm is no instance of this one's AbortSignal.
@@ -165,18 +167,58 @@ export function checkNames<Options extends BearLossOptions>(options: Options): O
   return checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '') as Options;
 }
 
+function checkedValue(value: unknown, name: string, rule: Rule, byDefault: unknown): unknown {
+  if (value === undefined) return byDefault;
+  rule(value, name);
+  return value;
+}
+
 /** Fills in the defaults of `options` after checking every value. Undefined values count as not given. */
 export function checkOptions(options: BearLossOptions = {}): CheckedOptions {
-  const given = checkNames(options) as Record<string, unknown>;
-  const checked: Record<string, unknown> = { ...DEFAULTS };
-  for (const name of OPTION_NAMES) {
-    const value = given[name];
-    if (value === undefined) continue;
-    RULES[name](value, name);
-    checked[name] = value;
-  }
-  checkTogether(checked as unknown as CheckedOptions);
-  return checked as unknown as CheckedOptions;
+  const given = checkNames(options);
+  // Name by name: a loop over the table makes an object of no fixed form, which cost more than all other checks.
+  const values: Record<keyof BearLossOptions, unknown> = {
+    vocabSize: checkedValue(given.vocabSize, 'vocabSize', RULES.vocabSize, undefined),
+    rowStride: checkedValue(given.rowStride, 'rowStride', RULES.rowStride, undefined),
+    dtype: checkedValue(given.dtype, 'dtype', RULES.dtype, undefined),
+    beamWidth: checkedValue(given.beamWidth, 'beamWidth', RULES.beamWidth, DEFAULTS.beamWidth),
+    penalty: checkedValue(given.penalty, 'penalty', RULES.penalty, DEFAULTS.penalty),
+    lambda: checkedValue(given.lambda, 'lambda', RULES.lambda, DEFAULTS.lambda),
+    xi: checkedValue(given.xi, 'xi', RULES.xi, DEFAULTS.xi),
+    margin: checkedValue(given.margin, 'margin', RULES.margin, DEFAULTS.margin),
+    thresholdGradient: checkedValue(
+      given.thresholdGradient,
+      'thresholdGradient',
+      RULES.thresholdGradient,
+      DEFAULTS.thresholdGradient,
+    ),
+    temperature: checkedValue(given.temperature, 'temperature', RULES.temperature, DEFAULTS.temperature),
+    softcap: checkedValue(given.softcap, 'softcap', RULES.softcap, undefined),
+    labelSmoothing: checkedValue(given.labelSmoothing, 'labelSmoothing', RULES.labelSmoothing, DEFAULTS.labelSmoothing),
+    zLoss: checkedValue(given.zLoss, 'zLoss', RULES.zLoss, DEFAULTS.zLoss),
+    ignoreIndex: checkedValue(given.ignoreIndex, 'ignoreIndex', RULES.ignoreIndex, DEFAULTS.ignoreIndex),
+    tokenWeights: checkedValue(given.tokenWeights, 'tokenWeights', RULES.tokenWeights, undefined),
+    penaltyWeights: checkedValue(given.penaltyWeights, 'penaltyWeights', RULES.penaltyWeights, undefined),
+    allowed: checkedValue(given.allowed, 'allowed', RULES.allowed, undefined),
+    reduction: checkedValue(given.reduction, 'reduction', RULES.reduction, DEFAULTS.reduction),
+    normalizer: checkedValue(given.normalizer, 'normalizer', RULES.normalizer, undefined),
+    gradOutput: checkedValue(given.gradOutput, 'gradOutput', RULES.gradOutput, DEFAULTS.gradOutput),
+    gradient: checkedValue(given.gradient, 'gradient', RULES.gradient, DEFAULTS.gradient),
+    rows: checkedValue(given.rows, 'rows', RULES.rows, DEFAULTS.rows),
+    pruningStatistics: checkedValue(
+      given.pruningStatistics,
+      'pruningStatistics',
+      RULES.pruningStatistics,
+      DEFAULTS.pruningStatistics,
+    ),
+    out: checkedValue(given.out, 'out', RULES.out, undefined),
+    device: checkedValue(given.device, 'device', RULES.device, DEFAULTS.device),
+    threads: checkedValue(given.threads, 'threads', RULES.threads, undefined),
+    signal: checkedValue(given.signal, 'signal', RULES.signal, undefined),
+  };
+  const checked = values as CheckedOptions;
+  checkTogether(checked);
+  return checked;
 }
 
 function checkTogether(options: CheckedOptions): void {

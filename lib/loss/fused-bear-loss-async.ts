@@ -1,4 +1,4 @@
-import { type NativeOutcome, native } from '../native.js';
+import { type NativeOutcome, computeLossAsync as nativeComputeLossAsync } from '../native.js';
 import { checkOptions } from './check-options.js';
 import type { Logits } from './logits.js';
 import type { BearLossOptions, CheckedOptions, LogitsArray, Reduction } from './options.js';
@@ -45,7 +45,7 @@ export async function computeLossAsync(
 
 function run({ call }: PreparedCall, abortFlag: Int32Array | undefined): Promise<NativeOutcome> {
   return new Promise((resolve) => {
-    const outcome = native().computeLossAsync(call, abortFlag, resolve);
+    const outcome = nativeComputeLossAsync(call, abortFlag, resolve);
     if (outcome !== undefined) resolve(outcome);
   });
 }

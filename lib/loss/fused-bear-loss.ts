@@ -1,4 +1,4 @@
-import { native } from '../native.js';
+import { computeLoss as nativeComputeLoss } from '../native.js';
 import { checkOptions } from './check-options.js';
 import { bearError } from './errors.js';
 import type { Logits } from './logits.js';
@@ -43,7 +43,7 @@ export function computeLoss(logits: Logits, targets: Targets, options: CheckedOp
     });
   }
   const prepared = prepareCall(logits, targets, options);
-  const outcome = native().computeLoss(prepared.call);
+  const outcome = nativeComputeLoss(prepared.call);
   if (outcome.status === 'done') return assembleResult(outcome, prepared);
   if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted without a signal');
   throw outcomeError(outcome, prepared);

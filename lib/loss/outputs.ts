@@ -1,9 +1,8 @@
 // Where the results go: arrays of the caller's, or new ones.
-import type { NativeLossCall } from '../native.js';
 import { allocate, assertAttached } from './arrays.js';
 import { bearError, describe, typedArrayName } from './errors.js';
-import { type CheckedLogits, checkStride, dtypesOfArray, nativeView, rowsExtent } from './logits.js';
-import { type CheckedOptions, GRADIENT_MODES, type GradientMode, type LogitsArray } from './options.js';
+import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
+import type { CheckedOptions, GradientMode, LogitsArray } from './options.js';
 
 /** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
 export interface RowStatistics {
@@ -21,58 +20,29 @@ export interface RowStatistics {
   rank: Int32Array;
 }
 
-export interface Outputs {
-  /** The caller's array, or a new one; undefined where no gradient is asked for. */
-  gradLogits: LogitsArray | undefined;
-  rowLosses: Float32Array | undefined;
-  rows: RowStatistics | undefined;
-}
-
-type NativeOutputs = Pick<
-  NativeLossCall,
-  | 'gradient'
-  | 'gradLogits'
-  | 'gradRowStride'
-  | 'rowLosses'
-  | 'nll'
-  | 'logSumExp'
-  | 'threshold'
-  | 'margins'
-  | 'penalties'
-  | 'rank'
->;
-
-export function prepareOutputs(
-  logits: CheckedLogits,
-  options: CheckedOptions,
-): { outputs: Outputs; nativeOutputs: NativeOutputs } {
-  const gradient = prepareGradient(logits, options);
-  const rowLosses = options.reduction === 'none' ? allocate(Float32Array, logits.rows, 'loss') : undefined;
-  const rows = options.rows ? allocateRowStatistics(logits.rows) : undefined;
-  return {
-    outputs: { gradLogits: gradient.data, rowLosses, rows },
-    nativeOutputs: {
-      gradient: GRADIENT_MODES.indexOf(gradient.mode),
-      gradLogits: gradient.data && nativeView(gradient.data),
-      gradRowStride: gradient.rowStride,
-      rowLosses,
-      nll: rows?.nll,
-      logSumExp: rows?.logSumExp,
-      threshold: rows?.threshold,
-      margins: rows?.margin,
-      penalties: rows?.penalty,
-      rank: rows?.rank,
-    },
-  };
-}
-
-interface Gradient {
+/** Where a gradient goes and how far apart its rows are. */
+export interface GradientOutputs {
   mode: GradientMode;
+  /** The caller's array, or a new one; undefined where no gradient is asked for. */
   data: LogitsArray | undefined;
   rowStride: number;
 }
 
-function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOptions): Gradient {
+export interface Outputs {
+  gradient: GradientOutputs;
+  rowLosses: Float32Array | undefined;
+  rows: RowStatistics | undefined;
+}
+
+export function prepareOutputs(logits: CheckedLogits, options: CheckedOptions): Outputs {
+  return {
+    gradient: prepareGradient(logits, options),
+    rowLosses: options.reduction === 'none' ? allocate(Float32Array, logits.rows, 'loss') : undefined,
+    rows: options.rows ? allocateRowStatistics(logits.rows) : undefined,
+  };
+}
+
+function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOptions): GradientOutputs {
   const { rows, vocabSize } = logits;
   if (gradient === false) return { mode: 'none', data: undefined, rowStride: vocabSize };
   if (gradient !== true) return { mode: gradient, data: logits.data, rowStride: logits.rowStride };

@@ -2,8 +2,16 @@
 import type { NativeLossCall } from '../native.js';
 import { readAllowed } from './allowed.js';
 import { assertLength, withoutSharing } from './arrays.js';
-import { type Logits, readLogits } from './logits.js';
-import { type CheckedOptions, type Device, DTYPES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from './options.js';
+import { type Logits, nativeView, readLogits } from './logits.js';
+import {
+  type CheckedOptions,
+  type Device,
+  DTYPES,
+  GRADIENT_MODES,
+  PENALTIES,
+  REDUCTIONS,
+  THRESHOLD_GRADIENTS,
+} from './options.js';
 import { type Outputs, prepareOutputs } from './outputs.js';
 import { readTargets, type Targets } from './targets.js';
 import { resolveThreads } from './threads.js';
@@ -20,16 +28,14 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
   const targetIds = readTargets(targets);
   const checked = readLogits(logits, targetIds.length, options);
   const { rows, vocabSize } = checked;
-  const inputs = {
-    tokenWeights: readRowArray(options.tokenWeights, rows, 'tokenWeights'),
-    penaltyWeights: readRowArray(options.penaltyWeights, rows, 'penaltyWeights'),
-    ...readGradOutput(options.gradOutput, rows),
-    ...readAllowed(options.allowed, rows, vocabSize),
-  };
-  const { outputs, nativeOutputs } = prepareOutputs(checked, options);
+  const gradOutput = readGradOutput(options.gradOutput, rows);
+  const constraint = readAllowed(options.allowed, rows, vocabSize);
+  const outputs = prepareOutputs(checked, options);
+  const { gradient } = outputs;
   return {
     outputs,
     gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
+    // One literal, as the spreading of parts into one another took longer than all checks of the arrays.
     call: {
       device: deviceIndex(options.device),
       rows,
@@ -38,30 +44,39 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
       dtype: DTYPES.indexOf(checked.dtype),
       logits: checked.view,
       targets: targetIds,
-      ...inputs,
-      ...readNumbers(options),
-      ...nativeOutputs,
+      tokenWeights: readRowArray(options.tokenWeights, rows, 'tokenWeights'),
+      penaltyWeights: readRowArray(options.penaltyWeights, rows, 'penaltyWeights'),
+      gradOutput: gradOutput.number,
+      gradOutputRows: gradOutput.array,
+      allowedOffsets: constraint.offsets,
+      allowedTokens: constraint.tokens,
+      allowedBitmask: constraint.bitmask,
+      beamWidth: options.beamWidth,
+      penalty: PENALTIES.indexOf(options.penalty),
+      thresholdGradient: THRESHOLD_GRADIENTS.indexOf(options.thresholdGradient),
+      reduction: REDUCTIONS.indexOf(options.reduction),
+      lambda: options.lambda,
+      xi: options.xi,
+      margin: options.margin,
+      temperature: options.temperature,
+      softcap: options.softcap ?? 0,
+      labelSmoothing: options.labelSmoothing,
+      zLoss: options.zLoss,
+      normalizer: options.normalizer ?? 0,
+      ignoreIndex: options.ignoreIndex,
+      pruningStatistics: options.pruningStatistics,
+      threads: resolveThreads(options.threads),
+      gradient: GRADIENT_MODES.indexOf(gradient.mode),
+      gradLogits: gradient.data && nativeView(gradient.data),
+      gradRowStride: gradient.rowStride,
+      rowLosses: outputs.rowLosses,
+      nll: outputs.rows?.nll,
+      logSumExp: outputs.rows?.logSumExp,
+      threshold: outputs.rows?.threshold,
+      margins: outputs.rows?.margin,
+      penalties: outputs.rows?.penalty,
+      rank: outputs.rows?.rank,
     },
-  };
-}
-
-function readNumbers(options: CheckedOptions) {
-  return {
-    beamWidth: options.beamWidth,
-    penalty: PENALTIES.indexOf(options.penalty),
-    thresholdGradient: THRESHOLD_GRADIENTS.indexOf(options.thresholdGradient),
-    reduction: REDUCTIONS.indexOf(options.reduction),
-    lambda: options.lambda,
-    xi: options.xi,
-    margin: options.margin,
-    temperature: options.temperature,
-    softcap: options.softcap ?? 0,
-    labelSmoothing: options.labelSmoothing,
-    zLoss: options.zLoss,
-    normalizer: options.normalizer ?? 0,
-    ignoreIndex: options.ignoreIndex,
-    pruningStatistics: options.pruningStatistics,
-    threads: resolveThreads(options.threads),
   };
 }
 
@@ -72,8 +87,8 @@ function readRowArray(array: Float32Array | undefined, rows: number, argument: s
 }
 
 function readGradOutput(gradOutput: number | Float32Array, rows: number) {
-  if (typeof gradOutput === 'number') return { gradOutput, gradOutputRows: undefined };
-  return { gradOutput: 1, gradOutputRows: readRowArray(gradOutput, rows, 'gradOutput') };
+  if (typeof gradOutput === 'number') return { number: gradOutput, array: undefined };
+  return { number: 1, array: readRowArray(gradOutput, rows, 'gradOutput') };
 }
 
 /** Host arrays live with the CPU, so `auto` is the CPU. */

@@ -34,13 +34,15 @@ type GradientArray<A> = A extends Float32Array ? Float32Array : A extends Uint16
 export function assembleResult(summary: NativeSummary, { call, outputs }: PreparedCall): BearLossResult {
   const { countedRows } = summary;
   const share = (rows: number) => (countedRows === 0 ? 0 : rows / countedRows);
-  return {
+  const result: BearLossResult = {
     loss: (outputs.rowLosses ?? summary.loss) as BearLossResult['loss'],
-    ...(outputs.gradLogits && { gradLogits: outputs.gradLogits as Float32Array | Uint16Array }),
     countedRows,
     prunedRate: call.pruningStatistics ? share(summary.prunedRows) : Number.NaN,
     accuracy: share(summary.topRankedRows),
-    nonFiniteRows: Array.from(summary.nonFiniteRows),
-    ...(outputs.rows && { rows: outputs.rows }),
+    nonFiniteRows: Array.from(summary.nonFiniteRows), // the addon makes arrays of another realm
   };
+  // Left out where not asked for, as a caller may look with `in`.
+  if (outputs.gradient.data !== undefined) result.gradLogits = outputs.gradient.data as Float32Array | Uint16Array;
+  if (outputs.rows !== undefined) result.rows = outputs.rows;
+  return result;
 }

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "native/binding/async_loss.h"
+#include "native/binding/call_fields.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
@@ -29,30 +30,35 @@ Napi::Object refusal_of(Napi::Env env, LossCall& call, const Backend* backend) {
   return {};
 }
 
-// (call: NativeLossCall) => NativeOutcome
+// (numbers: Float64Array, arrays: (TypedArray | undefined)[], summary: Float64Array) =>
+//   NativeOutcome; or undefined: it is done, every row is finite, and the summary holds what else there is to say
 Napi::Value compute_loss(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  LossCall call = read_loss_call(info[0].As<Napi::Object>());
+  LossCall call = read_loss_call(info[0], info[1].As<Napi::Array>());
   const Backend* backend = backend_of(call);
   const Napi::Object refusal = refusal_of(env, call, backend);
   if (!refusal.IsEmpty()) return refusal;
   LossSummary summary;
   const ComputeStatus status = backend->compute(call.problem, call.outputs, summary, nullptr);
+  if (status == ComputeStatus::kOk && summary.non_finite_rows.empty()) {
+    write_summary(info[2], summary);
+    return env.Undefined();
+  }
   return outcome_of(env, status, summary);
 }
 
-// (call: NativeLossCall, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
+// (numbers, arrays, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
 //   NativeOutcome, and `done` is never called; or undefined, and it will be.
 Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const auto fields = info[0].As<Napi::Object>();
-  LossCall call = read_loss_call(fields);
+  const auto arrays = info[1].As<Napi::Array>();
+  LossCall call = read_loss_call(info[0], arrays);
   const Backend* backend = backend_of(call);
   const Napi::Object refusal = refusal_of(env, call, backend);
   if (!refusal.IsEmpty()) return refusal;
   try {
     auto job = std::make_unique<LossJob>(*backend, call.problem, call.outputs, call.allowed_token_count);
-    auto loss = std::make_unique<AsyncLoss>(std::move(job), fields, call, info[1], info[2].As<Napi::Function>());
+    auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[2], info[3].As<Napi::Function>());
     env.GetInstanceData<AsyncLossQueue>()->add(env, std::move(loss));
   } catch (const std::bad_alloc&) {
     return outcome_of(env, ComputeStatus::kOutOfMemory, {});
@@ -75,6 +81,14 @@ Napi::Object option_names(Napi::Env env) {
   names.Set("thresholdGradient", names_of(env, kThresholdGradientNames));
   names.Set("gradient", names_of(env, kGradientModeNames));
   return names;
+}
+
+Napi::Object call_fields(Napi::Env env) {
+  Napi::Object fields = Napi::Object::New(env);
+  fields.Set("numbers", names_of(env, kNumberFieldNames));
+  fields.Set("arrays", names_of(env, kArrayFieldNames));
+  fields.Set("summary", names_of(env, kSummaryFieldNames));
+  return fields;
 }
 
 // () => {instructionSet, instructionSets, overrideError}
@@ -116,6 +130,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info_from_js));
   exports.Set("cudaInfo", Napi::Function::New(env, cuda_info_from_js));
   exports.Set("optionNames", option_names(env));
+  exports.Set("callFields", call_fields(env));
   return exports;
 }
 

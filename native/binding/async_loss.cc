@@ -36,23 +36,24 @@ Napi::Object settle(Napi::Env env, const AsyncLoss& loss, ComputeStatus status) 
   // An abort after the last row still keeps the promise that nothing is written.
   if (status == ComputeStatus::kOk && is_set(loss.abort)) status = ComputeStatus::kAborted;
   if (status == ComputeStatus::kOk) {
-    const Napi::Object fields = loss.fields.Value();
-    if (loss.problem.gradient != GradientMode::kNone && current_gradient_length(fields) != loss.gradient_length) {
+    const auto arrays = loss.arrays.Value().As<Napi::Array>();
+    if (loss.problem.gradient != GradientMode::kNone && current_gradient_length(arrays) != loss.gradient_length) {
       return plain_outcome(env, "detached");
     }
     std::size_t length = 0;
-    loss.job->copy_outputs(read_outputs(fields, loss.problem, length));
+    loss.job->copy_outputs(read_outputs(arrays, loss.problem, loss.grad_row_stride, length));
   }
   return outcome_of(env, status, loss.job->summary());
 }
 
 } // namespace
 
-AsyncLoss::AsyncLoss(std::unique_ptr<LossJob> work, const Napi::Object& call_fields, const LossCall& call,
+AsyncLoss::AsyncLoss(std::unique_ptr<LossJob> work, const Napi::Array& call_arrays, const LossCall& call,
                      const Napi::Value& abort_flag, const Napi::Function& done_callback)
     : job(std::move(work)),
-      fields(Napi::Persistent(call_fields)),
+      arrays(Napi::Persistent(call_arrays.As<Napi::Object>())),
       problem(call.problem),
+      grad_row_stride(call.outputs.grad_row_stride),
       gradient_length(call.gradient_length),
       abort(flag_memory(abort_flag)),
       done(Napi::Persistent(done_callback)) {

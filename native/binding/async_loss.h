@@ -14,12 +14,13 @@ namespace fused_bear_loss {
 
 // A job, with what JavaScript lent it. Made and destroyed on JavaScript's thread.
 struct AsyncLoss {
-  AsyncLoss(std::unique_ptr<LossJob> work, const Napi::Object& call_fields, const LossCall& call,
+  AsyncLoss(std::unique_ptr<LossJob> work, const Napi::Array& call_arrays, const LossCall& call,
             const Napi::Value& abort_flag, const Napi::Function& done);
 
   std::unique_ptr<LossJob> job;
-  Napi::ObjectReference fields; // the NativeLossCall, whose output views are looked at again when the job is done
+  Napi::ObjectReference arrays; // of the call, whose output views are looked at again when the job is done
   LossProblem problem;          // the caller's sizes and modes; its pointers are not followed any more
+  std::int64_t grad_row_stride;
   std::size_t gradient_length;
   Napi::ObjectReference flag; // keeps the memory behind `abort`
   const std::atomic<std::int32_t>* abort;

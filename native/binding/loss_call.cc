@@ -1,8 +1,10 @@
 #include "native/binding/loss_call.h"
 
 #include <cmath>
+#include <iterator>
 #include <string>
 
+#include "native/binding/call_fields.h"
 #include "native/core/dtype.h"
 #include "native/core/option_names.h"
 
@@ -13,6 +15,9 @@ Napi::Error malformed(const Napi::Env& env, const std::string& what) {
   return Napi::Error::New(env, "fused-bear-loss: malformed call of the addon: " + what);
 }
 
+const char* name_of(NumberField field) { return kNumberFieldNames[static_cast<std::size_t>(field)]; }
+const char* name_of(ArrayField field) { return kArrayFieldNames[static_cast<std::size_t>(field)]; }
+
 struct View {
   void* data = nullptr;
   std::size_t length = 0;
@@ -20,17 +25,27 @@ struct View {
   bool present = false;
 };
 
-// Undefined gives a view that is not present. The plain C function, as Napi::TypedArray insists on an ArrayBuffer,
-// which a shared one is not.
-View read_view(const Napi::Object& fields, const char* name) {
-  const Napi::Value value = fields.Get(name);
-  if (value.IsUndefined()) return {};
+// The plain C functions here and below: Napi::TypedArray insists on an ArrayBuffer, which a shared one is not, and
+// every wrapper is one more piece of code to fetch in a call that a training step has driven out of the caches.
+View view_of(const Napi::Env& env, napi_value value, const char* name) {
   View view;
   view.present = true;
   const napi_status status =
-      napi_get_typedarray_info(fields.Env(), value, &view.type, &view.length, &view.data, nullptr, nullptr);
-  if (status != napi_ok) throw malformed(fields.Env(), std::string(name) + " is no typed array");
+      napi_get_typedarray_info(env, value, &view.type, &view.length, &view.data, nullptr, nullptr);
+  if (status != napi_ok) throw malformed(env, std::string(name) + " is no typed array");
   return view;
+}
+
+// Undefined gives a view that is not present.
+View read_view(const Napi::Array& arrays, ArrayField field) {
+  const napi_env env = arrays.Env();
+  napi_value value = nullptr;
+  napi_valuetype type = napi_undefined;
+  if (napi_get_element(env, arrays, static_cast<std::uint32_t>(field), &value) != napi_ok ||
+      napi_typeof(env, value, &type) != napi_ok) {
+    throw malformed(env, std::string(name_of(field)) + " cannot be read");
+  }
+  return type == napi_undefined ? View{} : view_of(env, value, name_of(field));
 }
 
 template <class T>
@@ -48,38 +63,50 @@ void check_view(const Napi::Env& env, const char* name, const View& view, napi_t
   if (view.length < length) throw malformed(env, std::string(name) + " is too short");
 }
 
-// Null where the field is undefined.
+// Null where the array is undefined.
 template <class T>
-T* read_array(const Napi::Object& fields, const char* name, std::size_t length) {
-  const View view = read_view(fields, name);
+T* read_array(const Napi::Array& arrays, ArrayField field, std::size_t length) {
+  const View view = read_view(arrays, field);
   if (!view.present) return nullptr;
-  check_view(fields.Env(), name, view, kArrayType<T>, length);
+  check_view(arrays.Env(), name_of(field), view, kArrayType<T>, length);
   return static_cast<T*>(view.data);
 }
 
-double read_number(const Napi::Object& fields, const char* name) {
-  const Napi::Value value = fields.Get(name);
-  if (!value.IsNumber()) throw malformed(fields.Env(), std::string(name) + " is no number");
-  return value.As<Napi::Number>().DoubleValue();
-}
-
-std::int64_t read_integer(const Napi::Object& fields, const char* name, double least, double most) {
-  const double value = read_number(fields, name);
-  if (!(value >= least && value <= most) || std::trunc(value) != value) {
-    throw malformed(fields.Env(), std::string(name) + " is out of range");
+// The numbers of a call.
+class Numbers {
+ public:
+  explicit Numbers(const Napi::Value& array) : env_(array.Env()) {
+    const View view = view_of(env_, array, "numbers");
+    check_view(env_, "numbers", view, napi_float64_array, std::size(kNumberFieldNames));
+    values_ = static_cast<const double*>(view.data);
   }
-  return static_cast<std::int64_t>(value);
-}
+
+  Napi::Env env() const { return env_; }
+
+  double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
+
+  std::int64_t integer(NumberField field, double least, double most) const {
+    const double value = number(field);
+    if (!(value >= least && value <= most) || std::trunc(value) != value) {
+      throw malformed(env_, std::string(name_of(field)) + " is out of range");
+    }
+    return static_cast<std::int64_t>(value);
+  }
+
+  // An enumerator by its position in the table of its names.
+  template <class Enum, std::size_t kCount>
+  Enum enumerator(NumberField field, const char* const (&)[kCount]) const {
+    return static_cast<Enum>(integer(field, 0, static_cast<double>(kCount - 1)));
+  }
+
+ private:
+  Napi::Env env_;
+  const double* values_ = nullptr;
+};
 
 constexpr double kLargestSafeInteger = 9007199254740991.0; // of a double
 constexpr double kLargestInt32 = 2147483647.0;
 constexpr double kLeastInt32 = -2147483648.0;
-
-// An enumerator by its position in the table of its names.
-template <class Enum, std::size_t kCount>
-Enum read_enumerator(const Napi::Object& fields, const char* name, const char* const (&)[kCount]) {
-  return static_cast<Enum>(read_integer(fields, name, 0, static_cast<double>(kCount - 1)));
-}
 
 napi_typedarray_type logits_array_type(DType dtype) {
   return dtype == DType::kFloat32 ? napi_float32_array : napi_uint16_array;
@@ -97,58 +124,68 @@ void check_product(const Napi::Env& env, const char* name, std::int64_t rows, st
   }
 }
 
-void read_shape(const Napi::Object& fields, LossProblem& problem) {
-  problem.rows = read_integer(fields, "rows", 0, kLargestSafeInteger);
-  problem.vocab_size = read_integer(fields, "vocabSize", 1, kLargestSafeInteger);
-  problem.row_stride = read_integer(fields, "rowStride", static_cast<double>(problem.vocab_size), kLargestSafeInteger);
-  check_product(fields.Env(), "logits", problem.rows, problem.row_stride);
+void read_shape(const Numbers& numbers, LossProblem& problem) {
+  problem.rows = numbers.integer(NumberField::kRows, 0, kLargestSafeInteger);
+  problem.vocab_size = numbers.integer(NumberField::kVocabSize, 1, kLargestSafeInteger);
+  problem.row_stride =
+      numbers.integer(NumberField::kRowStride, static_cast<double>(problem.vocab_size), kLargestSafeInteger);
+  check_product(numbers.env(), "logits", problem.rows, problem.row_stride);
 }
 
-void read_options(const Napi::Object& fields, LossProblem& problem) {
-  problem.dtype = read_enumerator<DType>(fields, "dtype", kDTypeNames);
-  problem.penalty = read_enumerator<Penalty>(fields, "penalty", kPenaltyNames);
-  problem.threshold_gradient = read_enumerator<ThresholdGradient>(fields, "thresholdGradient", kThresholdGradientNames);
-  problem.reduction = read_enumerator<Reduction>(fields, "reduction", kReductionNames);
-  problem.gradient = read_enumerator<GradientMode>(fields, "gradient", kGradientModeNames);
-  problem.beam_width = read_integer(fields, "beamWidth", 1, kLargestSafeInteger);
-  problem.ignore_index = static_cast<std::int32_t>(read_integer(fields, "ignoreIndex", kLeastInt32, kLargestInt32));
-  problem.threads = static_cast<std::int32_t>(read_integer(fields, "threads", 0, kLargestInt32));
-  problem.lambda = read_number(fields, "lambda");
-  problem.xi = read_number(fields, "xi");
-  problem.margin = read_number(fields, "margin");
-  problem.temperature = read_number(fields, "temperature");
-  problem.softcap = read_number(fields, "softcap");
-  problem.label_smoothing = read_number(fields, "labelSmoothing");
-  problem.z_loss = read_number(fields, "zLoss");
-  problem.normalizer = read_number(fields, "normalizer");
-  problem.grad_output = read_number(fields, "gradOutput");
-  problem.pruning_statistics = fields.Get("pruningStatistics").ToBoolean();
+std::int64_t read_gradient_stride(const Numbers& numbers, const LossProblem& problem) {
+  const std::int64_t stride =
+      numbers.integer(NumberField::kGradRowStride, static_cast<double>(problem.vocab_size), kLargestSafeInteger);
+  check_product(numbers.env(), "gradLogits", problem.rows, stride);
+  return stride;
 }
 
-void read_inputs(const Napi::Object& fields, LossCall& call) {
+void read_options(const Numbers& numbers, LossProblem& problem) {
+  problem.dtype = numbers.enumerator<DType>(NumberField::kDType, kDTypeNames);
+  problem.penalty = numbers.enumerator<Penalty>(NumberField::kPenalty, kPenaltyNames);
+  problem.threshold_gradient =
+      numbers.enumerator<ThresholdGradient>(NumberField::kThresholdGradient, kThresholdGradientNames);
+  problem.reduction = numbers.enumerator<Reduction>(NumberField::kReduction, kReductionNames);
+  problem.gradient = numbers.enumerator<GradientMode>(NumberField::kGradient, kGradientModeNames);
+  problem.beam_width = numbers.integer(NumberField::kBeamWidth, 1, kLargestSafeInteger);
+  problem.ignore_index =
+      static_cast<std::int32_t>(numbers.integer(NumberField::kIgnoreIndex, kLeastInt32, kLargestInt32));
+  problem.threads = static_cast<std::int32_t>(numbers.integer(NumberField::kThreads, 0, kLargestInt32));
+  problem.lambda = numbers.number(NumberField::kLambda);
+  problem.xi = numbers.number(NumberField::kXi);
+  problem.margin = numbers.number(NumberField::kMargin);
+  problem.temperature = numbers.number(NumberField::kTemperature);
+  problem.softcap = numbers.number(NumberField::kSoftcap);
+  problem.label_smoothing = numbers.number(NumberField::kLabelSmoothing);
+  problem.z_loss = numbers.number(NumberField::kZLoss);
+  problem.normalizer = numbers.number(NumberField::kNormalizer);
+  problem.grad_output = numbers.number(NumberField::kGradOutput);
+  problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
+}
+
+void read_inputs(const Napi::Array& arrays, LossCall& call) {
   LossProblem& problem = call.problem;
   const auto rows = static_cast<std::size_t>(problem.rows);
-  const View logits = read_view(fields, "logits");
-  check_view(fields.Env(), "logits", logits, logits_array_type(problem.dtype),
+  const View logits = read_view(arrays, ArrayField::kLogits);
+  check_view(arrays.Env(), "logits", logits, logits_array_type(problem.dtype),
              spanned_elements(problem.rows, problem.vocab_size, problem.row_stride));
   problem.logits = logits.data;
-  problem.targets = read_array<std::int32_t>(fields, "targets", rows);
-  if (rows > 0 && problem.targets == nullptr) throw malformed(fields.Env(), "targets are missing");
-  problem.token_weights = read_array<float>(fields, "tokenWeights", rows);
-  problem.penalty_weights = read_array<float>(fields, "penaltyWeights", rows);
-  problem.grad_output_rows = read_array<float>(fields, "gradOutputRows", rows);
+  problem.targets = read_array<std::int32_t>(arrays, ArrayField::kTargets, rows);
+  if (rows > 0 && problem.targets == nullptr) throw malformed(arrays.Env(), "targets are missing");
+  problem.token_weights = read_array<float>(arrays, ArrayField::kTokenWeights, rows);
+  problem.penalty_weights = read_array<float>(arrays, ArrayField::kPenaltyWeights, rows);
+  problem.grad_output_rows = read_array<float>(arrays, ArrayField::kGradOutputRows, rows);
 }
 
-void read_constraint(const Napi::Object& fields, LossCall& call) {
+void read_constraint(const Napi::Array& arrays, LossCall& call) {
   LossProblem& problem = call.problem;
   problem.allowed_offsets =
-      read_array<std::int32_t>(fields, "allowedOffsets", static_cast<std::size_t>(problem.rows) + 1);
+      read_array<std::int32_t>(arrays, ArrayField::kAllowedOffsets, static_cast<std::size_t>(problem.rows) + 1);
   if (problem.allowed_offsets != nullptr) {
-    problem.allowed_tokens = read_array<std::int32_t>(fields, "allowedTokens", 0);
-    call.allowed_token_count = static_cast<std::int64_t>(read_view(fields, "allowedTokens").length);
+    problem.allowed_tokens = read_array<std::int32_t>(arrays, ArrayField::kAllowedTokens, 0);
+    call.allowed_token_count = static_cast<std::int64_t>(read_view(arrays, ArrayField::kAllowedTokens).length);
   }
   const auto words = static_cast<std::size_t>(problem.rows * bitmask_words(problem.vocab_size));
-  problem.allowed_bitmask = read_array<std::uint32_t>(fields, "allowedBitmask", words);
+  problem.allowed_bitmask = read_array<std::uint32_t>(arrays, ArrayField::kAllowedBitmask, words);
 }
 
 struct Span {
@@ -171,40 +208,42 @@ bool is_exactly_in_place(const LossProblem& problem, const LossOutputs& outputs)
 
 } // namespace
 
-std::size_t current_gradient_length(const Napi::Object& fields) { return read_view(fields, "gradLogits").length; }
+std::size_t current_gradient_length(const Napi::Array& arrays) {
+  return read_view(arrays, ArrayField::kGradLogits).length;
+}
 
-LossOutputs read_outputs(const Napi::Object& fields, const LossProblem& problem, std::size_t& gradient_length) {
+LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
+                         std::size_t& gradient_length) {
   const auto rows = static_cast<std::size_t>(problem.rows);
   LossOutputs outputs;
   gradient_length = 0;
   if (problem.gradient != GradientMode::kNone) {
-    outputs.grad_row_stride =
-        read_integer(fields, "gradRowStride", static_cast<double>(problem.vocab_size), kLargestSafeInteger);
-    check_product(fields.Env(), "gradLogits", problem.rows, outputs.grad_row_stride);
-    const View gradient = read_view(fields, "gradLogits");
-    check_view(fields.Env(), "gradLogits", gradient, logits_array_type(problem.dtype),
+    outputs.grad_row_stride = grad_row_stride;
+    const View gradient = read_view(arrays, ArrayField::kGradLogits);
+    check_view(arrays.Env(), "gradLogits", gradient, logits_array_type(problem.dtype),
                spanned_elements(problem.rows, problem.vocab_size, outputs.grad_row_stride));
     outputs.grad_logits = gradient.data;
     gradient_length = gradient.length;
   }
-  outputs.row_losses = read_array<float>(fields, "rowLosses", rows);
-  outputs.nll = read_array<float>(fields, "nll", rows);
-  outputs.log_sum_exp = read_array<float>(fields, "logSumExp", rows);
-  outputs.threshold = read_array<float>(fields, "threshold", rows);
-  outputs.margin = read_array<float>(fields, "margins", rows);
-  outputs.penalty = read_array<float>(fields, "penalties", rows);
-  outputs.rank = read_array<std::int32_t>(fields, "rank", rows);
+  outputs.row_losses = read_array<float>(arrays, ArrayField::kRowLosses, rows);
+  outputs.nll = read_array<float>(arrays, ArrayField::kNll, rows);
+  outputs.log_sum_exp = read_array<float>(arrays, ArrayField::kLogSumExp, rows);
+  outputs.threshold = read_array<float>(arrays, ArrayField::kThreshold, rows);
+  outputs.margin = read_array<float>(arrays, ArrayField::kMargins, rows);
+  outputs.penalty = read_array<float>(arrays, ArrayField::kPenalties, rows);
+  outputs.rank = read_array<std::int32_t>(arrays, ArrayField::kRank, rows);
   return outputs;
 }
 
-LossCall read_loss_call(const Napi::Object& fields) {
+LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& arrays) {
+  const Numbers numbers(number_array);
   LossCall call;
-  call.device = static_cast<std::int32_t>(read_integer(fields, "device", LossCall::kCpuDevice, kLargestInt32));
-  read_shape(fields, call.problem);
-  read_options(fields, call.problem);
-  read_inputs(fields, call);
-  read_constraint(fields, call);
-  call.outputs = read_outputs(fields, call.problem, call.gradient_length);
+  call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
+  read_shape(numbers, call.problem);
+  read_options(numbers, call.problem);
+  read_inputs(arrays, call);
+  read_constraint(arrays, call);
+  call.outputs = read_outputs(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
   return call;
 }
 

@@ -1,6 +1,6 @@
-// One call of the loss as JavaScript hands it over: a flat object of numbers and typed arrays (NativeLossCall in
-// lib/native.ts). TypeScript has checked what a user can get wrong and words the errors; here every length, enumerator
-// and overlap is checked again, so that no mistake up there can become a read or write out of bounds.
+// One call of the loss as JavaScript hands it over: numbers and typed arrays by position (call_fields.h; NativeLossCall
+// in lib/native.ts). TypeScript has checked what a user can get wrong and words the errors; here every length,
+// enumerator and overlap is checked again, so that no mistake up there can become a read or write out of bounds.
 #pragma once
 
 #include <napi.h>
@@ -22,14 +22,15 @@ struct LossCall {
   static constexpr std::int32_t kCpuDevice = -1;
 };
 
-// Throws a Napi::Error where the object does not describe a call: a mistake of this package, not of its user.
-LossCall read_loss_call(const Napi::Object& fields);
+// Throws a Napi::Error where the two do not describe a call: a mistake of this package, not of its user.
+LossCall read_loss_call(const Napi::Value& numbers, const Napi::Array& arrays);
 
 // The outputs alone, as their views are at this moment; `gradient_length` as in LossCall.
-LossOutputs read_outputs(const Napi::Object& fields, const LossProblem& problem, std::size_t& gradient_length);
+LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
+                         std::size_t& gradient_length);
 
 // Elements from the gradient's start to its end. Zero where it has been detached.
-std::size_t current_gradient_length(const Napi::Object& fields);
+std::size_t current_gradient_length(const Napi::Array& arrays);
 
 // The name of the input that shares memory with the gradient in a way that the kernel cannot serve, or null. A gradient
 // that lies exactly on the logits is served: then the call becomes one in place. Compares addresses, as two shared

@@ -1,5 +1,9 @@
 #include "native/binding/loss_outcome.h"
 
+#include <iterator>
+
+#include "native/binding/call_fields.h"
+
 namespace fused_bear_loss {
 namespace {
 
@@ -29,6 +33,22 @@ const char* fault_name(ProblemError error) {
 Napi::Value to_number(Napi::Env env, std::int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
 } // namespace
+
+void write_summary(const Napi::Value& float64_array, const LossSummary& summary) {
+  void* data = nullptr;
+  std::size_t length = 0;
+  napi_typedarray_type type = napi_uint8_array;
+  const napi_status status =
+      napi_get_typedarray_info(float64_array.Env(), float64_array, &type, &length, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_float64_array || length < std::size(kSummaryFieldNames)) {
+    throw Napi::Error::New(float64_array.Env(), "fused-bear-loss: malformed summary");
+  }
+  auto* const values = static_cast<double*>(data);
+  values[0] = summary.loss;
+  values[1] = static_cast<double>(summary.counted_rows);
+  values[2] = static_cast<double>(summary.pruned_rows);
+  values[3] = static_cast<double>(summary.top_ranked_rows);
+}
 
 Napi::Object plain_outcome(Napi::Env env, const char* status) {
   Napi::Object outcome = Napi::Object::New(env);

@@ -11,6 +11,9 @@ namespace fused_bear_loss {
 // {status: 'done', loss, countedRows, prunedRows, topRankedRows, nonFiniteRows}, or {status: 'aborted'} and the like.
 Napi::Object outcome_of(Napi::Env env, ComputeStatus status, const LossSummary& summary);
 
+// Writes what the positions of kSummaryFieldNames (call_fields.h) say. Making an object of them takes longer.
+void write_summary(const Napi::Value& float64_array, const LossSummary& summary);
+
 // {status: 'invalid', fault, row, value}
 Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault);
 

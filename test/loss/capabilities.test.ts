@@ -113,6 +113,14 @@ describe('an addon that cannot be loaded', () => {
     expect(message).toContain('fused-bear-loss.node');
   });
 
+  it('because it is that of another version: does not call it', () => {
+    jest.doMock('node-gyp-build', () => () => ({ callFields: { numbers: ['rows'], arrays: [], summary: [] } }));
+    const { code, message } = loadError();
+    jest.dontMock('node-gyp-build');
+    expect(code).toBe('ERR_BEAR_ADDON_NOT_FOUND');
+    expect(message).toContain('another version');
+  });
+
   it('is looked for at the first call, not when the package is loaded', () => {
     expect(() => loadAgain()).not.toThrow();
     const { BearLoss } = loadAgain();
