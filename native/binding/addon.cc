@@ -15,11 +15,6 @@
 
 namespace fused_bear_loss {
 
-#if defined(FBL_EMULATED)
-// Of the addon that tests build with an emulated device: what reaches into the emulator.
-void add_test_exports(Napi::Env env, Napi::Object exports);
-#endif
-
 namespace {
 
 // Throws DeviceError where the device is not there.
@@ -146,9 +141,6 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   exports.Set("optionNames", option_names(env));
   exports.Set("callFields", call_fields(env));
   add_device_exports(env, exports);
-#if defined(FBL_EMULATED)
-  add_test_exports(env, exports);
-#endif
   return exports;
 }
 

@@ -20,9 +20,10 @@ const char* name_of(ArrayField field) { return kArrayFieldNames[static_cast<std:
 
 struct View {
   void* data = nullptr;
-  std::size_t length = 0;
+  std::size_t length = 0; // in elements; in bytes where it is on a device
   napi_typedarray_type type = napi_uint8_array;
   bool present = false;
+  bool on_device = false;
 };
 
 // The plain C functions here and below: Napi::TypedArray insists on an ArrayBuffer, which a shared one is not, and
@@ -36,17 +37,38 @@ View view_of(const Napi::Env& env, napi_value value, const char* name) {
   return view;
 }
 
-// Undefined gives a view that is not present.
-View read_view(const Napi::Array& arrays, ArrayField field) {
-  const napi_env env = arrays.Env();
-  napi_value value = nullptr;
-  napi_valuetype type = napi_undefined;
-  if (napi_get_element(env, arrays, static_cast<std::uint32_t>(field), &value) != napi_ok ||
-      napi_typeof(env, value, &type) != napi_ok) {
-    throw malformed(env, std::string(name_of(field)) + " cannot be read");
+// The arrays of a call, by position.
+class Arrays {
+ public:
+  Arrays(const Napi::Array& array, DeviceArrays* device_arrays)
+      : env_(array.Env()), array_(array), device_arrays_(device_arrays) {}
+
+  Napi::Env env() const { return env_; }
+
+  // Undefined gives a view that is not present.
+  View view(ArrayField field) const {
+    napi_value value = nullptr;
+    napi_valuetype type = napi_undefined;
+    if (napi_get_element(env_, array_, static_cast<std::uint32_t>(field), &value) != napi_ok ||
+        napi_typeof(env_, value, &type) != napi_ok) {
+      throw malformed(env_, std::string(name_of(field)) + " cannot be read");
+    }
+    if (type == napi_undefined) return {};
+    if (type != napi_external || device_arrays_ == nullptr) return view_of(env_, value, name_of(field));
+    const DeviceArrays::Memory memory = device_arrays_->resolve(field, Napi::Value(env_, value));
+    View view;
+    view.data = memory.data;
+    view.length = memory.bytes;
+    view.present = true;
+    view.on_device = true;
+    return view;
   }
-  return type == napi_undefined ? View{} : view_of(env, value, name_of(field));
-}
+
+ private:
+  napi_env env_;
+  napi_value array_;
+  DeviceArrays* device_arrays_;
+};
 
 template <class T>
 constexpr napi_typedarray_type kArrayType = napi_uint8_array;
@@ -57,18 +79,34 @@ constexpr napi_typedarray_type kArrayType<std::int32_t> = napi_int32_array;
 template <>
 constexpr napi_typedarray_type kArrayType<std::uint32_t> = napi_uint32_array;
 
+std::size_t element_bytes(napi_typedarray_type type) {
+  switch (type) {
+    case napi_uint16_array:
+      return 2;
+    case napi_float64_array:
+      return 8;
+    default:
+      return 4;
+  }
+}
+
+// `length` is the least number of elements.
 void check_view(const Napi::Env& env, const char* name, const View& view, napi_typedarray_type type,
                 std::size_t length) {
+  if (view.on_device) {
+    if (view.length / element_bytes(type) < length) throw malformed(env, std::string(name) + " is too short");
+    return;
+  }
   if (view.type != type) throw malformed(env, std::string(name) + " has another element type");
   if (view.length < length) throw malformed(env, std::string(name) + " is too short");
 }
 
 // Null where the array is undefined.
 template <class T>
-T* read_array(const Napi::Array& arrays, ArrayField field, std::size_t length) {
-  const View view = read_view(arrays, field);
+T* read_array(const Arrays& arrays, ArrayField field, std::size_t length) {
+  const View view = arrays.view(field);
   if (!view.present) return nullptr;
-  check_view(arrays.Env(), name_of(field), view, kArrayType<T>, length);
+  check_view(arrays.env(), name_of(field), view, kArrayType<T>, length);
   return static_cast<T*>(view.data);
 }
 
@@ -162,27 +200,30 @@ void read_options(const Numbers& numbers, LossProblem& problem) {
   problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }
 
-void read_inputs(const Napi::Array& arrays, LossCall& call) {
+void read_inputs(const Arrays& arrays, LossCall& call) {
   LossProblem& problem = call.problem;
   const auto rows = static_cast<std::size_t>(problem.rows);
-  const View logits = read_view(arrays, ArrayField::kLogits);
-  check_view(arrays.Env(), "logits", logits, logits_array_type(problem.dtype),
+  const View logits = arrays.view(ArrayField::kLogits);
+  check_view(arrays.env(), "logits", logits, logits_array_type(problem.dtype),
              spanned_elements(problem.rows, problem.vocab_size, problem.row_stride));
   problem.logits = logits.data;
   problem.targets = read_array<std::int32_t>(arrays, ArrayField::kTargets, rows);
-  if (rows > 0 && problem.targets == nullptr) throw malformed(arrays.Env(), "targets are missing");
+  if (rows > 0 && problem.targets == nullptr) throw malformed(arrays.env(), "targets are missing");
   problem.token_weights = read_array<float>(arrays, ArrayField::kTokenWeights, rows);
   problem.penalty_weights = read_array<float>(arrays, ArrayField::kPenaltyWeights, rows);
   problem.grad_output_rows = read_array<float>(arrays, ArrayField::kGradOutputRows, rows);
 }
 
-void read_constraint(const Napi::Array& arrays, LossCall& call) {
+void read_constraint(const Arrays& arrays, LossCall& call) {
   LossProblem& problem = call.problem;
   problem.allowed_offsets =
       read_array<std::int32_t>(arrays, ArrayField::kAllowedOffsets, static_cast<std::size_t>(problem.rows) + 1);
   if (problem.allowed_offsets != nullptr) {
-    problem.allowed_tokens = read_array<std::int32_t>(arrays, ArrayField::kAllowedTokens, 0);
-    call.allowed_token_count = static_cast<std::int64_t>(read_view(arrays, ArrayField::kAllowedTokens).length);
+    const View tokens = arrays.view(ArrayField::kAllowedTokens);
+    check_view(arrays.env(), "allowedTokens", tokens, napi_int32_array, 0);
+    problem.allowed_tokens = static_cast<const std::int32_t*>(tokens.data);
+    call.allowed_token_count =
+        static_cast<std::int64_t>(tokens.on_device ? tokens.length / sizeof(std::int32_t) : tokens.length);
   }
   const auto words = static_cast<std::size_t>(problem.rows * bitmask_words(problem.vocab_size));
   problem.allowed_bitmask = read_array<std::uint32_t>(arrays, ArrayField::kAllowedBitmask, words);
@@ -206,21 +247,15 @@ bool is_exactly_in_place(const LossProblem& problem, const LossOutputs& outputs)
   return outputs.grad_logits == problem.logits && (outputs.grad_row_stride == problem.row_stride || problem.rows <= 1);
 }
 
-} // namespace
-
-std::size_t current_gradient_length(const Napi::Array& arrays) {
-  return read_view(arrays, ArrayField::kGradLogits).length;
-}
-
-LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
-                         std::size_t& gradient_length) {
+LossOutputs outputs_of(const Arrays& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
+                       std::size_t& gradient_length) {
   const auto rows = static_cast<std::size_t>(problem.rows);
   LossOutputs outputs;
   gradient_length = 0;
   if (problem.gradient != GradientMode::kNone) {
     outputs.grad_row_stride = grad_row_stride;
-    const View gradient = read_view(arrays, ArrayField::kGradLogits);
-    check_view(arrays.Env(), "gradLogits", gradient, logits_array_type(problem.dtype),
+    const View gradient = arrays.view(ArrayField::kGradLogits);
+    check_view(arrays.env(), "gradLogits", gradient, logits_array_type(problem.dtype),
                spanned_elements(problem.rows, problem.vocab_size, outputs.grad_row_stride));
     outputs.grad_logits = gradient.data;
     gradient_length = gradient.length;
@@ -235,15 +270,28 @@ LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, 
   return outputs;
 }
 
-LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& arrays) {
+} // namespace
+
+std::size_t current_gradient_length(const Napi::Array& arrays) {
+  return Arrays(arrays, nullptr).view(ArrayField::kGradLogits).length;
+}
+
+LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
+                         std::size_t& gradient_length) {
+  return outputs_of(Arrays(arrays, nullptr), problem, grad_row_stride, gradient_length);
+}
+
+LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& array_list, DeviceArrays* device_arrays) {
   const Numbers numbers(number_array);
+  const Arrays arrays(array_list, device_arrays);
   LossCall call;
   call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
   read_shape(numbers, call.problem);
   read_options(numbers, call.problem);
   read_inputs(arrays, call);
   read_constraint(arrays, call);
-  call.outputs = read_outputs(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
+  call.outputs = outputs_of(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
+  call.outputs.grad_is_new = numbers.number(NumberField::kGradIsNew) != 0;
   return call;
 }
 
