@@ -53,7 +53,7 @@ cudaError_t error_of(GridOutcome outcome) {
 
 } // namespace
 
-cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread_body) {
+cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::unique_ptr<const ThreadBody> body) {
   SIMT_RUNTIME_CALL("cudaLaunchKernelEx");
   const int device = current_device();
   if (stream_device(config.stream) != device) return finish_call(cudaErrorInvalidResourceHandle);
@@ -70,10 +70,10 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
     if (error != cudaSuccess) return finish_call(error);
   }
   const cudaError_t fault = take_fault("kernel");
-  enqueue(config.stream, [shape, fault, device, body = std::move(thread_body)] {
+  enqueue(config.stream, [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
     DeviceState& at = runtime().devices[static_cast<std::size_t>(device)];
     if (at.sticky_error != cudaSuccess) return;
-    at.sticky_error = fault != cudaSuccess ? fault : error_of(run_grid(shape, body));
+    at.sticky_error = fault != cudaSuccess ? fault : error_of(run_grid(shape, *body));
   });
   return cudaSuccess;
 }

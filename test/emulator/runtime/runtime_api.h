@@ -4,12 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "test/emulator/simt/language.h"
+#include "test/emulator/simt/thread_body.h"
 #include "test/emulator/simt/vector_types.h"
 
 #define CUDART_VERSION 13000
@@ -39,11 +40,14 @@ enum cudaError {
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchOutOfResources = 701,
   cudaErrorLaunchTimeout = 702,
+  cudaErrorAssert = 710,
   cudaErrorHostMemoryAlreadyRegistered = 712,
   cudaErrorHostMemoryNotRegistered = 713,
+  cudaErrorHardwareStackError = 714,
   cudaErrorIllegalInstruction = 715,
   cudaErrorMisalignedAddress = 716,
   cudaErrorInvalidAddressSpace = 717,
+  cudaErrorInvalidPc = 718,
   cudaErrorLaunchFailure = 719,
   cudaErrorNotPermitted = 800,
   cudaErrorNotSupported = 801,
@@ -258,16 +262,25 @@ cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribut
 
 namespace simt {
 
-// Checks the launch and puts it on its stream. `thread_body` is what each thread runs.
-cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread_body);
+// The kernel with its arguments: each thread gets copies of its own, as parameters.
+template <class... Parameters>
+class BoundKernel final : public ThreadBody {
+ public:
+  BoundKernel(void (*kernel)(Parameters...), Parameters... arguments) : kernel_(kernel), arguments_(arguments...) {}
+  SIMT_UNINSTRUMENTED void run() const override { call(std::index_sequence_for<Parameters...>()); }
 
-// The arguments are the kernel's parameters: each thread gets copies of its own.
-template <class... Parameters, std::size_t... I>
-SIMT_UNINSTRUMENTED void call_kernel(void (*kernel)(Parameters...),
-                                     const std::tuple<std::remove_cv_t<Parameters>...>& arguments,
-                                     std::index_sequence<I...>) {
-  kernel(std::get<I>(arguments)...);
-}
+ private:
+  template <std::size_t... I>
+  SIMT_UNINSTRUMENTED void call(std::index_sequence<I...>) const {
+    kernel_(std::get<I>(arguments_)...);
+  }
+
+  void (*kernel_)(Parameters...);
+  std::tuple<std::remove_cv_t<Parameters>...> arguments_;
+};
+
+// Checks the launch and puts it on its stream.
+cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::unique_ptr<const ThreadBody> body);
 
 } // namespace simt
 
@@ -275,9 +288,6 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   static_assert((std::is_trivially_copyable<Parameters>::value && ...), "kernel parameters are copied as bytes");
-  const std::tuple<std::remove_cv_t<Parameters>...> kept(
-      static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-  return simt::launch(*config, reinterpret_cast<const void*>(kernel), [kernel, kept]() SIMT_UNINSTRUMENTED {
-    simt::call_kernel(kernel, kept, std::index_sequence_for<Parameters...>());
-  });
+  auto body = std::make_unique<const simt::BoundKernel<Parameters...>>(kernel, std::forward<Arguments>(arguments)...);
+  return simt::launch(*config, reinterpret_cast<const void*>(kernel), std::move(body));
 }

@@ -57,6 +57,7 @@ void release_block_barrier(Block& block) {
 
 void release_cluster_barrier(Cluster& cluster) {
   cluster.in_barrier = 0;
+  ++cluster.barrier_serial;
   for (Block& block : cluster.blocks) {
     block.epoch_of_cluster_barrier = ++block.epoch;
     for (Warp& warp : block.warps) warp.in_barrier = 0;

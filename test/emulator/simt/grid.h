@@ -4,11 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "test/emulator/simt/fiber.h"
+#include "test/emulator/simt/thread_body.h"
 #include "test/emulator/simt/vector_types.h"
 
 namespace simt {
@@ -111,9 +112,9 @@ struct GridShape {
 
 enum class GridOutcome { kCompleted, kIllegalAddress, kLaunchFailure };
 
-// Runs every thread of the grid through `thread_body`. Anything but kCompleted means that a detector stopped the grid
+// Runs `body` in every thread of the grid. Anything but kCompleted means that a detector stopped the grid
 // half way; the reports say why. One grid runs at a time in a process.
-GridOutcome run_grid(const GridShape& shape, const std::function<void()>& thread_body);
+GridOutcome run_grid(const GridShape& shape, const ThreadBody& body);
 
 // The rest is for the emulator's own files.
 
@@ -127,9 +128,13 @@ struct Cluster {
   std::size_t shared_bytes = 0;
   std::uint32_t first_serial = 0;      // of the cluster
   std::uint32_t first_grid_serial = 0; // of the grid
+  std::uint32_t barrier_serial = 1;    // counts all clusters' barriers ever passed, and all clusters
   dim3 grid;
   dim3 block;
 };
+
+// Held while a grid runs, and by whoever changes what a grid may touch.
+std::mutex& grid_mutex();
 
 // Null outside of a kernel.
 extern thread_local Thread* current_thread __attribute__((tls_model("initial-exec")));

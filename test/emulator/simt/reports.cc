@@ -8,7 +8,7 @@ namespace simt {
 
 namespace {
 
-constexpr std::size_t kKeptReports = 64;
+constexpr int kKeptOfEachKind = 8;
 
 std::mutex reports_mutex;
 std::vector<Report> kept;
@@ -49,9 +49,10 @@ void report(ReportKind kind, const char* format, ...) {
   va_end(arguments);
   const std::lock_guard<std::mutex> lock(reports_mutex);
   ++total;
-  if (kept.size() >= kKeptReports) return;
+  int of_this_kind = 0;
   for (const Report& other : kept) {
-    if (other.kind == kind && other.text == text) return;
+    if (other.kind != kind) continue;
+    if (other.text == text || ++of_this_kind == kKeptOfEachKind) return;
   }
   kept.push_back({kind, text});
 }

@@ -36,7 +36,7 @@ struct Report {
   std::string text;
 };
 
-// Keeps the report unless an equal one is there or the list is full.
+// Keeps the report unless an equal one is there, or enough of its kind.
 void report(ReportKind kind, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 // A copy of what has been kept, and how many reports there were in all.

@@ -60,7 +60,7 @@ struct Scheduler {
   StackPool stacks;
   ReadyThreads ready;
   Context outside; // where the launch goes on once the cluster is done
-  const std::function<void()>* thread_body = nullptr;
+  const ThreadBody* body = nullptr;
   GridOutcome outcome = GridOutcome::kCompleted;
   std::uint64_t random_state = 1;
   std::uint32_t next_serial = 1;
@@ -71,8 +71,6 @@ Scheduler& scheduler() {
   static Scheduler value;
   return value;
 }
-
-std::mutex grid_mutex;
 
 void switch_to(Thread* thread, Context& from) {
   current_thread = thread;
@@ -135,7 +133,7 @@ void leave_barrier_unreachable(const Thread& thread) {
 
 void thread_main() {
   Scheduler& s = scheduler();
-  (*s.thread_body)();
+  s.body->run();
   Thread& thread = *current_thread;
   leave_barrier_unreachable(thread);
   thread.state = ThreadState::kExited;
@@ -201,6 +199,7 @@ void run_cluster(const GridShape& shape, dim3 first) {
   Cluster& c = s.cluster;
   c.in_barrier = 0;
   c.exited = 0;
+  ++c.barrier_serial;
   c.shape = shape.cluster;
   c.grid = shape.grid;
   c.block = shape.block;
@@ -219,6 +218,11 @@ void run_cluster(const GridShape& shape, dim3 first) {
 }
 
 } // namespace
+
+std::mutex& grid_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 Cluster& current_cluster() { return scheduler().cluster; }
 const StackPool& stacks() { return scheduler().stacks; }
@@ -258,10 +262,10 @@ void stop_grid(GridOutcome outcome) {
   std::abort(); // a stopped grid's threads are never switched to
 }
 
-GridOutcome run_grid(const GridShape& shape, const std::function<void()>& thread_body) {
-  const std::lock_guard<std::mutex> lock(grid_mutex);
+GridOutcome run_grid(const GridShape& shape, const ThreadBody& body) {
+  const std::lock_guard<std::mutex> lock(grid_mutex());
   Scheduler& s = scheduler();
-  s.thread_body = &thread_body;
+  s.body = &body;
   s.outcome = GridOutcome::kCompleted;
   s.random_state = (settings().seed * 0x9E3779B97F4A7C15u) | 1;
   s.cluster.first_grid_serial = s.next_serial;
@@ -278,7 +282,6 @@ GridOutcome run_grid(const GridShape& shape, const std::function<void()>& thread
     run_cluster(shape, first);
     if (s.outcome != GridOutcome::kCompleted) break;
   }
-  end_grid();
   return s.outcome;
 }
 
