@@ -84,7 +84,6 @@ Napi::Object option_names(Napi::Env env) {
   names.Set("reduction", names_of(env, kReductionNames));
   names.Set("thresholdGradient", names_of(env, kThresholdGradientNames));
   names.Set("gradient", names_of(env, kGradientModeNames));
-  names.Set("deviceError", names_of(env, kDeviceErrorNames));
   return names;
 }
 
@@ -139,6 +138,7 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info_from_js));
   exports.Set("cudaInfo", Napi::Function::New(env, cuda_info_from_js));
   exports.Set("optionNames", option_names(env));
+  exports.Set("deviceErrorKinds", names_of(env, kDeviceErrorNames));
   exports.Set("callFields", call_fields(env));
   add_device_exports(env, exports);
   return exports;

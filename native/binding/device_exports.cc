@@ -70,12 +70,12 @@ Napi::Value synchronize_stream(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (device: number, bytes: number, stream | undefined) => storage of zeros
+// (device: number, bytes: number, stream | undefined, cleared: boolean) => storage of zeros, or of anything
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   const int device = device_of(info[0]);
   const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
   std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, size_of(info[1]), stream);
-  device_api().clear(*storage, stream);
+  if (info[3].ToBoolean()) device_api().clear(*storage, stream);
   return wrap_storage(info.Env(), std::move(storage));
 }
 

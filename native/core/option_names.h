@@ -10,7 +10,7 @@ inline constexpr const char* kReductionNames[] = {"mean", "sum", "none", "weight
 inline constexpr const char* kThresholdGradientNames[] = {"detach", "flow"};
 inline constexpr const char* kGradientModeNames[] = {"none", "out-of-place", "in-place", "in-place-sparse"};
 
-// Not options, but they cross in the same way: what can go wrong with a device (device_error.h).
+// Not options, but in the same way: DeviceErrorKind (device_error.h). lib/loss/device-errors.ts has the list.
 inline constexpr const char* kDeviceErrorNames[] = {
     "not-built",
     "driver-missing",
