@@ -21,6 +21,8 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
 };
 
+const room = (name) => `<rootDir>/test/${name}/`;
+
 /** @type {import('jest').Config} */
 module.exports = {
   projects: [
@@ -28,7 +30,14 @@ module.exports = {
       ...common,
       displayName: 'fast',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/standalone/', '<rootDir>/test/packaging/'],
+      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'standalone', 'packaging'].map(room)],
+    },
+    // The contract once more, and what only devices have, on the device that the tests' own addon emulates.
+    {
+      ...common,
+      displayName: 'cuda-emulated',
+      setupFiles: ['<rootDir>/test/support/use-emulated-device.ts'],
+      testMatch: ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`),
     },
     // Starts processes of its own: leaks, worker termination, exit.
     { ...common, displayName: 'standalone', testMatch: ['<rootDir>/test/standalone/**/*.test.ts'] },

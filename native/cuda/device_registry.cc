@@ -11,14 +11,7 @@ namespace {
 DeviceProperties read_properties(int device) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device));
-  DeviceProperties of_interest;
-  of_interest.compute_major = properties.major;
-  of_interest.compute_minor = properties.minor;
-  of_interest.multiprocessors = properties.multiProcessorCount;
-  of_interest.shared_bytes_per_block = properties.sharedMemPerBlockOptin;
-  of_interest.shared_bytes_per_multiprocessor = properties.sharedMemPerMultiprocessor;
-  of_interest.l2_bytes = static_cast<std::size_t>(properties.l2CacheSize);
-  return of_interest;
+  return device_properties_of(properties);
 }
 
 } // namespace
