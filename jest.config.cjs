@@ -21,6 +21,10 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
 };
 
+// A few rows a chunk, so that the host arrays of tests cross to a device in several. Here, as the addon does not see what
+// a test writes to its own copy of the environment.
+process.env.FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES ??= '8192';
+
 const room = (name) => `<rootDir>/test/${name}/`;
 
 /** @type {import('jest').Config} */

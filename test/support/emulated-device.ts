@@ -24,3 +24,10 @@ export function heldBlocks(device: 'cuda:0' | 'cuda:1' = 'cuda:0'): [number, num
   const memory = deviceMemory(device);
   return [memory.allocatedBlocks, memory.pinned.allocatedBlocks];
 }
+
+/** Fewer may be held than before: the garbage collector takes what earlier tests dropped whenever it likes. */
+export function expectNoMoreHeld(before: [number, number], device: 'cuda:0' | 'cuda:1' = 'cuda:0'): void {
+  const now = heldBlocks(device);
+  expect(now[0]).toBeLessThanOrEqual(before[0]);
+  expect(now[1]).toBeLessThanOrEqual(before[1]);
+}

@@ -6,5 +6,3 @@ if (reason !== null) throw new Error(reason);
 
 process.env.FUSED_BEAR_LOSS_PREBUILD = emulatedAddonFolder;
 process.env.FUSED_BEAR_LOSS_TEST_DEVICE = 'cuda-emulated';
-// A few rows a chunk, so that small problems cross the bus in several.
-process.env.FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES = '8192';
