@@ -1,11 +1,11 @@
 export { BearLoss } from './loss/bear-loss.js';
 export { type Capabilities, type CudaDevice, capabilities } from './loss/capabilities.js';
 export { CudaStream } from './loss/cuda-stream.js';
+export type { CudaDeviceName } from './loss/device-arguments.js';
 export { type DeviceMemory, deviceMemory, type MemoryUse } from './loss/device-memory.js';
 export type { DeviceRowStatistics } from './loss/device-outputs.js';
 export type { DeviceBearLossResult, DeviceLossReading } from './loss/device-result.js';
 export {
-  type CudaDeviceName,
   DeviceTensor,
   type HostArray,
   type HostTensorData,

@@ -139,6 +139,12 @@ export interface NativeDevice {
   upload(device: number, source: Uint8Array, stream: NativeStream | undefined): NativeStorage | NativeDeviceFailure;
   adopt(device: number, pointer: bigint, bytes: number): NativeStorage | NativeDeviceFailure;
   pointer(storage: NativeStorage): bigint;
+  copy(
+    destination: NativeStorage,
+    source: NativeStorage,
+    bytes: number,
+    stream: NativeStream | undefined,
+  ): undefined | NativeDeviceFailure;
   /** Blocks until all is there. */
   download(storage: NativeStorage, destination: Uint8Array): undefined | NativeDeviceFailure;
   /** `destination` must be memory that nobody else knows before `done` is called. */

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type NativeStream, native } from '../native.js';
-import { deviceIndex, deviceName, unwrap } from './device-errors.js';
-import { type CudaDeviceName, checkPointer, readDevice } from './device-tensor.js';
+import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
+import { unwrap } from './device-errors.js';
 import { bearError } from './errors.js';
 
 let handleOf: (stream: CudaStream) => NativeStream | undefined;
@@ -63,8 +63,15 @@ export class CudaStream {
   }
 }
 
-/** The addon's handle; throws where the stream was disposed. */
-export function openStream(stream: CudaStream, argument: string): NativeStream {
+/** The addon's handle; throws where the stream was disposed or is not of the device, which is that of the logits. */
+export function openStream(stream: CudaStream, argument: string, device = deviceIndex(stream.device)): NativeStream {
+  if (deviceIndex(stream.device) !== device) {
+    throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
+      argument,
+      expected: `a stream of ${deviceName(device)}, where the tensors are`,
+      received: `one of ${stream.device}`,
+    });
+  }
   const handle = handleOf(stream);
   if (handle !== undefined) return handle;
   throw bearError('ERR_BEAR_DISPOSED', { argument, expected: 'a stream', received: 'one that was disposed' });

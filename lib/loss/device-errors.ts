@@ -1,5 +1,6 @@
-// What a device answers, in the codes and words of the public errors; and the names of devices.
+// What a device answers, in the codes and words of the public errors.
 import type { NativeDeviceErrorKind, NativeDeviceFailure } from '../native.js';
+import { deviceName } from './device-arguments.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
 
 const KINDS: Record<NativeDeviceErrorKind, { code: BearErrorCode; argument: string; expected: string }> = {
@@ -37,15 +38,4 @@ export function unwrap<Value>(value: Value | NativeDeviceFailure, device: number
 
 function isFailure(value: unknown): value is NativeDeviceFailure {
   return (value as { status?: unknown } | undefined)?.status === 'device-error';
-}
-
-/** `cpu` or `cuda:0`, as the addon counts: -1 is the CPU. */
-export function deviceName(index: number): 'cpu' | `cuda:${number}` {
-  return index < 0 ? 'cpu' : `cuda:${index}`;
-}
-
-/** The other way round, for a name that has been checked. */
-export function deviceIndex(name: string): number {
-  if (name === 'cpu') return -1;
-  return name === 'cuda' ? 0 : Number(name.slice('cuda:'.length));
 }

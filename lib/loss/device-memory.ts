@@ -1,6 +1,6 @@
 import { type NativeMemoryCounts, native } from '../native.js';
+import { type CudaDeviceName, readDevice } from './device-arguments.js';
 import { unwrap } from './device-errors.js';
-import { type CudaDeviceName, readDevice } from './device-tensor.js';
 
 /** Blocks are rounded up, so bytes may be more than was asked for. */
 export interface MemoryUse {

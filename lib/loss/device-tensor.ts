@@ -1,7 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type NativeDeviceFailure, type NativeStorage, type NativeStream, native } from '../native.js';
 import { allocate, assertAttached } from './arrays.js';
-import { deviceIndex, deviceName, unwrap } from './device-errors.js';
+import { type CudaStream, openStream } from './cuda-stream.js';
+import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
+import { unwrap } from './device-errors.js';
 import { bearError, describe, typedArrayName } from './errors.js';
 import type { LogitsArray } from './options.js';
 import { expectedNames } from './suggest.js';
@@ -9,9 +11,6 @@ import { expectedNames } from './suggest.js';
 /** Logits and everything beside them: targets and allowed ids are `int32`, a bitmask is `uint32`. */
 export const TENSOR_DTYPES = ['float32', 'float16', 'bfloat16', 'int32', 'uint32'] as const;
 export type TensorDType = (typeof TENSOR_DTYPES)[number];
-
-/** A CUDA device; `cuda` is `cuda:0`. */
-export type CudaDeviceName = 'cuda' | `cuda:${number}`;
 
 /** What a tensor is in host memory. float16 and bfloat16 are bits. */
 export type HostArray<D extends TensorDType> = D extends 'float32'
@@ -176,6 +175,25 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     return array;
   }
 
+  /**
+   * Overwrites this tensor with another of the same device, dtype and length. Enqueues the copy, on the device's default
+   * stream where none is given, and returns.
+   */
+  copyFrom(source: DeviceTensor<D>, stream?: CudaStream): void {
+    const storage = openStorage(this, 'tensor');
+    const index = deviceIndex(this.device);
+    const sourceStorage = openOn(source, this.dtype, index, 'source');
+    if (source.length !== this.length) {
+      throw bearError('ERR_BEAR_SHAPE', {
+        argument: 'source',
+        expected: `${this.length} elements`,
+        received: `a tensor [${source.shape.join(', ')}]`,
+      });
+    }
+    const queue = stream && openStream(stream, 'stream', index);
+    unwrap(native().device.copy(storage, sourceStorage, this.byteLength, queue), index);
+  }
+
   /** Gives the memory back. Later uses of the tensor throw ERR_BEAR_DISPOSED; a second `dispose()` does nothing. */
   dispose(): void {
     if (this.#storage === undefined) return;
@@ -220,7 +238,7 @@ export function openOn(tensor: DeviceTensor, dtype: TensorDType, device: number,
   if (deviceIndex(tensor.device) !== device) {
     throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
       argument,
-      expected: `a tensor on ${deviceName(device)}, where the logits are`,
+      expected: `a tensor on ${deviceName(device)}, where the rest of the call is`,
       received: `one on ${tensor.device}`,
     });
   }
@@ -293,36 +311,6 @@ function readDType(data: HostTensorData, given: TensorDType | undefined): Tensor
     argument: 'dtype',
     expected: `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
     received: describe(given),
-  });
-}
-
-/** The index of a device that the caller named. */
-export function readDevice(device: unknown): number {
-  const expected = "'cuda', or 'cuda:' and a device's number";
-  if (typeof device !== 'string') {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', { argument: 'device', expected, received: describe(device) });
-  }
-  if (!/^cuda(:\d{1,4})?$/.test(device)) {
-    throw bearError('ERR_BEAR_OPTION_VALUE', { argument: 'device', expected, received: describe(device) });
-  }
-  return deviceIndex(device);
-}
-
-/** Throws unless it can be an address of elements of this size. */
-export function checkPointer(pointer: unknown, elementBytes: number): void {
-  if (typeof pointer !== 'bigint') {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-      argument: 'pointer',
-      expected: 'an address as a bigint',
-      received: describe(pointer),
-    });
-  }
-  const isAddress = pointer > 0n && pointer < 2n ** 64n && pointer % BigInt(elementBytes) === 0n;
-  if (isAddress) return;
-  throw bearError('ERR_BEAR_POINTER', {
-    argument: 'pointer',
-    expected: `an address above 0 that is a multiple of ${elementBytes}`,
-    received: describe(pointer),
   });
 }
 

@@ -1,6 +1,7 @@
 // The addon's refusals in the words of the public arguments.
 import type { NativeFault, NativeLossCall, NativeOutcome, NativeStorage } from '../native.js';
-import { deviceError, deviceName } from './device-errors.js';
+import { deviceName } from './device-arguments.js';
+import { deviceError } from './device-errors.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
 
 /** The call that the addon refused. */

@@ -2,7 +2,7 @@
 import type { NativeLossCall } from '../native.js';
 import { readAllowed } from './allowed.js';
 import { assertLength, withoutSharing } from './arrays.js';
-import { deviceIndex } from './device-errors.js';
+import { deviceIndex } from './device-arguments.js';
 import { assertOnHost, type DeviceTensor } from './device-tensor.js';
 import { bearError } from './errors.js';
 import { type Logits, nativeView, readLogits } from './logits.js';

@@ -2,7 +2,7 @@
 import type { NativeLossCall, NativeStorage, NativeStream } from '../native.js';
 import { assertAttached } from './arrays.js';
 import { openStream } from './cuda-stream.js';
-import { deviceIndex, deviceName } from './device-errors.js';
+import { deviceIndex, deviceName } from './device-arguments.js';
 import { type DeviceLogits, type DeviceOutputs, prepareDeviceOutputs } from './device-outputs.js';
 import { type DeviceTensor, isDeviceTensor, openOn, openStorage, type TensorDType } from './device-tensor.js';
 import { bearError, describe } from './errors.js';
@@ -37,7 +37,7 @@ export function prepareDeviceCall(
 ): PreparedDeviceCall {
   const logits = readDeviceLogits(tensor, options);
   const { device, rows, vocabSize } = logits;
-  const stream = readStream(options, device);
+  const stream = options.stream && openStream(options.stream, 'stream', device);
   const onDevice = (value: DeviceTensor, dtype: TensorDType, argument: string) =>
     openOn(value, dtype, device, argument);
   const rowArray = (value: Float32Array | DeviceTensor | undefined, argument: string) =>
@@ -153,14 +153,6 @@ function shapeError(argument: string, expected: string, received: string): Error
 function checkDeviceOption({ device }: CheckedOptions, actual: number): void {
   if (device === 'auto' || device === 'cuda' || deviceIndex(device) === actual) return;
   throw mismatch('device', `'auto' or '${deviceName(actual)}', where the logits are`, `'${device}'`);
-}
-
-function readStream({ stream }: CheckedOptions, device: number): NativeStream | undefined {
-  if (stream === undefined) return undefined;
-  if (deviceIndex(stream.device) !== device) {
-    throw mismatch('stream', `a stream of ${deviceName(device)}, where the logits are`, `one of ${stream.device}`);
-  }
-  return openStream(stream, 'stream');
 }
 
 function mismatch(argument: string, expected: string, received: string): Error {

@@ -105,6 +105,17 @@ void check_room(const Napi::Env& env, const DeviceStorage& storage, std::size_t 
   throw Napi::Error::New(env, "fused-bear-loss: malformed call of the addon: more bytes than the tensor has");
 }
 
+// (destination: storage, source: storage of the same device, bytes: number, stream | undefined) => undefined
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<DeviceStorage> destination = storage_of(info[0]);
+  const std::shared_ptr<DeviceStorage> source = storage_of(info[1]);
+  const std::size_t bytes = size_of(info[2]);
+  check_room(info.Env(), *destination, bytes);
+  check_room(info.Env(), *source, bytes);
+  device_api().copy(*destination, *source, bytes, stream_or_default(info[3], destination->device()));
+  return info.Env().Undefined();
+}
+
 // (storage, destination: Uint8Array) => undefined
 Napi::Value download(const Napi::CallbackInfo& info) {
   const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
@@ -256,6 +267,7 @@ void add_device_exports(Napi::Env env, Napi::Object exports) {
   add<upload>(device, "upload");
   add<adopt>(device, "adopt");
   add<pointer>(device, "pointer");
+  add<copy>(device, "copy");
   add<download>(device, "download");
   add<download_async>(device, "downloadAsync");
   add<enqueue_loss>(device, "enqueueLoss");

@@ -91,6 +91,9 @@ class DeviceApi {
   virtual void upload(DeviceStorage& storage, const void* host, std::size_t bytes,
                       const std::shared_ptr<DeviceStream>& stream) const = 0;
   virtual void clear(DeviceStorage& storage, const std::shared_ptr<DeviceStream>& stream) const = 0;
+  // Between two memories of one device.
+  virtual void copy(DeviceStorage& destination, DeviceStorage& source, std::size_t bytes,
+                    const std::shared_ptr<DeviceStream>& stream) const = 0;
   // Returns when all is at `host`.
   virtual void download(const DeviceStorage& storage, void* host, std::size_t bytes) const = 0;
   // Copies what the memory holds after the work that has been enqueued so far.

@@ -99,6 +99,15 @@ class CudaApi final : public DeviceApi {
     check(cudaMemsetAsync(storage.data(), 0, storage.bytes(), own_stream->handle()));
   }
 
+  void copy(DeviceStorage& destination, DeviceStorage& source, std::size_t bytes,
+            const std::shared_ptr<DeviceStream>& stream) const override {
+    const std::shared_ptr<Stream> own_stream = own(stream);
+    own(destination).use_on(own_stream);
+    own(source).use_on(own_stream);
+    const DeviceScope scope(destination.device());
+    check(cudaMemcpyAsync(destination.data(), source.data(), bytes, cudaMemcpyDeviceToDevice, own_stream->handle()));
+  }
+
   void download(const DeviceStorage& storage, void* host, std::size_t bytes) const override {
     cuda::download(own(storage), 0, host, bytes);
   }

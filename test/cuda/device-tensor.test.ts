@@ -101,6 +101,35 @@ describe('a DeviceTensor', () => {
     await expect(tensor.toHostAsync()).rejects.toMatchObject(disposed);
   });
 
+  it('is copied from another of its kind', () => {
+    emulator.configure({ seed: 9 });
+    using source = DeviceTensor.fromHost(Float32Array.of(1, 2, 3));
+    using target = DeviceTensor.allocate([3, 1], 'float32');
+    target.copyFrom(source);
+    expect(target.toHost()).toEqual(Float32Array.of(1, 2, 3));
+    using longer = DeviceTensor.allocate([4], 'float32');
+    const shape = { code: 'ERR_BEAR_SHAPE', argument: 'source' } as const;
+    expectError(
+      errorOf(() => target.copyFrom(longer)),
+      RangeError,
+      shape,
+    );
+    using other = DeviceTensor.allocate([3], 'int32');
+    const dtype = { code: 'ERR_BEAR_DTYPE', argument: 'source' } as const;
+    expectError(
+      errorOf(() => target.copyFrom(other as unknown as DeviceTensor<'float32'>)),
+      TypeError,
+      dtype,
+    );
+    using elsewhere = DeviceTensor.allocate([3], 'float32', 'cuda:1');
+    const device = { code: 'ERR_BEAR_DEVICE_MISMATCH', argument: 'source' } as const;
+    expectError(
+      errorOf(() => target.copyFrom(elsewhere)),
+      TypeError,
+      device,
+    );
+  });
+
   it('tells a later copy nothing of work that comes after it', async () => {
     emulator.configure({ seed: 5 });
     const tensor = DeviceTensor.fromHost(Float32Array.of(1, 2));

@@ -1,4 +1,5 @@
-import { deviceError, deviceIndex, deviceName } from '../../lib/loss/device-errors';
+import { deviceIndex, deviceName } from '../../lib/loss/device-arguments';
+import { deviceError } from '../../lib/loss/device-errors';
 import { BEAR_ERROR_CODES } from '../../lib/loss/errors';
 import { type NativeDeviceErrorKind, native } from '../../lib/native';
 
