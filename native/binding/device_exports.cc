@@ -30,6 +30,7 @@ std::size_t size_of(const Napi::Value& value) {
 
 void* pointer_of(const Napi::Value& value) {
   bool lossless = false;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): addresses cross as numbers
   return reinterpret_cast<void*>(static_cast<std::uintptr_t>(value.As<Napi::BigInt>().Uint64Value(&lossless)));
 }
 

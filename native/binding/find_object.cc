@@ -22,6 +22,8 @@ struct Search {
   dl_find_object* found;
 };
 
+// NOLINTBEGIN(performance-no-int-to-ptr): the loader says addresses as numbers
+
 // A library, as dl_iterate_phdr shows it; 1 where it is the one.
 int examine(dl_phdr_info* library, std::size_t /*size*/, void* data) {
   const auto& search = *static_cast<const Search*>(data);
@@ -45,6 +47,8 @@ int examine(dl_phdr_info* library, std::size_t /*size*/, void* data) {
   search.found->dlfo_eh_frame = eh_frame;
   return 1;
 }
+
+// NOLINTEND(performance-no-int-to-ptr)
 
 } // namespace
 

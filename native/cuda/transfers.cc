@@ -18,7 +18,8 @@ class PieceBuffers {
   PieceBuffers(Device& device, std::size_t bytes) {
     const std::size_t size = std::min(bytes, kPieceBytes);
     const std::size_t count = bytes > kPieceBytes ? 2 : 1;
-    for (std::size_t i = 0; i < count; ++i) pieces_.push_back({std::make_unique<PinnedBuffer>(device, size), nullptr});
+    pieces_.resize(count);
+    for (Piece& each : pieces_) each.pinned = std::make_unique<PinnedBuffer>(device, size);
   }
 
   char* data(std::size_t index) const { return piece(index).pinned->data(); }
