@@ -14,9 +14,9 @@ export const isEmulated = deviceUnderTest === 'cuda-emulated';
 export const device: NonNullable<BearLossOptions['device']> =
   deviceUnderTest === 'cuda-emulated' ? 'cuda' : deviceUnderTest;
 
-/** Cases of a test that draws many: an emulated device takes a thousand times as long as the CPU. */
+/** Cases of a test that draws many: an emulated device takes far longer than the CPU. */
 export function runs(count: number): number {
-  return isEmulated ? Math.ceil(count / 10) : count;
+  return isEmulated ? Math.ceil(count / 2) : count;
 }
 
 /** Null where the device can be tested, else why not. */
