@@ -54,7 +54,7 @@ struct LiveCounts {
 struct RuntimeState {
   std::recursive_mutex mutex;
   DriverState driver = DriverState::kWorking;
-  std::vector<DeviceState> devices = std::vector<DeviceState>(1);
+  std::vector<DeviceState> devices = std::vector<DeviceState>(2);
   std::vector<InjectedFault> faults;
   std::map<std::string, std::uint64_t> calls; // how often each function was called
   LiveCounts live;

@@ -58,9 +58,10 @@ template <class T>
 inline T shuffle(Site site, CollectiveKind kind, unsigned mask, T value, int argument, int width = 32) {
   return from_operand<T>(run_collective(kind, mask, to_operand(value), argument, width, site));
 }
-inline void sync_warp(Site site, unsigned mask = ~0u) {
-  run_collective(CollectiveKind::kSyncWarp, mask, 0, 0, 32, site);
-}
+struct WarpBarrier {
+  Site site;
+  void operator()(unsigned mask = ~0u) const { run_collective(CollectiveKind::kSyncWarp, mask, 0, 0, 32, site); }
+};
 inline unsigned vote(Site site, CollectiveKind kind, unsigned mask, int predicate) {
   return static_cast<unsigned>(run_collective(kind, mask, predicate != 0 ? 1 : 0, 0, 32, site));
 }
@@ -117,7 +118,7 @@ constexpr int warpSize = 32;
 #define __syncthreads_count(p) ::simt::run_barrier(::simt::BarrierKind::kBlockCount, (p) != 0, SIMT_SITE)
 #define __syncthreads_and(p) ::simt::run_barrier(::simt::BarrierKind::kBlockAnd, (p) != 0, SIMT_SITE)
 #define __syncthreads_or(p) ::simt::run_barrier(::simt::BarrierKind::kBlockOr, (p) != 0, SIMT_SITE)
-#define __syncwarp(...) ::simt::sync_warp(SIMT_SITE, ##__VA_ARGS__)
+#define __syncwarp ::simt::WarpBarrier{SIMT_SITE}
 #define __shfl_sync(mask, ...) ::simt::shuffle(SIMT_SITE, SIMT_KIND(kShuffleIndex), mask, __VA_ARGS__)
 #define __shfl_xor_sync(mask, ...) ::simt::shuffle(SIMT_SITE, SIMT_KIND(kShuffleXor), mask, __VA_ARGS__)
 #define __shfl_up_sync(mask, ...) ::simt::shuffle(SIMT_SITE, SIMT_KIND(kShuffleUp), mask, __VA_ARGS__)

@@ -100,6 +100,7 @@ struct Block {
   std::uint32_t epoch = 1;
   std::uint32_t epoch_of_cluster_barrier = 0; // `epoch` after the last one
   unsigned char* shared = nullptr;
+  std::uint32_t remote_access = 0; // `barrier_serial` when another block of the cluster touched `shared` last
 };
 
 // How one launch is laid out.

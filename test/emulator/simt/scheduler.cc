@@ -138,7 +138,12 @@ void thread_main() {
   leave_barrier_unreachable(thread);
   thread.state = ThreadState::kExited;
   thread.block->warps[thread.warp].exited |= 1u << thread.lane;
-  ++thread.block->exited;
+  Block& block = *thread.block;
+  if (++block.exited == block.thread_count && block.remote_access == s.cluster.barrier_serial) {
+    report(ReportKind::kSharedAfterExit,
+           "block %u exits, and no barrier lies between that and accesses of other blocks to its shared memory",
+           block.index.x);
+  }
   if (++s.cluster.exited == s.cluster.threads.size()) {
     current_thread = nullptr;
     switch_context(thread.context, s.outside);

@@ -136,6 +136,7 @@ void access_shared(Block& owner, const Attempt& a) {
     report_attempt(ReportKind::kSharedOutOfBounds, a, "shared memory", offset, size, "");
     stop_grid(GridOutcome::kIllegalAddress);
   }
+  if (&owner != current_thread->block) owner.remote_access = current_cluster().barrier_serial;
   if (owner.exited == owner.thread_count) {
     report_attempt(ReportKind::kSharedAfterExit, a, "shared memory", offset, size, " of a block that has exited");
   }
