@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "native/core/compiler.h"
+
 namespace fused_bear_loss {
 
 // The order of the enumerators is the order of the name tables in option_names.h, which is what crosses to JavaScript.
@@ -52,7 +54,7 @@ struct LossProblem {
 };
 
 // Number of 32-bit words in one row of an allowed-token bitmask.
-inline std::int64_t bitmask_words(std::int64_t vocab_size) { return (vocab_size + 31) / 32; }
+FBL_SHARED_INLINE std::int64_t bitmask_words(std::int64_t vocab_size) { return (vocab_size + 31) / 32; }
 
 // Where the results of a call go. Every pointer may be null where the caller did not ask for it.
 // When the gradient is written in place, grad_logits is LossProblem::logits and grad_row_stride is its row_stride.
