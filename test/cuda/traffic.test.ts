@@ -55,8 +55,10 @@ const each = (bytes: number, reads: number, writes: number): Traffic => ({
 
 const forward = { gradient: false } as const;
 
+type Shape = [string, Omit<Case, 'dtype'>];
+
 describe.each(DTYPES)('%s: forward reads each logit once', (dtype) => {
-  it.each([
+  it.each<Shape>([
     ['one block a row', { rows: 4, vocabSize: 4096 }],
     ['a vocabulary that ends within a vector', { rows: 5, vocabSize: 1003 }],
     ['rows that are not aligned', { rows: 3, vocabSize: 2048, shift: 1 }],
@@ -68,13 +70,13 @@ describe.each(DTYPES)('%s: forward reads each logit once', (dtype) => {
     ['radix selection, with the row on chip', { rows: 2, vocabSize: 4096, options: { beamWidth: 1000 } }],
     ['softcap and label smoothing', { rows: 2, vocabSize: 999, options: { softcap: 30, labelSmoothing: 0.1 } }],
   ])('%s', async (_, shape) => {
-    const { logits, bytes } = await trafficOf({ dtype, ...shape, options: { ...shape.options, ...forward } } as Case);
+    const { logits, bytes } = await trafficOf({ dtype, ...shape, options: { ...shape.options, ...forward } });
     expect(logits).toEqual(each(bytes, 1, 0));
   });
 });
 
 describe.each(DTYPES)('%s: with the row on chip, forward and gradient read and write each logit once', (dtype) => {
-  it.each([
+  it.each<Shape>([
     ['one block a row', { rows: 4, vocabSize: 4096 }],
     ['a vocabulary that ends within a vector', { rows: 5, vocabSize: 1003 }],
     ['rows that are not aligned', { rows: 3, vocabSize: 2048, shift: 1 }],
@@ -83,7 +85,7 @@ describe.each(DTYPES)('%s: with the row on chip, forward and gradient read and w
     ['radix selection', { rows: 2, vocabSize: 4096, options: { beamWidth: 1000 } }],
     ['rows of ascending logits, which defeat the queue', { rows: 2, vocabSize: 8192, logitsOf: ascending }],
   ])('%s', async (_, shape) => {
-    const { logits, gradient, bytes } = await trafficOf({ dtype, ...shape } as Case);
+    const { logits, gradient, bytes } = await trafficOf({ dtype, ...shape });
     expect(logits).toEqual(each(bytes, 1, 0));
     expect(gradient).toEqual(each(bytes, 0, 1));
   });

@@ -157,7 +157,7 @@ async function main(pattern: string | undefined): Promise<void> {
   const mutants = readdirSync(join(snapshot, kernels))
     .map((name) => `${kernels}/${name}`)
     .flatMap((file) => mutantsOf(file, readFileSync(join(snapshot, file), 'utf8')))
-    .filter((mutant) => pattern === undefined || nameOf(mutant).includes(pattern));
+    .filter((mutant) => pattern === undefined || new RegExp(pattern).test(nameOf(mutant)));
   const listed = new Map(survivors.map((survivor) => [nameOf(survivor), survivor.reason]));
   const unlisted: Mutant[] = [];
   const foundAfterAll: string[] = [];
