@@ -87,6 +87,10 @@ export interface Emulator {
   plantedFaults(): { name: string; kind: ReportKind }[];
   /** Runs one of them, or its correct twin: a cudaError_t. */
   runPlantedFault(name: string, faulty: boolean): number;
+  /** Host code around a device, right and wrong. */
+  hostCases(): string[];
+  /** Runs it: a cudaError_t; where it computes something, whether that was right: 0 or 1. */
+  runHostCase(name: string): number;
   /**
    * Makes the `nth` call from now (1: the next) of a function of the runtime return `error`, a cudaError_t, without effect.
    * 'cudaLaunchKernelEx': the launch is refused. 'kernel': it is taken, the kernel fails, and the device is lost until `reset`.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "test/emulator/detectors/host_cases.h"
 #include "test/emulator/detectors/planted_faults.h"
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/simt/memory_region.h"
@@ -99,6 +100,19 @@ Napi::Value run_planted_fault_from_js(const Napi::CallbackInfo& info) {
   const cudaError_t error =
       run_planted_fault(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value());
   return Napi::Number::New(info.Env(), error);
+}
+
+// () => string[]
+Napi::Value host_cases_to_js(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const std::string& name : host_case_names()) names.Set(names.Length(), name);
+  return names;
+}
+
+// (name: string) => number
+Napi::Value run_host_case_from_js(const Napi::CallbackInfo& info) {
+  const Lock lock(runtime().mutex);
+  return Napi::Number::New(info.Env(), run_host_case(info[0].As<Napi::String>().Utf8Value()));
 }
 
 // (function: string, nth: number, error: number)
@@ -265,6 +279,8 @@ Napi::Object emulator_object(Napi::Env env) {
   set("reportKinds", report_kinds_to_js);
   set("plantedFaults", planted_faults_to_js);
   set("runPlantedFault", run_planted_fault_from_js);
+  set("hostCases", host_cases_to_js);
+  set("runHostCase", run_host_case_from_js);
   set("failCall", fail_call);
   set("setDriver", set_driver);
   set("setDevices", set_devices);

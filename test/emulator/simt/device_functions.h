@@ -118,7 +118,8 @@ constexpr int warpSize = 32;
 #define __syncthreads_count(p) ::simt::run_barrier(::simt::BarrierKind::kBlockCount, (p) != 0, SIMT_SITE)
 #define __syncthreads_and(p) ::simt::run_barrier(::simt::BarrierKind::kBlockAnd, (p) != 0, SIMT_SITE)
 #define __syncthreads_or(p) ::simt::run_barrier(::simt::BarrierKind::kBlockOr, (p) != 0, SIMT_SITE)
-#define __syncwarp ::simt::WarpBarrier{SIMT_SITE}
+#define __syncwarp \
+  ::simt::WarpBarrier { SIMT_SITE }
 #define __shfl_sync(mask, ...) ::simt::shuffle(SIMT_SITE, SIMT_KIND(kShuffleIndex), mask, __VA_ARGS__)
 #define __shfl_xor_sync(mask, ...) ::simt::shuffle(SIMT_SITE, SIMT_KIND(kShuffleXor), mask, __VA_ARGS__)
 #define __shfl_up_sync(mask, ...) ::simt::shuffle(SIMT_SITE, SIMT_KIND(kShuffleUp), mask, __VA_ARGS__)
