@@ -35,6 +35,17 @@ LaunchPlan plan_gradient(const LossProblem& problem, const DeviceProperties& pro
   return plan;
 }
 
+LogitScaling scaling_of(const LossProblem& problem) {
+  constexpr double kLog2E = 1.4426950408889634;
+  LogitScaling scaling{};
+  scaling.scale = static_cast<float>(kLog2E / problem.temperature);
+  if (problem.softcap > 0) {
+    scaling.cap = static_cast<float>(problem.softcap);
+    scaling.inverse_cap = static_cast<float>(1 / problem.softcap);
+  }
+  return scaling;
+}
+
 } // namespace
 
 cudaError_t enqueue_begin(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream) {
@@ -65,6 +76,7 @@ cudaError_t enqueue_rows(const DeviceProblem& call, const Workspace& workspace, 
   launch.call = part;
   // The threshold token is the gradient's, which may come in a pass of its own.
   launch.call.problem.gradient = call.problem.gradient;
+  launch.scaling = scaling_of(call.problem);
   launch.workspace = workspace;
   launch.chunk_row = range.first;
   launch.cluster_size = plan.cluster_size;

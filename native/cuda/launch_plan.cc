@@ -11,9 +11,6 @@ namespace {
 constexpr std::int64_t kVectorBytes = 16;
 // What the runtime takes of a multiprocessor's shared memory for each block.
 constexpr std::size_t kReservedBytes = 1024;
-// One block loads a part of its row while another reduces what it has and a third writes: three at a time keep the
-// memory busy.
-constexpr std::size_t kBlocksPerMultiprocessor = 3;
 constexpr int kFirstMajorWithClusters = 9;
 
 std::int64_t row_vectors(const LossProblem& problem) {
@@ -25,7 +22,8 @@ std::int64_t vectors_in(std::size_t shared_bytes) {
   return shared_bytes < kRowOffset ? 0 : static_cast<std::int64_t>((shared_bytes - kRowOffset) / kVectorBytes);
 }
 
-// The smallest cluster whose slices leave room for several blocks on a multiprocessor, or else the largest.
+// The smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so that one can
+// load while another reduces and a third writes; or else the largest.
 int cluster_size_for(std::int64_t vectors, const DeviceProperties& properties) {
   if (properties.compute_major < kFirstMajorWithClusters) return 1;
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
@@ -41,7 +39,6 @@ int cluster_size_for(std::int64_t vectors, const DeviceProperties& properties) {
 int threads_for(std::int64_t slice_vectors) {
   if (slice_vectors <= 128) return 64;
   if (slice_vectors <= 1024) return 128;
-  if (slice_vectors <= 6144) return 256;
   return kMaxThreads;
 }
 

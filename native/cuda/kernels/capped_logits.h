@@ -2,26 +2,33 @@
 #pragma once
 
 #include "native/cuda/kernels/device_access.h"
+#include "native/cuda/kernels/row_launch.h"
+#include "native/cuda/kernels/row_view.h"
 
 namespace fused_bear_loss::cuda {
 
-constexpr double kLog2E = 1.4426950408889634;
-
-template <bool kSoftcap>
-struct CappedLogits {
-  float scale; // log2(e) / temperature
-  float cap;
-  float inverse_cap;
-
-  static FBL_DEVICE CappedLogits make(const LossProblem& problem) {
-    return {static_cast<float>(kLog2E / problem.temperature), static_cast<float>(problem.softcap),
-            kSoftcap ? static_cast<float>(1 / problem.softcap) : 0};
-  }
+struct CappedLogits : LogitScaling {
+  FBL_DEVICE explicit CappedLogits(const LogitScaling& scaling) : LogitScaling(scaling) {}
 
   // softcap(z); -infinity stays what it is, a masked token.
   FBL_DEVICE float capped(float logit) const {
-    if (!kSoftcap || logit == -infinity()) return logit;
+    if (cap == 0 || logit == -infinity()) return logit;
     return cap * tanhf(logit * inverse_cap);
+  }
+
+  // In rolled loops: the functions behind are long, and few models have a cap.
+  template <int kCount>
+  FBL_DEVICE void cap_all(float (&logits)[kCount]) const {
+#pragma unroll 1
+    for (int e = 0; e < kCount; ++e) rotate(logits, capped(logits[0]));
+  }
+  template <int kCount>
+  FBL_DEVICE void multiply_by_slopes(float (&logits)[kCount], float (&values)[kCount]) const {
+#pragma unroll 1
+    for (int e = 0; e < kCount; ++e) {
+      rotate(values, values[0] * slope(logits[0]));
+      rotate(logits, logits[0]);
+    }
   }
 
   // exp(u - u_reference), of capped logits.
@@ -29,11 +36,13 @@ struct CappedLogits {
     return exp2_approximate((capped_logit - reference) * scale);
   }
 
-  // softcap'(z).
+  FBL_DEVICE bool has_cap() const { return cap != 0; }
+
+  // softcap'(z), where there is a cap.
   FBL_DEVICE float slope(float logit) const {
-    if (!kSoftcap) return 1;
     // 1 - tanh^2 as 4 s / (1 + s)^2: no cancellation where the cap saturates.
-    const float s = exp2_approximate(fabsf(logit * inverse_cap) * static_cast<float>(-2 * kLog2E));
+    // s = exp(-2 |z / c|).
+    const float s = exp2_approximate(fabsf(logit * inverse_cap) * -2.8853900817779268f);
     return 4 * s / ((1 + s) * (1 + s));
   }
 };

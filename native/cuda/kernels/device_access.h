@@ -43,6 +43,14 @@ FBL_DEVICE float exp2_approximate(float x) {
 #endif
 }
 
+// Hides from the compiler that a value is known: what follows from it is computed anew instead of kept in registers.
+FBL_DEVICE std::int64_t forgotten(std::int64_t value) {
+#if !defined(FBL_SIMT_EMULATION)
+  asm volatile("" : "+l"(value));
+#endif
+  return value;
+}
+
 // An unsigned integer that orders as the float does; -0 and +0 give the same one. Not for NaN.
 FBL_DEVICE std::uint32_t ordered_key(float x) {
   const std::uint32_t bits = __float_as_uint(x + 0.0f);
@@ -88,8 +96,8 @@ struct HalfPacking {
     for (int i = 0; i < 4; ++i) Format::widen_pair(words[i], out[2 * i], out[2 * i + 1]);
   }
   static FBL_DEVICE uint4 pack(const float (&x)[kLength]) {
-    return make_uint4(Format::narrow_pair(x[0], x[1]), Format::narrow_pair(x[2], x[3]),
-                      Format::narrow_pair(x[4], x[5]), Format::narrow_pair(x[6], x[7]));
+    return make_uint4(Format::narrow_pair(x[0], x[1]), Format::narrow_pair(x[2], x[3]), Format::narrow_pair(x[4], x[5]),
+                      Format::narrow_pair(x[6], x[7]));
   }
   static FBL_DEVICE uint4 pack_bits(const Bits (&bits)[kLength]) {
     std::uint32_t words[4];

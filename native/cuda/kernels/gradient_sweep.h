@@ -40,29 +40,39 @@ FBL_DEVICE void fill_row(const GradientRow<Element>& row, float value, int rank,
   const std::int64_t tail = head + vectors * kLength;
   const std::int64_t threads = static_cast<std::int64_t>(thread_count()) * cluster_size;
   const std::int64_t first = static_cast<std::int64_t>(rank) * thread_count() + threadIdx.x;
+#pragma unroll 1
   for (std::int64_t i = first; i < head; i += threads) row.out[i] = bits;
+#pragma unroll 1
   for (std::int64_t i = first; i < vectors; i += threads) store16(row.out + head + i * kLength, vector);
+#pragma unroll 1
   for (std::int64_t i = tail + first; i < row.vocab_size; i += threads) row.out[i] = bits;
 }
 
-template <class Element, bool kSoftcap>
+template <class Element>
 class GradientSweep {
  public:
   static constexpr int kLength = RowView<Element>::kLength;
   using Bits = typename RowView<Element>::Bits;
 
-  FBL_DEVICE GradientSweep(const RowView<Element>& view, Slice slice, const CappedLogits<kSoftcap>& capping,
+  FBL_DEVICE GradientSweep(const RowView<Element>& view, Slice slice, const CappedLogits& capping,
                            const GradientFactors& factors, const uint4* kept, const GradientRow<Element>& row)
       : view_(view), slice_(slice), capping_(capping), factors_(factors), kept_(kept), row_(row) {}
 
   // The entries of the slice; for a row with a list, those of its tokens alone.
   FBL_DEVICE void run() {
-    const bool wide = factors_.kind == kFormula && row_.wide && (kept_ != nullptr || view_.wide);
-    const int full = wide ? max(slice_.begin, min(slice_.end, view_.count / kLength)) : slice_.begin;
-    run_wide(full);
+    // Of a row that was kept, nothing has to be waited for: one vector at a time.
 #pragma unroll 1
-    for (int vector = full + static_cast<int>(threadIdx.x); vector < slice_.end; vector += thread_count()) {
-      store_elements(vector);
+    for (int base = slice_.begin; base < slice_.end; base += thread_count() * kTileVectors) {
+      uint4 raw[kTileVectors];
+      load_tile(base, raw);
+#pragma unroll 1
+      for (int u = 0; u < kTileVectors; ++u) {
+        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
+        if (vector < slice_.end) store(vector, raw[0]);
+        raw[0] = raw[1];
+        raw[1] = raw[2];
+        raw[2] = raw[3];
+      }
     }
   }
 
@@ -72,19 +82,23 @@ class GradientSweep {
     const std::int32_t begin = slice_.begin * kLength;
     const std::int32_t end = min(view_.count, slice_.end * kLength);
     // A warp takes 32 neighbours of the list, and fills the gap after each with all lanes.
+#pragma unroll 1
     for (std::int32_t first = begin + warp_index() * kWarpSize; first < end; first += thread_count()) {
       const std::int32_t own = first + lane_index();
       const std::int32_t from = own < end ? view_.tokens[own] + 1 : 0;
-      const std::int32_t to = own >= end                ? 0
+      const std::int32_t to = own >= end              ? 0
                               : own + 1 < view_.count ? view_.tokens[own + 1]
                                                       : static_cast<std::int32_t>(row_.vocab_size);
+#pragma unroll 1
       for (int lane = 0; lane < kWarpSize; ++lane) {
         const std::int32_t gap_begin = __shfl_sync(kAllLanes, from, lane);
         const std::int32_t gap_end = __shfl_sync(kAllLanes, to, lane);
+#pragma unroll 1
         for (std::int32_t token = gap_begin + lane_index(); token < gap_end; token += kWarpSize) row_.out[token] = 0;
       }
     }
     if (begin != 0 || end <= begin) return;
+#pragma unroll 1
     for (std::int32_t token = static_cast<std::int32_t>(threadIdx.x); token < view_.tokens[0];
          token += thread_count()) {
       row_.out[token] = 0;
@@ -92,60 +106,65 @@ class GradientSweep {
   }
 
  private:
-  static constexpr int kUnroll = 4;
+  static constexpr int kTileVectors = 4;
 
-  FBL_DEVICE uint4 source_vector(int vector) const {
-    return kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector);
-  }
-
-  FBL_DEVICE void run_wide(int end) {
+  // All of a tile is asked for before any of it is waited for.
+  FBL_DEVICE void load_tile(int base, uint4 (&raw)[kTileVectors]) const {
+    const bool all_wide = view_.wide && base + kTileVectors * thread_count() <= min(slice_.end, view_.count / kLength);
+    if (kept_ == nullptr && all_wide) {
+#pragma unroll
+      for (int u = 0; u < kTileVectors; ++u) {
+        raw[u] = load16(view_.address(base + u * thread_count() + static_cast<int>(threadIdx.x)));
+      }
+      if (view_.bitmask != nullptr) view_.apply_bitmask_to_tile(base + static_cast<int>(threadIdx.x), raw);
+      return;
+    }
 #pragma unroll 1
-    for (int base = slice_.begin; base < end; base += thread_count() * kUnroll) {
-      uint4 raw[kUnroll];
-#pragma unroll
-      for (int u = 0; u < kUnroll; ++u) {
-        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
-        if (vector < end) raw[u] = kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load_wide(vector);
-      }
-#pragma unroll
-      for (int u = 0; u < kUnroll; ++u) {
-        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
-        if (vector >= end) continue;
-        float g[kLength];
-        entries(raw[u], vector, g);
-        store16(row_.out + static_cast<std::int64_t>(vector) * kLength, Packing<Element>::pack(g));
-      }
+    for (int u = 0; u < kTileVectors; ++u) {
+      const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
+      raw[0] = raw[1];
+      raw[1] = raw[2];
+      raw[2] = raw[3];
+      if (vector < slice_.end) raw[3] = kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector);
     }
   }
 
-  FBL_DEVICE void store_elements(int vector) const {
-    const uint4 raw = source_vector(vector);
+  FBL_DEVICE void store(int vector, const uint4& raw) const {
     float g[kLength];
     if (factors_.kind == kFormula) {
       entries(raw, vector, g);
     } else {
       special_entries(raw, vector, g);
     }
-#pragma unroll
+    const uint4 packed = Packing<Element>::pack(g);
+    if (row_.wide && view_.is_full(vector)) {
+      store16(row_.out + static_cast<std::int64_t>(vector) * kLength, packed);
+      return;
+    }
+    ElementWindow<Element> window(packed);
+#pragma unroll 1
     for (int e = 0; e < kLength; ++e) {
       const std::int32_t position = vector * kLength + e;
-      if (position < view_.count) {
-        const std::int32_t token = view_.tokens == nullptr ? position : view_.tokens[position];
-        row_.out[token] = Packing<Element>::to_bits(g[e]);
-      }
+      if (position < view_.count)
+        row_.out[view_.tokens == nullptr ? position : view_.tokens[position]] = window.first();
+      window.push(0);
     }
   }
 
   FBL_DEVICE void entries(const uint4& raw, int vector, float (&g)[kLength]) const {
     float x[kLength];
     Packing<Element>::unpack(raw, x);
+    if (capping_.has_cap()) capping_.cap_all(x);
 #pragma unroll
     for (int e = 0; e < kLength; ++e) {
       // The addition makes +0 of -0.
-      g[e] = fmaf(capping_.exponential(capping_.capped(x[e]), factors_.reference), factors_.constant, factors_.offset);
-      if (kSoftcap) g[e] *= capping_.slope(x[e]);
+      g[e] = fmaf(capping_.exponential(x[e], factors_.reference), factors_.constant, factors_.offset);
     }
-    if (kSoftcap || factors_.offset != 0) {
+    if (capping_.has_cap()) {
+      Packing<Element>::unpack(raw, x);
+      capping_.multiply_by_slopes(x, g);
+    }
+    if (capping_.has_cap() || factors_.offset != 0) {
 #pragma unroll
       for (int e = 0; e < kLength; ++e) {
         if (x[e] == -infinity()) g[e] = 0;
@@ -179,7 +198,7 @@ class GradientSweep {
 
   const RowView<Element>& view_;
   const Slice slice_;
-  const CappedLogits<kSoftcap>& capping_;
+  const CappedLogits& capping_;
   const GradientFactors& factors_;
   const uint4* const kept_; // null: from global memory
   const GradientRow<Element>& row_;

@@ -11,7 +11,7 @@
 namespace fused_bear_loss::cuda {
 
 template <class Element>
-FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row, std::uint8_t flags) {
+FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row, unsigned flags) {
   const LossProblem& problem = launch.call.problem;
   RowView<Element> view = {};
   view.logits = static_cast<const typename Packing<Element>::Bits*>(problem.logits) +
@@ -42,20 +42,36 @@ FBL_DEVICE GradientRow<Element> gradient_row_of(const RowLaunch& launch, std::in
   return gradient;
 }
 
-// All threads of the row call. `kept` tells whether all of the row's blocks keep their slices.
-template <class Element, bool kSoftcap>
-FBL_DEVICE void write_gradient(const RowView<Element>& view, Slice slice, const CappedLogits<kSoftcap>& capping,
-                               const GradientFactors& factors, const uint4* kept, const GradientRow<Element>& gradient,
-                               int cluster_size) {
+// A block's part of a row.
+template <class Element>
+struct RowPart {
+  RowView<Element> view;
+  Slice slice;
+  CappedLogits capping;
+  uint4* kept; // null: the slice is not kept; the same for all blocks of the row
+
+  FBL_DEVICE RowPart(const RowLaunch& launch, std::int64_t row, unsigned flags, int rank)
+      : view(view_of<Element>(launch, row, flags)),
+        slice(slice_of(view.vectors(), rank, launch.cluster_size)),
+        capping(launch.scaling) {
+    const bool swept = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
+    const int share = (view.vectors() + launch.cluster_size - 1) / launch.cluster_size;
+    kept = swept && share <= launch.row_capacity ? kept_row() : nullptr;
+  }
+};
+
+// All threads of the row call.
+template <class Element>
+FBL_DEVICE void write_gradient(const RowPart<Element>& part, const GradientFactors& factors,
+                               const GradientRow<Element>& gradient, int cluster_size) {
   const int rank = cluster_size > 1 ? cluster_rank() : 0;
-  const bool listed = view.tokens != nullptr;
   if (factors.kind == kFaulty || (factors.kind == kZero && !gradient.sparse)) {
     if (!gradient.sparse) fill_row(gradient, factors.kind == kFaulty ? not_a_number() : 0, rank, cluster_size);
     return;
   }
-  GradientSweep<Element, kSoftcap> sweep(view, slice, capping, factors, kept, gradient);
-  if (listed && !gradient.sparse) {
-    if (kept != nullptr) {
+  GradientSweep<Element> sweep(part.view, part.slice, part.capping, factors, part.kept, gradient);
+  if (part.view.tokens != nullptr && !gradient.sparse) {
+    if (part.kept != nullptr) {
       fill_row(gradient, 0, rank, cluster_size);
       row_barrier(cluster_size); // before the listed tokens get what is theirs
     } else {
@@ -65,138 +81,139 @@ FBL_DEVICE void write_gradient(const RowView<Element>& view, Slice slice, const 
   sweep.run();
 }
 
-// Sweep, statistics and, where asked, the gradient of a row.
-template <class Element, bool kSoftcap>
-__global__ void __launch_bounds__(kMaxThreads, 2) row_kernel(const __grid_constant__ RowLaunch launch) {
+// What the row's first thread knows at the end of the sweep.
+struct SweptRow {
+  RowFindings findings;
+  Threshold threshold;
+  bool poisoned;
+};
+
+// Sweeps a row that is counted and sound. All threads of the row call.
+template <class Element>
+FBL_DEVICE SweptRow sweep_row(const RowPart<Element>& part, const RowLaunch& launch) {
+  const RowView<Element>& view = part.view;
   const LossProblem& problem = launch.call.problem;
-  const DeviceProblem& call = launch.call;
+  const int cluster_size = launch.cluster_size;
+  const std::int64_t beam_width = problem.pruning_statistics ? problem.beam_width : 1;
+  const int width = static_cast<int>(min(static_cast<long>(beam_width), static_cast<long>(view.count)));
+  BlockState& state = block_state();
+  if (threadIdx.x == 0) {
+    state.target_position = -1;
+    state.target_logit = 0;
+  }
+  // Two at least, which tells a row with a single allowed token from others.
+  TopQueue queue(width <= kMaxQueueWidth ? max(width, 2) : 0);
+  __syncthreads();
+  const float ranked_logit =
+      launch.call.outputs.rank == nullptr ? infinity() : Packing<Element>::to_number(view.logits[view.target]);
+  RowSweep<Element> sweep(view, part.slice, part.capping, queue, problem.label_smoothing > 0, ranked_logit, part.kept);
+  sweep.run(kQueueCapacity / cluster_size);
+  sweep.reduce();
+  row_barrier(cluster_size);
+
+  SweptRow swept = {};
+  swept.findings = collect_partials(cluster_size);
+  const SlicePartial& total = swept.findings.total;
+  const float largest = fmaxf(total.max_others, total.target_logit);
+  swept.poisoned = swept.findings.has_nan || total.target_logit != total.target_logit || largest == infinity() ||
+                   largest == -infinity();
+  if (swept.poisoned) return swept;
+  const RowSource<Element> source = {view, part.slice, part.kept};
+  swept.threshold = find_threshold(source, swept.findings, width, cluster_size);
+  if (problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone) {
+    swept.threshold.position = find_threshold_position(source, swept.threshold, cluster_size);
+  }
+  return swept;
+}
+
+// The row's outputs, and the factors of its gradient in the first block's state: one thread's work.
+FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags, const SweptRow& swept) {
+  const LossProblem& problem = launch.call.problem;
+  const CappedLogits capping(launch.scaling);
+  const SlicePartial& total = swept.findings.total;
+  RowRecord record;
+  if (!swept.poisoned && (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0) {
+    RowSums sums;
+    sums.target_logit = total.target_logit;
+    sums.reference_logit = total.max_others == -infinity() ? total.target_logit : total.max_others;
+    sums.sum_others = sum_of_others(swept.findings, capping, launch.cluster_size);
+    sums.threshold_logit = swept.threshold.logit;
+    sums.effective_width = swept.threshold.effective_width;
+    sums.allowed_count = total.allowed;
+    sums.sum_scaled = total.sum_scaled / problem.temperature;
+    record = conclude_row(launch.call, row, sums, capping, total, swept.threshold, flags);
+  } else {
+    if (swept.poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
+    const bool all_masked = swept.poisoned && !swept.findings.has_nan && total.max_others == -infinity() &&
+                            total.target_logit == -infinity();
+    record = conclude_special_row(launch.call, row, flags, all_masked);
+  }
+  launch.workspace.records[row] = record;
+  launch.workspace.flags[row] = static_cast<std::uint8_t>(flags);
+  if (launch.write_gradient) {
+    block_state().factors = gradient_factors(problem, *launch.workspace.summary, row, record, flags);
+  }
+}
+
+// Sweep, statistics and, where asked, the gradient of a row.
+template <class Element>
+__global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
+    row_kernel(const __grid_constant__ RowLaunch launch) {
   const int cluster_size = launch.cluster_size;
   const int rank = cluster_size > 1 ? cluster_rank() : 0;
-  const bool leads = rank == 0 && threadIdx.x == 0;
   const std::int64_t row = launch.first_row + blockIdx.x / static_cast<unsigned>(cluster_size);
-  const std::uint8_t flags = launch.workspace.flags[row];
-  const bool skipped = (flags & kRowCounted) == 0 || (flags & kRowFaulty) != 0;
+  const unsigned flags = launch.workspace.flags[row];
+  const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
 
-  const RowView<Element> view = view_of<Element>(launch, row, flags);
-  const int vectors = view.vectors();
-  const Slice slice = slice_of(vectors, rank, cluster_size);
-  const bool keeps = !skipped && (vectors + cluster_size - 1) / cluster_size <= launch.row_capacity;
-  uint4* const kept = keeps ? kept_row() : nullptr;
-  const CappedLogits<kSoftcap> capping = CappedLogits<kSoftcap>::make(problem);
-  BlockState& state = block_state();
-
-  if (skipped) {
-    row_barrier(cluster_size); // everyone has read the flags
-    if (leads) {
-      const unsigned poisoned = (flags & kRowFaulty) != 0 ? kRowPoisoned | kRowNonFinite : 0u;
-      const std::uint8_t all_flags = static_cast<std::uint8_t>(flags | poisoned);
-      conclude_special_row(call, launch.workspace, row, all_flags, false);
-      state.factors = gradient_factors(problem, *launch.workspace.summary, row, RowRecord{}, all_flags);
-    }
-  } else {
-    const std::int64_t beam_width = problem.pruning_statistics ? problem.beam_width : 1;
-    const int width = static_cast<int>(min(static_cast<long>(beam_width), static_cast<long>(view.count)));
-    if (threadIdx.x == 0) {
-      state.target_position = -1;
-      state.target_logit = 0;
-    }
-    // Two at least, which tells a row with a single allowed token from others.
-    TopQueue queue(width <= kMaxQueueWidth ? max(width, 2) : 0);
-    __syncthreads();
-    const bool smoothing = problem.label_smoothing > 0;
-    const float ranked_logit =
-        call.outputs.rank == nullptr ? infinity() : Packing<Element>::to_number(view.logits[view.target]);
-    RowSweep<Element, kSoftcap> sweep(view, slice, capping, queue, smoothing, ranked_logit, kept);
-    sweep.run();
-    if (cluster_size > 1) queue.prune_above(kQueueCapacity / cluster_size);
-    sweep.reduce();
-    row_barrier(cluster_size);
-
-    const RowFindings findings = collect_partials(cluster_size);
-    const float target = findings.total.target_logit;
-    const float largest = fmaxf(findings.total.max_others, target);
-    const bool all_masked = largest == -infinity() && target == target && !findings.has_nan;
-    const bool poisoned = findings.has_nan || target != target || largest == infinity() || largest == -infinity();
-    if (poisoned) {
-      if (leads) {
-        const std::uint8_t all_flags = static_cast<std::uint8_t>(flags | kRowPoisoned | kRowNonFinite);
-        conclude_special_row(call, launch.workspace, row, all_flags, all_masked);
-        RowRecord record = {};
-        record.all_masked = all_masked ? 1 : 0;
-        state.factors = gradient_factors(problem, *launch.workspace.summary, row, record, all_flags);
-      }
-    } else {
-      const RowSource<Element> source = {view, slice, kept};
-      Threshold threshold = find_threshold(source, findings, width, cluster_size);
-      if (problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone) {
-        threshold.position = find_threshold_position(source, threshold, cluster_size);
-      }
-      if (leads) {
-        RowSums sums;
-        sums.target_logit = target;
-        const float max_others = findings.total.max_others;
-        sums.reference_logit = max_others == -infinity() ? target : max_others;
-        sums.sum_others = sum_of_others(findings, capping, cluster_size);
-        sums.max_logit = largest;
-        sums.threshold_logit = threshold.logit;
-        sums.effective_width = threshold.effective_width;
-        sums.several_allowed = threshold.several_allowed;
-        sums.allowed_count = findings.total.allowed;
-        sums.sum_scaled = findings.total.sum_scaled / problem.temperature;
-        const RowRecord record =
-            conclude_row(call, launch.workspace, row, sums, capping, max_others, findings.total, threshold);
-        state.factors =
-            gradient_factors(problem, *launch.workspace.summary, row, record, launch.workspace.flags[row]);
-      }
-    }
-  }
+  SweptRow swept = {};
+  if (sound) swept = sweep_row(RowPart<Element>(launch, row, flags, rank), launch);
+  row_barrier(cluster_size); // everyone has read the row's flags
+  if (rank == 0 && threadIdx.x == 0) conclude(launch, row, flags, swept);
   row_barrier(cluster_size);
   if (launch.write_gradient) {
-    const GradientFactors factors = peer_shared(&state, 0)->factors;
-    write_gradient(view, slice, capping, factors, kept, gradient_row_of<Element>(launch, row), cluster_size);
+    const GradientFactors factors = peer_shared(&block_state(), 0)->factors;
+    const std::int64_t same_row = forgotten(row); // a row's concluding needs all registers
+    const RowPart<Element> part(launch, same_row, flags, rank);
+    write_gradient(part, factors, gradient_row_of<Element>(launch, same_row), cluster_size);
   }
   if (cluster_size > 1) FBL_CLUSTER_BARRIER(); // no block ends while another reads its memory
 }
 
 // The gradient of rows whose records are in the workspace.
-template <class Element, bool kSoftcap>
-__global__ void __launch_bounds__(kMaxThreads, 2) gradient_kernel(const __grid_constant__ RowLaunch launch) {
+template <class Element>
+__global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
+    gradient_kernel(const __grid_constant__ RowLaunch launch) {
   const LossProblem& problem = launch.call.problem;
   const std::int64_t row = launch.first_row + blockIdx.x;
   const std::uint8_t flags = launch.workspace.flags[row];
   BlockState& state = block_state();
   if (threadIdx.x == 0) {
-    state.factors =
-        gradient_factors(problem, *launch.workspace.summary, row, launch.workspace.records[row], flags);
+    state.factors = gradient_factors(problem, *launch.workspace.summary, row, launch.workspace.records[row], flags);
   }
   __syncthreads();
   const GradientFactors factors = state.factors;
-  const RowView<Element> view = view_of<Element>(launch, row, flags);
-  const CappedLogits<kSoftcap> capping = CappedLogits<kSoftcap>::make(problem);
-  const Slice slice = {0, view.vectors()};
-  write_gradient<Element, kSoftcap>(view, slice, capping, factors, nullptr, gradient_row_of<Element>(launch, row), 1);
+  const RowPart<Element> part(launch, row, flags, 0);
+  write_gradient(part, factors, gradient_row_of<Element>(launch, row), 1);
 }
 
 using RowKernelPointer = void (*)(RowLaunch);
 
 inline cudaError_t launch_kernel(RowKernelPointer kernel, const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  const cudaError_t status = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                  cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                  static_cast<int>(config.dynamicSmemBytes));
+  const cudaError_t status =
+      cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                           static_cast<int>(config.dynamicSmemBytes));
   if (status != cudaSuccess) return status;
   return cudaLaunchKernelEx(&config, kernel, launch);
 }
 
 template <class Element>
 cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  const bool capped = launch.call.problem.softcap > 0;
-  return launch_kernel(capped ? row_kernel<Element, true> : row_kernel<Element, false>, config, launch);
+  return launch_kernel(row_kernel<Element>, config, launch);
 }
 
 template <class Element>
 cudaError_t launch_gradient_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  const bool capped = launch.call.problem.softcap > 0;
-  return launch_kernel(capped ? gradient_kernel<Element, true> : gradient_kernel<Element, false>, config, launch);
+  return launch_kernel(gradient_kernel<Element>, config, launch);
 }
 
 } // namespace fused_bear_loss::cuda

@@ -7,8 +7,16 @@
 
 namespace fused_bear_loss::cuda {
 
+// How scaled logits come from logits, in single precision.
+struct LogitScaling {
+  float scale; // log2(e) / temperature
+  float cap;   // 0: none
+  float inverse_cap;
+};
+
 struct RowLaunch {
   DeviceProblem call;
+  LogitScaling scaling;
   Workspace workspace;
   std::int64_t first_row; // of the launch, among all rows
   std::int64_t chunk_row; // the row that problem.logits and outputs.grad_logits begin with

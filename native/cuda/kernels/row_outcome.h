@@ -45,39 +45,34 @@ FBL_DEVICE void put_statistics(const LossOutputs& outputs, std::int64_t row, flo
   if (outputs.rank != nullptr) outputs.rank[row] = -1;
 }
 
-// A row that is ignored or poisoned: the same in every statistic.
-FBL_DEVICE void conclude_special_row(const DeviceProblem& call, const Workspace& workspace, std::int64_t row,
-                                     std::uint8_t flags, bool all_masked) {
-  const bool counted = (flags & kRowCounted) != 0;
-  const float value = counted ? not_a_number() : 0;
+// A row that is ignored or poisoned: the same in every statistic. Its gradient is decided by its flags.
+FBL_DEVICE RowRecord conclude_special_row(const DeviceProblem& call, std::int64_t row, unsigned flags,
+                                          bool all_masked) {
+  const float value = (flags & (kRowCounted | kRowFaulty)) != 0 ? not_a_number() : 0;
   put_statistics(call.outputs, row, value);
   if (call.outputs.row_losses != nullptr) call.outputs.row_losses[row] = value;
   RowRecord record = {};
   record.loss = static_cast<double>(value);
   record.all_masked = all_masked ? 1 : 0;
-  workspace.records[row] = record;
-  workspace.flags[row] = flags;
+  return record;
 }
 
-// `sums` and `threshold` of a row that is counted and not poisoned. Writes its statistics, its record and its flags.
-template <bool kSoftcap>
-FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, const Workspace& workspace, std::int64_t row,
-                                  const RowSums& sums, const CappedLogits<kSoftcap>& capping, float max_others,
-                                  const SlicePartial& partial, const Threshold& threshold) {
+// `sums` and `threshold` of a row that is counted and not poisoned. Writes its statistics and adds to its flags.
+FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, const RowSums& sums,
+                                  const CappedLogits& capping, const SlicePartial& partial, const Threshold& threshold,
+                                  unsigned& flags) {
   const LossProblem& problem = call.problem;
   const LossOutputs& outputs = call.outputs;
   const double lambda = row_lambda(problem, row);
   const RowLoss loss = evaluate_row(problem, sums, lambda);
-  const LogitScale scale = {problem.temperature, kSoftcap ? problem.softcap : 0};
+  const LogitScale scale = {problem.temperature, problem.softcap};
   const double scaled_threshold = scaled_logit(scale, static_cast<double>(threshold.logit));
   const bool pruned = problem.pruning_statistics && threshold.logit > sums.target_logit;
 
-  unsigned flags = kRowCounted;
   if (pruned) flags |= kRowPruned;
-  if (sums.target_logit >= max_others) flags |= kRowTopRanked;
+  if (sums.target_logit >= partial.max_others) flags |= kRowTopRanked;
   if (sums.target_logit == -infinity()) flags |= kRowNonFinite;
   if (threshold.several_allowed) flags |= kRowSeveralAllowed;
-  workspace.flags[row] = static_cast<std::uint8_t>(flags);
 
   const bool known = problem.pruning_statistics;
   if (outputs.nll != nullptr) outputs.nll[row] = static_cast<float>(loss.nll);
@@ -93,8 +88,7 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, const Workspace& wo
   }
 
   const std::int32_t flow_position = loss.penalty.slope != 0 ? threshold.position : -1;
-  const RowCoefficients c =
-      row_coefficients(problem, sums, loss, lambda, flow_position == partial.target_position);
+  const RowCoefficients c = row_coefficients(problem, sums, loss, lambda, flow_position == partial.target_position);
   RowRecord record = {};
   record.loss = loss.loss;
   record.weight = loss.penalty.weight;
@@ -111,11 +105,10 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, const Workspace& wo
     record.threshold_position = flow_position;
   }
   record.reference = capping.capped(sums.reference_logit);
-  workspace.records[row] = record;
   return record;
 }
 
-FBL_DEVICE GradientKind gradient_kind(const LossProblem& problem, std::uint8_t flags) {
+FBL_DEVICE GradientKind gradient_kind(const LossProblem& problem, unsigned flags) {
   if ((flags & kRowFaulty) != 0) return kFaulty;
   if ((flags & kRowPoisoned) != 0) return kPoisoned;
   if ((flags & kRowCounted) == 0) return kZero;
@@ -124,7 +117,7 @@ FBL_DEVICE GradientKind gradient_kind(const LossProblem& problem, std::uint8_t f
 
 // Where the threshold token is the target there is no such entry, and the other way round none is needed.
 FBL_DEVICE GradientFactors gradient_factors(const LossProblem& problem, const DeviceSummary& summary, std::int64_t row,
-                                            const RowRecord& record, std::uint8_t flags) {
+                                            const RowRecord& record, unsigned flags) {
   double multiplier =
       problem.grad_output_rows == nullptr ? problem.grad_output : static_cast<double>(problem.grad_output_rows[row]);
   multiplier = multiplier * row_token_weight(problem, row) / divisor_of(problem, summary);

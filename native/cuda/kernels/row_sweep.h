@@ -1,5 +1,5 @@
-// The one pass over a block's part of a row: maximum and sum of exponentials without the target, the target's logit, the
-// queue of the largest logits, and what rank and label smoothing ask for. It can keep the row on its way.
+// The one pass over a block's part of a row: maximum and sum of exponentials without the target, the target's logit,
+// the queue of the largest logits, and what rank and label smoothing ask for. It can keep the row on its way.
 //
 // Vector v of the slice belongs to thread v modulo the block's size, whatever the row's alignment, and a thread's sums
 // are taken in the order of its vectors: the result depends on positions in the row only.
@@ -12,18 +12,17 @@
 namespace fused_bear_loss::cuda {
 
 // Vectors that a thread asks for before it works on the first: 64 bytes in flight.
-constexpr int kWideUnroll = 4;
-constexpr int kElementUnroll = 2;
+constexpr int kTileVectors = 4;
 
 // A thread's reference is replaced where a logit is 2^8 times as probable; sums relative to it stay far from overflow.
 constexpr float kReferenceSlack = 8;
 
-template <class Element, bool kSoftcap>
+template <class Element>
 class RowSweep {
  public:
   static constexpr int kLength = RowView<Element>::kLength;
 
-  FBL_DEVICE RowSweep(const RowView<Element>& view, Slice slice, const CappedLogits<kSoftcap>& capping, TopQueue& queue,
+  FBL_DEVICE RowSweep(const RowView<Element>& view, Slice slice, const CappedLogits& capping, TopQueue& queue,
                       bool smoothing, float ranked_logit, uint4* kept)
       : view_(view),
         slice_(slice),
@@ -33,49 +32,63 @@ class RowSweep {
         ranked_logit_(ranked_logit),
         kept_(kept) {}
 
-  FBL_DEVICE void run() {
-    const int full = view_.wide ? max(slice_.begin, min(slice_.end, view_.count / kLength)) : slice_.begin;
-    run_range<true, kWideUnroll>(slice_.begin, full);
-    run_range<false, kElementUnroll>(full, slice_.end);
+  // `final_limit`: how many logits the queue may hold at the end.
+  FBL_DEVICE void run(int final_limit) {
+    const int step = thread_count() * kTileVectors;
+    int next_check = step;
+#pragma unroll 1
+    for (int base = slice_.begin;; base += step) {
+      uint4 raw[kTileVectors];
+      load_tile(base, raw);
+      const bool at_end = base >= slice_.end;
+      // After 1, 2, 4, 8... tiles: a row in random order has doubled since then, and brought about `width` new ones.
+      const bool checks = base - slice_.begin >= next_check;
+      if (checks) next_check *= 2;
+      queue_.update(fmaxf(largest_of(raw[0]), largest_of(raw[1])), fmaxf(largest_of(raw[2]), largest_of(raw[3])),
+                    at_end   ? final_limit
+                    : checks ? kQueuePruneCount
+                             : kQueueCapacity);
+      if (at_end) break;
+        // A rolled loop, for the sake of the instruction cache; the vectors move up as registers have no index.
+#pragma unroll 1
+      for (int u = 0; u < kTileVectors; ++u) {
+        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
+        if (vector < slice_.end) add(raw[0], vector);
+        raw[0] = raw[1];
+        raw[1] = raw[2];
+        raw[2] = raw[3];
+      }
+    }
   }
 
   // The block's share of the row, for thread 0 to read after the next barrier in BlockState::partial.
   FBL_DEVICE void reduce();
 
  private:
-  template <bool kWide, int kUnroll>
-  FBL_DEVICE void run_range(int begin, int end) {
-    const int step = thread_count() * kUnroll;
-    // Where a part of the slice has been swept already, its threads' turns have to be kept.
-    const int first = begin - (begin - slice_.begin) % thread_count();
-    int next_check = step;
+  // All of a tile is asked for before any of it is waited for. What is past the slice is masked.
+  FBL_DEVICE void load_tile(int base, uint4 (&raw)[kTileVectors]) const {
+    const bool all_wide = view_.wide && base + kTileVectors * thread_count() <= min(slice_.end, view_.count / kLength);
+    if (all_wide) {
+#pragma unroll
+      for (int u = 0; u < kTileVectors; ++u) {
+        raw[u] = load16(view_.address(base + u * thread_count() + static_cast<int>(threadIdx.x)));
+      }
+      if (view_.bitmask != nullptr) view_.apply_bitmask_to_tile(base + static_cast<int>(threadIdx.x), raw);
+    } else {
 #pragma unroll 1
-    for (int base = first; base < end; base += step) {
-      uint4 raw[kUnroll];
-      float largest = -infinity();
-#pragma unroll
-      for (int u = 0; u < kUnroll; ++u) {
+      for (int u = 0; u < kTileVectors; ++u) {
         const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
-        raw[u] = masked_vector();
-        if (vector >= begin && vector < end) raw[u] = kWide ? view_.load_wide(vector) : view_.load_elements(vector);
+        raw[0] = raw[1];
+        raw[1] = raw[2];
+        raw[2] = raw[3];
+        raw[3] = vector < slice_.end ? view_.load(vector) : masked_vector();
       }
+    }
+    if (kept_ == nullptr) return;
 #pragma unroll
-      for (int u = 0; u < kUnroll; ++u) {
-        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
-        if (kept_ != nullptr && vector >= begin && vector < end) kept_[vector - slice_.begin] = raw[u];
-        largest = fmaxf(largest, largest_of(raw[u]));
-      }
-      queue_.raise_by_maxima(largest);
-#pragma unroll
-      for (int u = 0; u < kUnroll; ++u) {
-        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
-        if (vector >= begin && vector < end) add(raw[u], vector);
-      }
-      // After 1, 2, 4, 8... tiles: a row in random order has doubled since then, and brought about `width` new ones.
-      if (base - first >= next_check) {
-        next_check *= 2;
-        queue_.prune_if_full();
-      }
+    for (int u = 0; u < kTileVectors; ++u) {
+      const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
+      if (vector < slice_.end) kept_[vector - slice_.begin] = raw[u];
     }
   }
 
@@ -113,9 +126,8 @@ class RowSweep {
 #pragma unroll
       for (int e = 0; e < kLength; ++e) above_ += x[e] > ranked_logit_ ? 1 : 0;
     }
-    if (kSoftcap) {
-#pragma unroll
-      for (int e = 0; e < kLength; ++e) x[e] = capping_.capped(x[e]);
+    if (capping_.has_cap()) {
+      capping_.cap_all(x);
       largest = capping_.capped(largest);
     }
     if (largest > limit_) replace_reference(largest);
@@ -161,7 +173,7 @@ class RowSweep {
 
   const RowView<Element>& view_;
   const Slice slice_;
-  const CappedLogits<kSoftcap>& capping_;
+  const CappedLogits& capping_;
   TopQueue& queue_;
   const bool smoothing_;
   const float ranked_logit_; // +infinity: no rank is wanted
@@ -183,17 +195,17 @@ FBL_DEVICE float max_of_block(float value) {
   }
   if (lane_index() == 0) state.warp_max[warp_index()] = value;
   __syncthreads();
+#pragma unroll 1
   for (int warp = 0; warp < warp_count(); ++warp) value = fmaxf(value, state.warp_max[warp]);
   return value;
 }
 
-template <class Element, bool kSoftcap>
-FBL_DEVICE void RowSweep<Element, kSoftcap>::reduce() {
+template <class Element>
+FBL_DEVICE void RowSweep<Element>::reduce() {
   BlockState& state = block_state();
   SlicePartial partial = {};
   partial.max_others = max_of_block(max_others_);
-  partial.sum_others =
-      sum_ == 0 ? 0 : sum_ * capping_.exponential(reference_, capping_.capped(partial.max_others));
+  partial.sum_others = sum_ == 0 ? 0 : sum_ * capping_.exponential(reference_, capping_.capped(partial.max_others));
   partial.above = above_;
 #pragma unroll 1
   for (int distance = kWarpSize / 2; distance > 0; distance /= 2) {
@@ -212,6 +224,7 @@ FBL_DEVICE void RowSweep<Element, kSoftcap>::reduce() {
   if (lane_index() == 0) state.warps[warp_index()] = partial;
   __syncthreads();
   if (threadIdx.x == 0) {
+#pragma unroll 1
     for (int warp = 1; warp < warp_count(); ++warp) {
       const SlicePartial& other = state.warps[warp];
       partial.sum_others += other.sum_others;

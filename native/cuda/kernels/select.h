@@ -31,53 +31,51 @@ FBL_DEVICE std::uint32_t select_by_rank(const std::uint32_t* keys, int count, in
   return selected;
 }
 
-// Adds up the copies of every bin, over the blocks of the cluster, and finds the bin in which the wanted key is: into
-// selected_bin, above_bin and in_all_bins. Where there are fewer keys than wanted, the smallest one is.
-FBL_DEVICE void find_bin(int wanted, int cluster_size) {
+// The keys in a bin, in the blocks of the cluster together.
+FBL_DEVICE std::uint32_t count_in_bin(int bin, int cluster_size) {
+  static_assert(kRadixCopies == 4, "a bin's copies are read as one vector");
   BlockState& state = block_state();
-  if (warp_index() == 0) {
-    constexpr int kBinsPerLane = kRadixBins / kWarpSize;
-    // Lane 0 has the largest bins.
-    const int first = kRadixBins - kBinsPerLane * (lane_index() + 1);
-    std::uint32_t counts[kBinsPerLane];
-#pragma unroll
-    for (int b = 0; b < kBinsPerLane; ++b) counts[b] = 0;
+  std::uint32_t count = 0;
 #pragma unroll 1
-    for (int rank = 0; rank < cluster_size; ++rank) {
-      // Of one block alone it is its own, whatever the block's rank in a cluster.
-      const std::uint32_t* const histogram = cluster_size > 1 ? peer_shared(state.histogram, rank) : state.histogram;
-#pragma unroll
-      for (int b = 0; b < kBinsPerLane; ++b) {
-#pragma unroll
-        for (int copy = 0; copy < kRadixCopies; ++copy) counts[b] += histogram[(first + b) * kRadixCopies + copy];
-      }
-    }
-    std::uint32_t in_lane = 0;
-#pragma unroll
-    for (int b = 0; b < kBinsPerLane; ++b) in_lane += counts[b];
-    std::uint32_t through = in_lane; // in the bins of this lane and of those before it
-#pragma unroll 1
-    for (int distance = 1; distance < kWarpSize; distance *= 2) {
-      const std::uint32_t before = __shfl_up_sync(kAllLanes, through, distance);
-      if (lane_index() >= distance) through += before;
-    }
-    const std::uint32_t all = __shfl_sync(kAllLanes, through, kWarpSize - 1);
-    const std::uint32_t reach = min(static_cast<std::uint32_t>(wanted), all);
-    if (through >= reach && through - in_lane < reach) {
-      std::uint32_t above = through - in_lane;
-      bool found = false;
-#pragma unroll
-      for (int b = kBinsPerLane - 1; b >= 0; --b) {
-        if (!found && above + counts[b] >= reach) {
-          state.selected_bin = static_cast<std::uint32_t>(first + b);
-          state.above_bin = above;
-          found = true;
-        }
-        above += counts[b];
-      }
-      state.in_all_bins = all;
-    }
+  for (int rank = 0; rank < cluster_size; ++rank) {
+    // A block that selects alone has its own histogram only.
+    const std::uint32_t* const histogram = cluster_size > 1 ? peer_shared(state.histogram, rank) : state.histogram;
+    const uint4 copies = reinterpret_cast<const uint4*>(histogram)[bin];
+    count += copies.x + copies.y + copies.z + copies.w;
   }
+  return count;
+}
+
+// Finds the bin in which the wanted key is: into selected_bin, above_bin and in_all_bins. Where there are fewer keys
+// than wanted, the smallest one is.
+FBL_DEVICE void find_bin(int wanted, int cluster_size) {
+  if (warp_index() != 0) return;
+  constexpr int kBinsPerLane = kRadixBins / kWarpSize;
+  // Lane 0 has the largest bins.
+  const int last = kRadixBins - 1 - kBinsPerLane * lane_index();
+  std::uint32_t in_lane = 0;
+#pragma unroll 1
+  for (int b = 0; b < kBinsPerLane; ++b) in_lane += count_in_bin(last - b, cluster_size);
+  std::uint32_t through = in_lane; // in the bins of this lane and of those before it
+#pragma unroll 1
+  for (int distance = 1; distance < kWarpSize; distance *= 2) {
+    const std::uint32_t before = __shfl_up_sync(kAllLanes, through, distance);
+    if (lane_index() >= distance) through += before;
+  }
+  const std::uint32_t all = __shfl_sync(kAllLanes, through, kWarpSize - 1);
+  const std::uint32_t reach = min(static_cast<std::uint32_t>(wanted), all);
+  std::uint32_t above = through - in_lane;
+  if (through < reach || above >= reach) return;
+  int bin = last;
+#pragma unroll 1
+  for (std::uint32_t count = count_in_bin(bin, cluster_size); above + count < reach;
+       count = count_in_bin(--bin, cluster_size)) {
+    above += count;
+  }
+  BlockState& state = block_state();
+  state.selected_bin = static_cast<std::uint32_t>(bin);
+  state.above_bin = above;
+  state.in_all_bins = all;
 }
 
 struct Selection {
@@ -96,6 +94,7 @@ FBL_DEVICE Selection select_by_radix(std::uint32_t lowest, std::uint32_t highest
 #pragma unroll 1
   do {
     const int shift = max(0, 24 - __clz(static_cast<int>(highest - lowest)));
+#pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < kRadixBins * kRadixCopies; i += thread_count()) {
       state.histogram[i] = 0;
     }
@@ -120,15 +119,6 @@ FBL_DEVICE Selection select_by_radix(std::uint32_t lowest, std::uint32_t highest
   __syncthreads(); // the bin has been read
   selection.key = lowest;
   return selection;
-}
-
-// The wanted-th largest of `count` keys in shared memory. 1 <= wanted <= count.
-FBL_DEVICE std::uint32_t select_key(const std::uint32_t* keys, int count, int wanted) {
-  if (count <= kMaxRankedCount) return select_by_rank(keys, count, wanted);
-  return select_by_radix(0, 0xffffffffu, wanted, 1, [&](const auto& visit) {
-           for (int i = static_cast<int>(threadIdx.x); i < count; i += thread_count()) visit(keys[i]);
-         })
-      .key;
 }
 
 } // namespace fused_bear_loss::cuda

@@ -9,7 +9,9 @@
 
 namespace fused_bear_loss::cuda {
 
-constexpr int kMaxThreads = 512;
+constexpr int kMaxThreads = 256;
+// Of the kernels that read logits: what the registers of a multiprocessor are shared out to.
+constexpr int kBlocksPerMultiprocessor = 2;
 constexpr int kMaxWarps = kMaxThreads / 32;
 constexpr int kMaxClusterSize = 8; // the largest that every device with clusters has
 
@@ -28,15 +30,15 @@ constexpr int kRadixCopies = 4;
 
 // What a warp, and then a block, knows of its part of a row.
 struct SlicePartial {
-  double sum_scaled;         // sum of capped logits in A; only with label smoothing
-  float max_others;          // over A without the target
-  float sum_others;          // of exp2((capped - capped max_others) scale), without the target
-  float target_logit;        // of the block that holds the target
-  float bound;               // the queue's
+  double sum_scaled;            // sum of capped logits in A; only with label smoothing
+  float max_others;             // over A without the target
+  float sum_others;             // of exp2((capped - capped max_others) scale), without the target
+  float target_logit;           // of the block that holds the target
+  float bound;                  // the queue's
   std::int32_t target_position; // -1: the target is in another block
-  std::int32_t above;        // logits above the target's; only where the rank is asked for
-  std::int32_t allowed;      // logits above -infinity; only with label smoothing
-  std::int32_t queued;       // logits in the queue; above kQueueCapacity: it overflowed
+  std::int32_t above;           // logits above the target's; only where the rank is asked for
+  std::int32_t allowed;         // logits above -infinity; only with label smoothing
+  std::int32_t queued;          // logits in the queue; above kQueueCapacity: it overflowed
 };
 
 // How a row's exponentials become its gradient, all factors included.
@@ -53,9 +55,9 @@ struct GradientFactors {
 };
 
 struct BlockState {
-  std::uint32_t histogram[kRadixBins * kRadixCopies];
-  std::uint32_t queue[kQueueCapacity]; // ordered keys
-  std::uint32_t maxima[kMaxThreads];   // ordered keys; also the survivors of a cut
+  alignas(16) std::uint32_t histogram[kRadixBins * kRadixCopies];
+  std::uint32_t queue[kQueueCapacity];   // ordered keys
+  std::uint32_t maxima[2 * kMaxThreads]; // ordered keys; also the survivors of a cut
   SlicePartial warps[kMaxWarps];
   SlicePartial partial;
   GradientFactors factors;

@@ -43,8 +43,7 @@ FBL_DEVICE RowFindings collect_partials(int cluster_size) {
 }
 
 // The blocks' sums, relative to the row's maximum.
-template <bool kSoftcap>
-FBL_DEVICE double sum_of_others(const RowFindings& findings, const CappedLogits<kSoftcap>& capping, int cluster_size) {
+FBL_DEVICE double sum_of_others(const RowFindings& findings, const CappedLogits& capping, int cluster_size) {
   BlockState& state = block_state();
   const float reference = capping.capped(findings.total.max_others);
   double sum = 0;
@@ -64,60 +63,83 @@ struct RowSource {
   Slice slice;
   const uint4* kept; // null: from global memory
 
-  FBL_DEVICE uint4 load(int vector) const {
-    return kept != nullptr ? kept[vector - slice.begin] : view.load(vector);
-  }
+  FBL_DEVICE uint4 load(int vector) const { return kept != nullptr ? kept[vector - slice.begin] : view.load(vector); }
 };
 
-// By the first block, of the queues of all of them.
-FBL_DEVICE float threshold_of_queues(const RowFindings& findings, int width, int cluster_size) {
+template <class Element, class Visit>
+FBL_DEVICE void visit_logits(const RowSource<Element>& source, const Visit& visit) {
+#pragma unroll 1
+  for (int v = source.slice.begin + static_cast<int>(threadIdx.x); v < source.slice.end; v += thread_count()) {
+    ElementWindow<Element> window(source.load(v));
+#pragma unroll 1
+    for (int e = 0; e < RowView<Element>::kLength; ++e) {
+      visit(ordered_key(Packing<Element>::to_number(window.first())));
+      window.push(0);
+    }
+  }
+}
+
+// Puts the other blocks' queues behind the first block's own; returns how many logits there are.
+FBL_DEVICE std::int32_t gather_queues(const RowFindings& findings, int cluster_size) {
   BlockState& state = block_state();
-  const float bound = findings.total.bound;
 #pragma unroll 1
   for (int rank = 1; rank < cluster_size; ++rank) {
     const std::int32_t queued = peer_shared(&state.partial, rank)->queued;
     const std::uint32_t* const queue = peer_shared(state.queue, rank);
+#pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
-      if (from_ordered_key(queue[i]) > bound) state.queue[atomicAdd(&state.queued, 1)] = queue[i];
+      const std::uint32_t key = queue[i];
+      if (from_ordered_key(key) > findings.total.bound) state.queue[atomicAdd(&state.queued, 1)] = key;
     }
   }
   __syncthreads();
-  const int queued = state.queued;
-  if (queued < width && bound > -infinity()) return bound;
-  // Without a bound, every logit of A is in the queue.
-  return fmaxf(bound, from_ordered_key(select_key(state.queue, queued, min(queued, width))));
+  return state.queued;
 }
 
 // All threads of the row call; with a cluster, only the first block has what the queues give.
 template <class Element>
 FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowFindings& findings, int width,
                                     int cluster_size) {
+  BlockState& state = block_state();
+  const float bound = findings.total.bound;
+  const bool bounded = bound > -infinity();
+  const bool by_queues = width <= kMaxQueueWidth && !findings.overflowed;
   Threshold threshold = {};
   threshold.position = -1;
-  const bool queued = width <= kMaxQueueWidth && !findings.overflowed;
-  if (queued) {
-    const bool bounded = findings.total.bound > -infinity();
+  std::int32_t queued = 0;
+  if (by_queues) {
+    // Without a bound, every logit of A is in a queue.
     threshold.effective_width = bounded ? width : min(width, findings.total.queued);
     threshold.several_allowed = bounded || findings.total.queued > 1;
-    if (cluster_size == 1 || cluster_rank() == 0) {
-      threshold.logit = threshold_of_queues(findings, threshold.effective_width, cluster_size);
+    threshold.logit = bound;
+    if (cluster_size > 1 && cluster_rank() != 0) return threshold;
+    queued = gather_queues(findings, cluster_size);
+    if (queued < threshold.effective_width) return threshold;
+    if (queued <= kMaxRankedCount) {
+      const std::uint32_t key = select_by_rank(state.queue, queued, threshold.effective_width);
+      threshold.logit = fmaxf(bound, from_ordered_key(key));
+      return threshold;
     }
-    return threshold;
   }
   const float largest = fmaxf(findings.total.max_others, findings.total.target_logit);
   const Selection selection = select_by_radix(
-      ordered_key(-infinity()) + 1, ordered_key(largest), width, cluster_size, [&](const auto& visit) {
+      ordered_key(-infinity()) + 1, ordered_key(largest), width, by_queues ? 1 : cluster_size, [&](const auto& visit) {
+        if (by_queues) {
 #pragma unroll 1
-        for (int v = source.slice.begin + static_cast<int>(threadIdx.x); v < source.slice.end; v += thread_count()) {
-          float x[RowView<Element>::kLength];
-          Packing<Element>::unpack(source.load(v), x);
-#pragma unroll
-          for (int e = 0; e < RowView<Element>::kLength; ++e) visit(ordered_key(x[e]));
+          for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
+            visit(state.queue[i]);
+          }
+        } else {
+          visit_logits(source, visit);
         }
       });
   threshold.logit = from_ordered_key(selection.key);
-  threshold.effective_width = min(width, selection.count);
-  threshold.several_allowed = selection.count > 1;
+  if (by_queues) {
+    threshold.logit = fmaxf(bound, threshold.logit);
+  } else {
+    threshold.effective_width = min(width, selection.count);
+    threshold.several_allowed = selection.count > 1;
+  }
   return threshold;
 }
 
@@ -169,6 +191,7 @@ FBL_DEVICE std::int32_t find_threshold_position(const RowSource<Element>& source
   if (threadIdx.x == 0) {
     int all_equal = 0;
     int all_greater = 0;
+#pragma unroll 1
     for (int warp = 0; warp < warp_count(); ++warp) {
       all_equal += state.warp_equal[warp];
       all_greater += state.warp_greater[warp];
@@ -179,10 +202,12 @@ FBL_DEVICE std::int32_t find_threshold_position(const RowSource<Element>& source
   row_barrier(cluster_size);
 
   int number = width - 1; // of the threshold token among those of its logit, from this warp's first on
+#pragma unroll 1
   for (int other = 0; other < cluster_size; ++other) {
     number -= peer_shared(&state, other)->greater;
     if (other < rank) number -= peer_shared(&state, other)->equal;
   }
+#pragma unroll 1
   for (int warp = 0; warp < warp_index(); ++warp) number -= state.warp_equal[warp];
   if (number >= 0 && number < equal) {
 #pragma unroll 1

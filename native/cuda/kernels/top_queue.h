@@ -8,6 +8,17 @@
 
 namespace fused_bear_loss::cuda {
 
+// The wanted-th largest of `count` keys in shared memory. 1 <= wanted <= count.
+FBL_DEVICE std::uint32_t select_key(const std::uint32_t* keys, int count, int wanted) {
+  if (count <= kMaxRankedCount) return select_by_rank(keys, count, wanted);
+  return select_by_radix(0, 0xffffffffu, wanted, 1,
+                         [&](const auto& visit) {
+#pragma unroll 1
+                           for (int i = static_cast<int>(threadIdx.x); i < count; i += thread_count()) visit(keys[i]);
+                         })
+      .key;
+}
+
 class TopQueue {
  public:
   // Width 0: nothing is queued. Before the first barrier.
@@ -30,57 +41,75 @@ class TopQueue {
     }
   }
 
-  // Raises the bound by the largest logit that each thread has of its next ones, where there is no bound yet: a tile
-  // without `width` groups that have any, as under a constraint, leaves it to the next one. All threads call.
-  FBL_DEVICE void raise_by_maxima(float largest) {
-    if (!is_unbounded_) return;
+  // All threads call, before each tile of the row and at its end. Where there is no bound yet, takes one from the
+  // largest logits of two halves of what each thread has of the tile: a tile without `width` groups that have any, as
+  // under a constraint, leaves it to the next. Else, with more than `limit` logits in the queue, cuts it down; a limit
+  // of kQueueCapacity or more leaves it.
+  FBL_DEVICE void update(float first_largest, float second_largest, int limit) {
     BlockState& state = block_state();
-    // Four threads make a group where that leaves enough of them: few keys are selected from faster.
-    const int shift = width_ * 2 <= thread_count() / 4 ? 2 : 0;
-    if (shift > 0) {
-      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
-      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
+    const std::uint32_t* keys = state.maxima;
+    int count = 0;
+    const bool by_maxima = is_unbounded_;
+    if (by_maxima) {
+      count = put_maxima(first_largest, second_largest);
+    } else if (width_ > 0 && limit < kQueueCapacity) {
+      __syncthreads(); // what was queued is there
+      keys = state.queue;
+      count = state.queued;
+      __syncthreads(); // and nothing comes in before all have seen how much
+      if (count > kQueueCapacity) bound_ = infinity();
+      if (count > kQueueCapacity || count <= max(limit, width_)) count = 0;
     }
-    const int thread = static_cast<int>(threadIdx.x);
-    const bool leads = (thread & ((1 << shift) - 1)) == 0;
-    if (leads) state.maxima[thread >> shift] = ordered_key(largest);
-    const int finite = __syncthreads_count(leads && largest > -infinity() ? 1 : 0);
-    if (finite >= width_) {
-      const float raised = from_ordered_key(select_key(state.maxima, thread_count() >> shift, width_));
-      bound_ = fmaxf(bound_, raised);
-      is_unbounded_ = false;
-    } else {
-      __syncthreads(); // the maxima may be written again
-    }
+    if (count == 0) return;
+    const std::uint32_t cut = select_key(keys, count, width_);
+    bound_ = fmaxf(bound_, from_ordered_key(cut));
+    is_unbounded_ = false;
+    if (!by_maxima) drop_queued(count, cut);
   }
 
-  // Cuts the queue down where it is more than half full. All threads call, between tiles.
-  FBL_DEVICE void prune_if_full() { prune_above(kQueuePruneCount); }
-
-  FBL_DEVICE void prune_above(int limit) {
-    if (width_ == 0) return;
+ private:
+  // How many maxima there are to select from; 0: fewer than `width` of them are above -infinity.
+  FBL_DEVICE int put_maxima(float first, float second) {
     BlockState& state = block_state();
-    __syncthreads(); // what was queued is there
-    const int queued = state.queued;
-    __syncthreads(); // and nothing comes in before all have seen how much
-    if (queued > kQueueCapacity) bound_ = infinity();
-    if (queued > kQueueCapacity || queued <= max(limit, width_)) return;
-    const std::uint32_t cut = select_key(state.queue, queued, width_);
+    const int thread = static_cast<int>(threadIdx.x);
+    // Four threads make a group where that leaves enough of them: few keys are selected from faster.
+    const bool shared = width_ * 2 <= thread_count() / 4;
+    int finite = 0;
+    if (shared) {
+      first = fmaxf(first, second);
+      first = fmaxf(first, __shfl_xor_sync(kAllLanes, first, 1));
+      first = fmaxf(first, __shfl_xor_sync(kAllLanes, first, 2));
+      if (thread % 4 == 0) {
+        state.maxima[thread / 4] = ordered_key(first);
+        finite = first > -infinity() ? 1 : 0;
+      }
+    } else {
+      state.maxima[thread] = ordered_key(first);
+      state.maxima[thread + thread_count()] = ordered_key(second);
+    }
+    const int count = shared ? thread_count() / 4 : thread_count() * 2;
+    int reached = __syncthreads_count(shared ? finite : (first > -infinity() ? 1 : 0));
+    const int others = __syncthreads_count(!shared && second > -infinity() ? 1 : 0);
+    reached += others;
+    return reached >= width_ ? count : 0;
+  }
+
+  FBL_DEVICE void drop_queued(int queued, std::uint32_t cut) {
+    BlockState& state = block_state();
     if (threadIdx.x == 0) state.survivors = 0;
     __syncthreads();
+#pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
       if (state.queue[i] > cut) state.maxima[atomicAdd(&state.survivors, 1)] = state.queue[i];
     }
     __syncthreads();
     const int survivors = state.survivors;
+#pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < survivors; i += thread_count()) state.queue[i] = state.maxima[i];
     if (threadIdx.x == 0) state.queued = survivors;
     __syncthreads();
-    bound_ = fmaxf(bound_, from_ordered_key(cut));
-    is_unbounded_ = false;
   }
 
- private:
   int width_;
   float bound_;
   bool is_unbounded_;
