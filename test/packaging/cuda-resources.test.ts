@@ -1,14 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  budgetFile,
-  compileToPtx,
-  hasNvcc,
-  measureResources,
-  readLayout,
-  tableFile,
-  withTable,
-} from '../../scripts/cuda-resources.cjs';
 
 interface KernelResources {
   kernel: string;
@@ -23,6 +14,24 @@ interface Budget {
   layout: { threads: number; stateBytes: number };
   kernels: { kernel: string; architecture: string; registers: number }[];
 }
+
+const {
+  budgetFile,
+  compileToPtx,
+  hasNvcc,
+  measureResources,
+  readLayout,
+  tableFile,
+  withTable,
+}: {
+  budgetFile: string;
+  compileToPtx: (source: string) => string;
+  hasNvcc: () => boolean;
+  measureResources: () => Promise<KernelResources[]>;
+  readLayout: () => Budget['layout'];
+  tableFile: string;
+  withTable: (document: string, budget: Budget) => string;
+} = require('../../scripts/cuda-resources.cjs');
 
 const MINUTES = 60_000;
 const root = join(__dirname, '..', '..');

@@ -47,7 +47,7 @@ describe('native/sources.json', () => {
   it('lists every native source once', () => {
     const listed = [
       ...[...groups.core, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
-      ...[rowKernel.source, ...cuda.kernels, ...cuda.host],
+      ...[rowKernel.source, ...cuda.kernels, cuda.kernelUnit, ...cuda.host],
     ];
     expect(listed.sort()).toEqual(filesIn('native', /\.(cc|cu)$/).sort());
     expect([...benchmark].sort()).toEqual(filesIn('benchmarks/native', /\.cc$/).sort());

@@ -119,7 +119,7 @@ export interface NativeSources {
   core: string[];
   cpu: string[];
   cudaStub: string[];
-  cuda: { kernels: string[]; host: string[] };
+  cuda: { kernels: string[]; kernelUnit: string; host: string[] };
   binding: string[];
   benchmark: string[];
   rowKernel: { source: string; instructionSets: Record<string, string[]> };
