@@ -5,7 +5,7 @@
 #include "native/core/row_math.h"
 #include "native/cuda/kernels/capped_logits.h"
 #include "native/cuda/kernels/gradient_sweep.h"
-#include "native/cuda/kernels/shared_layout.h"
+#include "native/cuda/kernels/shared_memory.h"
 
 namespace fused_bear_loss::cuda {
 

@@ -2,7 +2,7 @@
 // token number p of its list. Logits that a bitmask forbids, and positions past the end, read as -infinity.
 #pragma once
 
-#include "native/cuda/kernels/shared_layout.h"
+#include "native/cuda/kernels/shared_memory.h"
 
 namespace fused_bear_loss::cuda {
 

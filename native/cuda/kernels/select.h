@@ -1,7 +1,7 @@
 // The k-th largest of many ordered keys, by a whole block or a whole cluster. Every thread calls, and gets the same.
 #pragma once
 
-#include "native/cuda/kernels/shared_layout.h"
+#include "native/cuda/kernels/shared_memory.h"
 
 namespace fused_bear_loss::cuda {
 

@@ -3,10 +3,6 @@
 
 #include "native/cuda/device_problem.h"
 
-#if defined(__CUDACC__) || defined(FBL_SIMT_EMULATION)
-#include "native/cuda/kernels/device_access.h"
-#endif
-
 namespace fused_bear_loss::cuda {
 
 constexpr int kMaxThreads = 256;
@@ -80,21 +76,5 @@ struct BlockState {
 };
 
 constexpr std::size_t kRowOffset = (sizeof(BlockState) + 15) / 16 * 16;
-
-#if defined(__CUDACC__) || defined(FBL_SIMT_EMULATION)
-FBL_DEVICE char* dynamic_shared_memory() {
-#if defined(FBL_SIMT_EMULATION)
-  return static_cast<char*>(simt::dynamic_shared());
-#else
-  extern __shared__ uint4 dynamic_shared[];
-  return reinterpret_cast<char*>(dynamic_shared);
-#endif
-}
-
-FBL_DEVICE BlockState& block_state() { return *reinterpret_cast<BlockState*>(dynamic_shared_memory()); }
-
-// The vectors of the block's part of the row.
-FBL_DEVICE uint4* kept_row() { return reinterpret_cast<uint4*>(dynamic_shared_memory() + kRowOffset); }
-#endif
 
 } // namespace fused_bear_loss::cuda
