@@ -1,4 +1,4 @@
-import { TokenTrie } from 'fused-bear-loss/decoding';
+import { TokenTrie } from '../decoding/index.js';
 
 /** Each title as the BEAR authors write it: in quotes, then the end token. Ids are those of the Llama 3 tokenizer. */
 export async function tokenizeTitles(titles: readonly string[]): Promise<number[][]> {

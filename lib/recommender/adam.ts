@@ -8,8 +8,9 @@ export interface AdamOptions {
 
 /** AdamW (Loshchilov and Hutter, 2019). jax-js has no optimiser package, and the parameters are on the host anyway. */
 export class AdamW {
-  private readonly moments = new Map<string, { first: Float32Array; second: Float32Array }>();
-  private steps = 0;
+  /** All that the next update depends on, beside the parameters. */
+  readonly moments = new Map<string, { first: Float32Array; second: Float32Array }>();
+  steps = 0;
 
   constructor(private readonly options: AdamOptions = {}) {}
 

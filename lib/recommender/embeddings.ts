@@ -3,13 +3,17 @@ import type { Random } from './random.js';
 import { normals, type Tensor } from './tensor.js';
 
 /**
- * The sparse part of the model, on plain arrays: a vector for each token and each item. jax-js can gather under jit, but the
- * gradient takes 70 ms a batch for means of title tokens (measured, 768 titles of 32 tokens), and its jit refuses to scatter
- * what a matrix product returns ("scatter input is not imm"). Here each direction takes under 3 ms.
+ * The vectors that a batch looks up, on plain arrays. jax-js can gather under jit, but the gradient takes 70 ms a batch for
+ * means of title tokens (measured, 768 titles of 32 tokens), and its jit refuses to scatter what a matrix product returns
+ * ("scatter input is not imm"). Here each direction takes a few milliseconds.
  */
 export class Embeddings {
+  /** `[tokens, d]` */
   readonly tokens: Tensor;
+  /** `[items, d]` */
   readonly items: Tensor;
+  /** `[branching nodes, d]` */
+  readonly nodes: Tensor;
 
   constructor(
     private readonly catalogue: Catalogue,
@@ -18,50 +22,47 @@ export class Embeddings {
   ) {
     this.tokens = normals([catalogue.vocabulary.size, dimension], 0.1, random);
     this.items = normals([catalogue.titleTokens.length, dimension], 0.05, random);
-  }
-
-  /** `[V, d]`: the vectors of the tokens that need a logit. */
-  choiceTokens(): Tensor {
-    const { choices } = this.catalogue.vocabulary;
-    return { data: this.tokens.data.slice(0, choices * this.dimension), shape: [choices, this.dimension] };
+    this.nodes = normals([catalogue.branches.count, dimension], 0.05, random);
   }
 
   /** `[items.length, d]`: mean vector of the title's tokens, plus the item's own; zeros for index -1. */
   itemVectors(items: Int32Array): Float32Array {
     return this.fillRows(items, (item, row) => {
       this.addMean(this.catalogue.titleTokens[item] as number[], row);
-      const own = this.vector(this.items.data, item);
-      for (let k = 0; k < row.length; k++) row[k] = (row[k] as number) + (own[k] as number);
+      addTo(row, this.vector(this.items.data, item));
     });
   }
 
-  /** `[nodes.length, d]`: mean vector of the tokens since the last choice, forced ones included; zeros for node -1. */
+  /** `[nodes.length, d]`: mean vector of the tokens since the last choice, plus the node's own; zeros for node -1. */
   nodeVectors(nodes: Int32Array): Float32Array {
-    return this.fillRows(nodes, (node, row) => this.addMean(this.tokensSinceChoice(node), row));
+    return this.fillRows(nodes, (node, row) => {
+      const branch = this.catalogue.branches.numberOf[node] as number;
+      this.addMean(this.catalogue.branches.tokensSinceChoice[branch] as number[], row);
+      addTo(row, this.vector(this.nodes.data, branch));
+    });
   }
 
-  /** Gradients of both tables, given those of what the three functions above returned. */
+  /** Adds to `tokens`, and returns for the other tables, the gradients, given those of what the functions above returned. */
   gradients(
     items: Int32Array,
     itemGradient: Float32Array,
     nodes: Int32Array,
     nodeGradient: Float32Array,
-    choiceGradient: Float32Array,
-  ): { tokens: Float32Array; items: Float32Array } {
-    const tokens = new Float32Array(this.tokens.data.length);
-    tokens.set(choiceGradient);
-    const byItem = this.sumRows(items, itemGradient);
-    for (const [item, sum] of byItem) this.spreadMean(this.catalogue.titleTokens[item] as number[], sum, tokens);
-    for (const [node, sum] of this.sumRows(nodes, nodeGradient)) {
-      this.spreadMean(this.tokensSinceChoice(node), sum, tokens);
-    }
+    tokens: Float32Array,
+  ): { items: Float32Array; nodes: Float32Array } {
+    const { titleTokens, branches } = this.catalogue;
     const itemTable = new Float32Array(this.items.data.length);
-    for (const [item, sum] of byItem) itemTable.set(sum, item * this.dimension);
-    return { tokens, items: itemTable };
-  }
-
-  private tokensSinceChoice(node: number): number[] {
-    return this.catalogue.tokensSinceChoice.get(node) as number[];
+    for (const [item, sum] of this.sumRows(items, itemGradient)) {
+      this.spreadMean(titleTokens[item] as number[], sum, tokens);
+      itemTable.set(sum, item * this.dimension);
+    }
+    const nodeTable = new Float32Array(this.nodes.data.length);
+    for (const [node, sum] of this.sumRows(nodes, nodeGradient)) {
+      const branch = branches.numberOf[node] as number;
+      this.spreadMean(branches.tokensSinceChoice[branch] as number[], sum, tokens);
+      nodeTable.set(sum, branch * this.dimension);
+    }
+    return { items: itemTable, nodes: nodeTable };
   }
 
   private vector(table: Float32Array, index: number): Float32Array {
@@ -92,24 +93,20 @@ export class Embeddings {
       const row = this.vector(gradient, index);
       const sum = sums.get(id);
       if (!sum) sums.set(id, row.slice());
-      else for (let k = 0; k < row.length; k++) sum[k] = (sum[k] as number) + (row[k] as number);
+      else addTo(sum, row);
     });
     return sums;
   }
 
   private addMean(tokens: readonly number[], row: Float32Array): void {
-    for (const token of tokens) {
-      const vector = this.vector(this.tokens.data, token);
-      for (let k = 0; k < row.length; k++) row[k] = (row[k] as number) + (vector[k] as number) / tokens.length;
-    }
+    for (const token of tokens) addTo(row, this.vector(this.tokens.data, token), 1 / tokens.length);
   }
 
   private spreadMean(tokens: readonly number[], rowGradient: Float32Array, tokenGradient: Float32Array): void {
-    for (const token of tokens) {
-      const vector = this.vector(tokenGradient, token);
-      for (let k = 0; k < rowGradient.length; k++) {
-        vector[k] = (vector[k] as number) + (rowGradient[k] as number) / tokens.length;
-      }
-    }
+    for (const token of tokens) addTo(this.vector(tokenGradient, token), rowGradient, 1 / tokens.length);
   }
+}
+
+function addTo(sum: Float32Array, terms: Float32Array, factor = 1): void {
+  for (let k = 0; k < sum.length; k++) sum[k] = (sum[k] as number) + factor * (terms[k] as number);
 }

@@ -1,6 +1,7 @@
 /** Seeded random numbers (mulberry32): a run can be repeated on any machine. */
 export class Random {
-  private state: number;
+  /** All that the next numbers depend on. */
+  state: number;
 
   constructor(seed: number) {
     this.state = seed >>> 0;

@@ -1,4 +1,4 @@
-import type { Dataset, Row } from './data.js';
+import type { Dataset, Row } from './dataset.js';
 import { Random } from './random.js';
 
 export interface SyntheticSize {
@@ -48,6 +48,8 @@ const VARIANTS = ['Black', 'Blue', 'Red', 'Green', 'Small', 'Large', 'Pack of 6'
 const HISTORY_LENGTH = 10;
 const SHORTEST_ROW = 5;
 const FOLLOWERS_PER_ITEM = 4;
+const START = 1_400_000_000;
+const DAY = 86_400;
 
 /**
  * A made-up catalogue and made-up users, the same for the same seed. Titles are a brand, a product and a variant, so they
@@ -74,10 +76,10 @@ export function syntheticDataset(size: SyntheticSize, seed: number): Dataset {
     }
     for (let end = SHORTEST_ROW; end <= bought.length; end++) {
       const history = bought.slice(Math.max(0, end - 1 - HISTORY_LENGTH), end - 1);
-      rows.push({ user, history, target: bought[end - 1] as number });
+      rows.push({ user, history, target: bought[end - 1] as number, time: START + end * DAY + user });
     }
   }
-  return { description: `SYNTHETIC data, made up from seed ${seed}`, titles, rows };
+  return { description: `SYNTHETIC data, made up from seed ${seed}`, titles, rows, laterRows: [] };
 }
 
 function makeTitles(count: number, random: Random): Map<number, string> {
