@@ -25,12 +25,12 @@ const maskHalved: Rule = (line) => replacements(line, /\bkAllLanes\b(?=,|\))/g, 
 /** Comparisons of logits and probabilities are the maths of the loss, which the contract is for, and not bounds. */
 const ofNumbers = /logit|infinity|largest|limit_|bound|softcap|smoothing|temperature|normalizer|x\[|equal_count/;
 /** Loops over a thread's registers: their bounds are constants that the compiler checks against the arrays. */
-const overRegisters = /^(?:e|u|b|copy|distance)$/;
+const overRegisters = /^(?:e|u|b|copy|distance) \S+ |^i \S+ 4;/;
 const operators: Record<string, string> = { '<': '<=', '<=': '<', '>': '>=', '>=': '>' };
 
 const boundMoved: Rule = (line) =>
   replacements(line, /(\S+) (<|<=|>|>=) (\S+)/g, (match, left, operator, right) =>
-    overRegisters.test(left as string) || ofNumbers.test(left as string) || ofNumbers.test(right as string)
+    overRegisters.test(match) || ofNumbers.test(left as string) || ofNumbers.test(right as string)
       ? match
       : `${left} ${operators[operator as string]} ${right}`,
   );

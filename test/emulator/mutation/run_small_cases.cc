@@ -177,7 +177,7 @@ Results run_on_cpu(const SmallCase& small, DType dtype) {
   out.threshold = results.statistics[2].data();
   out.margin = results.statistics[3].data();
   out.penalty = results.statistics[4].data();
-  out.rank = results.ranks.data();
+  if (!small.without_ranks) out.rank = results.ranks.data();
   cpu_backend().compute(p, out, results.summary, nullptr);
   return results;
 }
@@ -210,6 +210,14 @@ cudaError_t enqueue_in_parts(cuda::DeviceProblem call, const cuda::Workspace& wo
   return error;
 }
 
+// Ranks cost further reads of the target; what the first row is read as a whole, its least read logit tells.
+void check_reads(const SmallCase& small, DType dtype, const void* logits) {
+  simt::Traffic traffic;
+  simt::traffic_of(logits, static_cast<std::size_t>(small.problem.vocab_size * element_size(dtype)), traffic);
+  const unsigned reads = small.without_ranks ? traffic.most_reads : traffic.fewest_reads;
+  if (small.problem.vocab_size > 1 && reads > 1) fail(small, dtype, "reads of each logit", reads, 1);
+}
+
 Results run_on_device(const SmallCase& small, DType dtype) {
   Results results(small, dtype);
   const std::size_t rows = results.rows;
@@ -233,7 +241,7 @@ Results run_on_device(const SmallCase& small, DType dtype) {
   out.threshold = statistics[2];
   out.margin = statistics[3];
   out.penalty = statistics[4];
-  out.rank = arrays.allocate<std::int32_t>(rows);
+  if (!small.without_ranks) out.rank = arrays.allocate<std::int32_t>(rows);
   if (p.reduction == Reduction::kNone) out.row_losses = arrays.allocate<float>(rows);
   call.loss = arrays.allocate<float>(1);
   const cuda::Workspace workspace = cuda::workspace_at(arrays.allocate<char>(cuda::workspace_bytes(p.rows)), p.rows);
@@ -243,6 +251,8 @@ Results run_on_device(const SmallCase& small, DType dtype) {
                  : cuda::enqueue_loss(call, workspace, nullptr, small.properties),
         small, dtype);
   check(cudaDeviceSynchronize(), small, dtype);
+
+  if (small.on_chip) check_reads(small, dtype, p.logits);
 
   const auto download = [](auto* to, const auto* from, std::size_t count) {
     cudaMemcpy(to, from, count * sizeof *to, cudaMemcpyDeviceToHost);
@@ -265,7 +275,7 @@ Results run_on_device(const SmallCase& small, DType dtype) {
          static_cast<double>(results.summary.non_finite_rows.size()));
   }
   for (int i = 0; i < kStatistics; ++i) download(results.statistics[i].data(), statistics[i], rows);
-  download(results.ranks.data(), out.rank, rows);
+  if (out.rank != nullptr) download(results.ranks.data(), out.rank, rows);
   if (out.row_losses != nullptr) download(results.row_losses.data(), out.row_losses, rows);
   download(static_cast<char*>(results.logits.data()), logits, results.logits.bytes());
   download(static_cast<char*>(results.gradient.data()), gradient, results.gradient.bytes());
@@ -356,6 +366,7 @@ int main(int count, char** arguments) {
   for (int i = 2; i < count; ++i) seeds.push_back(std::strtoull(arguments[i], nullptr, 10));
   if (seeds.empty()) seeds = {0, 1, 2};
   simt::settings().progress_limit = 1'000'000;
+  simt::settings().count_traffic = true;
   fused_bear_loss::mutation::run_all(wide ? DType::kFloat32 : DType::kBFloat16, seeds);
   std::puts("all cases agree");
 }

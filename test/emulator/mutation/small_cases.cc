@@ -24,7 +24,13 @@ cuda::DeviceProperties device(int major, std::size_t per_block, std::size_t per_
 // The row stays in the shared memory of one block.
 cuda::DeviceProperties one_block() { return device(8, 99 * 1024, 100 * 1024); }
 // Blocks of a cluster keep some 20 vectors each.
-cuda::DeviceProperties small_cluster() { return device(9, 99 * 1024, 3 * (cuda::kRowOffset + 20 * 16 + 1024)); }
+cuda::DeviceProperties small_cluster() {
+  return device(9, 99 * 1024, cuda::kBlocksPerMultiprocessor * (cuda::kRowOffset + 20 * 16 + 1024));
+}
+// Blocks of a cluster keep more than they sweep at a time.
+cuda::DeviceProperties large_cluster() {
+  return device(9, 99 * 1024, cuda::kBlocksPerMultiprocessor * (cuda::kRowOffset + 1300 * 16 + 1024));
+}
 // Too little for any row: it is read twice.
 cuda::DeviceProperties no_room() { return device(8, cuda::kRowOffset + 16, 100 * 1024); }
 // A cluster whose rows do not fit where they are listed dense, so that only short lists are kept.
@@ -36,6 +42,7 @@ class Builder {
           cuda::DeviceProperties properties) {
     case_.name = std::move(name);
     case_.properties = properties;
+    case_.on_chip = properties.shared_bytes_per_block >= one_block().shared_bytes_per_block;
     LossProblem& p = case_.problem;
     p.rows = rows;
     p.vocab_size = p.row_stride = vocab_size;
@@ -59,12 +66,12 @@ class Builder {
     change(*this);
     return *this;
   }
-  // Each row lists its target and every `step`-th token.
+  // Each row lists its target and every `step`-th token or so, the first row from token 0 on.
   Builder& listed(int step) {
     case_.allowed_offsets.push_back(0);
     for (std::int64_t row = 0; row < problem().rows; ++row) {
       for (std::int32_t token = 0; token < problem().vocab_size; ++token) {
-        if (token % (step + row) == 0 || token == target(row)) case_.allowed_tokens.push_back(token);
+        if ((token + row) % (step + row) == 0 || token == target(row)) case_.allowed_tokens.push_back(token);
       }
       case_.allowed_offsets.push_back(static_cast<std::int32_t>(case_.allowed_tokens.size()));
     }
@@ -106,6 +113,10 @@ void with_ties(Builder& b) {
 }
 void all_equal(Builder& b) { std::fill(b.small_case().logits.begin(), b.small_case().logits.end(), 1.5f); }
 void one_ignored(Builder& b) { b.small_case().targets[1] = b.problem().ignore_index; }
+void all_ignored(Builder& b) {
+  std::fill(b.small_case().targets.begin(), b.small_case().targets.end(), b.problem().ignore_index);
+}
+void without_ranks(Builder& b) { b.small_case().without_ranks = true; }
 void first_tile_masked(Builder& b) {
   float* row = b.row(0);
   std::fill(row, row + b.problem().vocab_size - 3, -kInfinity);
@@ -126,6 +137,7 @@ void weighted(Builder& b) {
   }
 }
 void weighted_mean(Builder& b) {
+  b.small_case().on_chip = false; // the divisor is known after all rows
   b.problem().reduction = Reduction::kWeightedMean;
   b.problem().penalty = Penalty::kReweight;
 }
@@ -135,7 +147,10 @@ void none(Builder& b) {
     b.small_case().grad_output_rows.push_back(static_cast<float>(row) - 1.5f);
   }
 }
-void separate(Builder& b) { b.small_case().separate_passes = true; }
+void separate(Builder& b) {
+  b.small_case().separate_passes = true;
+  b.small_case().on_chip = false;
+}
 void no_pruning_statistics(Builder& b) {
   b.problem().penalty = Penalty::kNone;
   b.problem().pruning_statistics = false;
@@ -157,10 +172,33 @@ void add_sizes(std::vector<SmallCase>& cases) {
   for (const std::int64_t beam_width : {1, 2, 16, 64, 65, 256, 257, 600}) {
     Builder("beam width", 2, 1031, beam_width, one_block()).with(flow).add_to(cases);
   }
+  for (const std::int64_t vocab_size : {1, 2, 5, 9}) {
+    Builder("an ignored row within a vector", 3, vocab_size, 1, one_block())
+        .with(unaligned)
+        .with(one_ignored)
+        .add_to(cases);
+  }
   Builder("128 threads", 2, 1030, 10, one_block()).with(one_ignored).add_to(cases);
   Builder("256 threads", 2, 4600, 70, one_block()).with(smoothing).add_to(cases);
   Builder("no gradient", 2, 300, 10, one_block()).with(forward_only).add_to(cases);
   Builder("no gradient, a wide beam", 2, 300, 270, no_room()).with(forward_only).add_to(cases);
+  // The last of a full tile's vectors is cut off by the end of the row: 4 or 8 logits a vector.
+  for (const std::int64_t tile : {256, 512, 1024}) {
+    for (const std::int64_t length : {4, 8}) {
+      const std::int64_t vocab_size = tile * length - 1;
+      Builder("a full tile but one", 2, vocab_size, 10, one_block()).with(flow).add_to(cases);
+      Builder("a full tile but one, two reads", 2, vocab_size, 10, no_room()).with(flow).add_to(cases);
+    }
+  }
+  Builder("several tiles a block", 2, 9000, 10, large_cluster()).with(flow).add_to(cases);
+  Builder("beam width above V", 3, 9, 50, one_block()).with(flow).add_to(cases);
+  Builder("beam width above V, radix", 3, 260, 300, one_block()).with(flow).add_to(cases);
+  for (const std::int64_t vocab_size : {300, 4600, 9000}) {
+    for (const auto& properties : {one_block(), small_cluster(), large_cluster()}) {
+      Builder("read once", 2, vocab_size, 10, properties).with(without_ranks).with(flow).add_to(cases);
+    }
+  }
+  Builder("all ignored", 3, 20, 2, one_block()).with(all_ignored).add_to(cases);
   Builder("many rows", 1100, 2, 1, one_block()).with(weighted).add_to(cases);
 }
 
@@ -187,6 +225,8 @@ void add_shapes_of_rows(std::vector<SmallCase>& cases, const char* name, const c
   builder("bitmask", 309, 6).masked(3).with(flow).add_to(cases);
   builder("few bits", 309, 6).masked(70).with(unaligned).with(smoothing).add_to(cases);
   builder("weighted mean", 205, 8).with(weighted_mean).with(weighted).add_to(cases);
+  builder("weighted mean of beams of one", 35, 1).listed(20).with(weighted_mean).add_to(cases);
+  builder("weighted mean, lists of one", 35, 1).listed(1000).with(weighted_mean).add_to(cases);
   builder("row losses", 205, 8).with(none).with(one_ignored).add_to(cases);
   builder("separate passes", 206, 8).with(separate).with(flow).add_to(cases);
   builder("separate passes, lists", 206, 8).listed(5).with(separate).with(flow).add_to(cases);
