@@ -22,6 +22,12 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
 };
 
+// A few rows a chunk, so that the host arrays of tests cross to a device in several. Here, as the addon does not see what
+// a test writes to its own copy of the environment.
+process.env.FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES ??= '8192';
+
+const room = (name) => `<rootDir>/test/${name}/`;
+
 /** @type {import('jest').Config} */
 module.exports = {
   projects: [
@@ -29,7 +35,14 @@ module.exports = {
       ...common,
       displayName: 'fast',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/standalone/', '<rootDir>/test/packaging/'],
+      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'standalone', 'packaging'].map(room)],
+    },
+    // The contract once more, and what only devices have, on the device that the tests' own addon emulates.
+    {
+      ...common,
+      displayName: 'cuda-emulated',
+      setupFiles: ['<rootDir>/test/support/use-emulated-device.ts'],
+      testMatch: ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`),
     },
     // Starts processes of its own: leaks, worker termination, exit.
     { ...common, displayName: 'standalone', testMatch: ['<rootDir>/test/standalone/**/*.test.ts'] },

@@ -1,16 +1,19 @@
 // npm run bench: what the loss costs, as ratios to what its memory traffic alone costs in the same run.
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
+import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
-import { InvalidArgumentError, Option, program } from 'commander';
+import { InvalidArgumentError, program } from 'commander';
+import type { CudaDeviceName } from 'fused-bear-loss';
 import { fullShapes, listCases, smokeShapes } from './cases';
 import type { FusedBearLoss } from './contenders';
 import { describeMachine } from './machine';
 import { loadBenchAddon } from './native';
+import { seed } from './random-logits';
 import { formatReport } from './report';
 import type { Results } from './results';
 import { runCases } from './run';
-import { bufferCount, seed } from './workspace';
+import { bufferCount } from './workspace';
 
 interface Options {
   smoke?: boolean;
@@ -18,7 +21,7 @@ interface Options {
   seconds: number;
   runs?: number;
   threads: number[];
-  device: 'cpu';
+  device: 'cpu' | CudaDeviceName;
   bare?: boolean;
   peers: boolean;
   json?: string;
@@ -45,6 +48,11 @@ function parseThreads(text: string): number[] {
   return counts;
 }
 
+function parseDevice(text: string): Options['device'] {
+  if (!/^(cpu|cuda(:\d+)?)$/.test(text)) throw new InvalidArgumentError('cpu, cuda or cuda:1 are devices');
+  return text as Options['device'];
+}
+
 function parseOptions(): Options {
   return program
     .name('npm run bench --')
@@ -59,10 +67,10 @@ function parseOptions(): Options {
     .option('--seconds <seconds>', 'time for each case', parsePositive, 4.5)
     .option('--runs <runs>', 'exactly so many runs of each contender, in place of --seconds', parsePositive)
     .option('--threads <counts>', 'thread counts', parseThreads, [...new Set([1, os.availableParallelism()])])
-    .addOption(new Option('--device <device>', 'where the loss runs').choices(['cpu']).default('cpu'))
+    .option('--device <device>', 'where the loss runs: cpu, cuda, or cuda: and a number', parseDevice, 'cpu' as const)
     .option('--bare', "only the backend's C++ function, without fused-bear-loss itself (for work on the kernels)")
     .option('--no-peers', 'without the plain JavaScript loops and the gradient error')
-    .option('--json <file>', 'write everything measured to this file')
+    .option('--json <file>', 'write everything measured to this file (default for a GPU: benchmarks/cuda.json)')
     .option('--addon <file>', 'a trial build of the benchmark addon')
     .parse()
     .opts<Options>();
@@ -77,8 +85,24 @@ async function loadFacade(): Promise<FusedBearLoss> {
   return (await import('fused-bear-loss')).fusedBearLoss;
 }
 
+async function runOnDevice(options: Options, device: CudaDeviceName): Promise<void> {
+  const { deviceShapes, formatDeviceReport, runDeviceBenchmark, smokeDeviceShapes } = await import('./device-bench.js');
+  const results = runDeviceBenchmark({
+    device,
+    shapes: options.smoke ? smokeDeviceShapes : deviceShapes,
+    filter: options.filter,
+    batches: options.runs ?? (options.smoke ? 2 : 30),
+    batchSize: options.smoke ? 2 : 4,
+  });
+  console.log(formatDeviceReport(results));
+  const file = options.json ?? join(__dirname, `${device.replace(':', '-')}.json`);
+  writeFileSync(file, `${JSON.stringify(results, roundFractions, 1)}\n`);
+  console.log(`Written to ${file}`);
+}
+
 async function main(): Promise<void> {
   const options = parseOptions();
+  if (options.device !== 'cpu') return runOnDevice(options, options.device);
   const addon = loadBenchAddon(options.addon);
   const compute = options.bare ? undefined : await loadFacade();
   const machine = describeMachine(addon.instructionSet());
@@ -94,7 +118,7 @@ async function main(): Promise<void> {
   const measured = runCases(cases, {
     addon,
     compute,
-    device: options.device,
+    device: 'cpu',
     machine,
     secondsPerCase,
     fewestRounds,
@@ -109,7 +133,7 @@ async function main(): Promise<void> {
     settings: {
       smoke: options.smoke ?? false,
       call: compute ? 'TypeScript' : 'C++',
-      device: options.device,
+      device: 'cpu',
       filter: options.filter.source,
       secondsPerCase,
       fewestRounds,
@@ -124,6 +148,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(error);
+  // The package says what is wrong with a device and what to do; where it was thrown helps nobody.
+  const isBearError = typeof (error as { code?: unknown }).code === 'string';
+  console.error(isBearError ? `${(error as { code: string }).code}: ${(error as Error).message}` : error);
   process.exitCode = 1;
 });

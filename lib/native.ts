@@ -2,25 +2,39 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+declare const handle: unique symbol;
+/** Memory of a device, which the addon frees with its last owner or when it is released. */
+export interface NativeStorage {
+  readonly [handle]: 'storage';
+}
+/** A queue of work on a device. */
+export interface NativeStream {
+  readonly [handle]: 'stream';
+}
+/** A call of the loss that has been enqueued. */
+export interface NativeEnqueuedLoss {
+  readonly [handle]: 'loss';
+}
+
 /**
  * One call of the loss: checked numbers and views, nothing left to decide. Names in lists cross as their position in
- * `optionNames`. Absent arrays are undefined.
+ * `optionNames`. Absent arrays are undefined. `On` is the type of arrays on a device, for calls that take them.
  */
-export interface NativeLossCall {
+export interface NativeLossCall<On = never> {
   /** A CUDA device's index, or -1 for the CPU. */
   device: number;
   rows: number;
   vocabSize: number;
   rowStride: number;
   dtype: number;
-  logits: Float32Array | Uint16Array;
-  targets: Int32Array;
-  tokenWeights: Float32Array | undefined;
-  penaltyWeights: Float32Array | undefined;
-  gradOutputRows: Float32Array | undefined;
-  allowedOffsets: Int32Array | undefined;
-  allowedTokens: Int32Array | undefined;
-  allowedBitmask: Uint32Array | undefined;
+  logits: Float32Array | Uint16Array | On;
+  targets: Int32Array | On;
+  tokenWeights: Float32Array | On | undefined;
+  penaltyWeights: Float32Array | On | undefined;
+  gradOutputRows: Float32Array | On | undefined;
+  allowedOffsets: Int32Array | On | undefined;
+  allowedTokens: Int32Array | On | undefined;
+  allowedBitmask: Uint32Array | On | undefined;
   beamWidth: number;
   penalty: number;
   thresholdGradient: number;
@@ -40,15 +54,17 @@ export interface NativeLossCall {
   ignoreIndex: number;
   pruningStatistics: boolean;
   threads: number;
-  gradLogits: Float32Array | Uint16Array | undefined;
+  gradLogits: Float32Array | Uint16Array | On | undefined;
   gradRowStride: number;
-  rowLosses: Float32Array | undefined;
-  nll: Float32Array | undefined;
-  logSumExp: Float32Array | undefined;
-  threshold: Float32Array | undefined;
-  margins: Float32Array | undefined;
-  penalties: Float32Array | undefined;
-  rank: Int32Array | undefined;
+  /** Whether the addon may write to gradLogits before the call is certain to end well. */
+  gradIsNew: boolean;
+  rowLosses: Float32Array | On | undefined;
+  nll: Float32Array | On | undefined;
+  logSumExp: Float32Array | On | undefined;
+  threshold: Float32Array | On | undefined;
+  margins: Float32Array | On | undefined;
+  penalties: Float32Array | On | undefined;
+  rank: Int32Array | On | undefined;
 }
 
 export type NativeFault =
@@ -75,9 +91,86 @@ export type NativeOutcome =
   | { status: 'invalid'; fault: NativeFault; row: number; value: number }
   | { status: 'overlap'; input: string }
   | { status: 'aborted' }
-  | { status: 'no-device' | 'detached' | 'out-of-memory' };
+  | NativeDeviceFailure
+  | { status: 'detached' | 'out-of-memory' };
+
+export type NativeDeviceErrorKind =
+  | 'not-built'
+  | 'driver-missing'
+  | 'driver-too-old'
+  | 'no-device'
+  | 'not-found'
+  | 'out-of-device-memory'
+  | 'out-of-pinned-memory'
+  | 'out-of-host-memory'
+  | 'launch-failed'
+  | 'invalid-memory'
+  | 'failed';
+
+export interface NativeDeviceFailure {
+  status: 'device-error';
+  kind: NativeDeviceErrorKind;
+  /** What is wrong and what to do. */
+  message: string;
+}
 
 type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
+
+export interface NativeMemoryCounts {
+  usedBytes: number;
+  usedBlocks: number;
+  cachedBytes: number;
+  cachedBlocks: number;
+}
+
+/** Memory and streams of devices, by a device's index. Undefined for a stream is the device's default stream. */
+export interface NativeDevice {
+  createStream(device: number): NativeStream | NativeDeviceFailure;
+  adoptStream(device: number, pointer: bigint): NativeStream | NativeDeviceFailure;
+  /** Blocks until the stream's work is done. */
+  synchronizeStream(stream: NativeStream): undefined | NativeDeviceFailure;
+  /** Zeros, or whatever the memory held before. */
+  allocate(
+    device: number,
+    bytes: number,
+    stream: NativeStream | undefined,
+    cleared: boolean,
+  ): NativeStorage | NativeDeviceFailure;
+  upload(device: number, source: Uint8Array, stream: NativeStream | undefined): NativeStorage | NativeDeviceFailure;
+  adopt(device: number, pointer: bigint, bytes: number): NativeStorage | NativeDeviceFailure;
+  pointer(storage: NativeStorage): bigint;
+  copy(
+    destination: NativeStorage,
+    source: NativeStorage,
+    bytes: number,
+    stream: NativeStream | undefined,
+  ): undefined | NativeDeviceFailure;
+  /** Blocks until all is there. */
+  download(storage: NativeStorage, destination: Uint8Array): undefined | NativeDeviceFailure;
+  /** `destination` must be memory that nobody else knows before `done` is called. */
+  downloadAsync(
+    storage: NativeStorage,
+    destination: Uint8Array,
+    done: (failure: undefined | NativeDeviceFailure) => void,
+  ): undefined | NativeDeviceFailure;
+  enqueueLoss(
+    numbers: Float64Array,
+    arrays: (NativeArray | NativeStorage | undefined)[],
+    scalarLoss: NativeStorage | undefined,
+    stream: NativeStream | undefined,
+  ): NativeEnqueuedLoss | NativeOutcome;
+  readLoss(loss: NativeEnqueuedLoss, done: (outcome: NativeOutcome) => void): undefined;
+  release(handle: NativeStorage | NativeStream | NativeEnqueuedLoss): undefined;
+  memory(device: number): { device: NativeMemoryCounts; pinned: NativeMemoryCounts } | NativeDeviceFailure;
+  releaseCached(device: number): undefined | NativeDeviceFailure;
+}
+
+export interface NativeCudaDevice {
+  index: number;
+  name: string;
+  computeCapability: string;
+  memoryBytes: number;
+}
 
 /** What the addon exports. A call crosses as its numbers and its arrays, each in the order of `callFields`. */
 export interface NativeBinding {
@@ -106,8 +199,10 @@ export interface NativeBinding {
     logSumExp: Float32Array,
   ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
-  cudaInfo(): { built: boolean; available: boolean; reason: string; devices: { index: number; name: string }[] };
+  cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] };
+  device: NativeDevice;
   optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
+  deviceErrorKinds: string[];
   callFields: Record<'numbers' | 'arrays' | 'summary' | 'topTokensNumbers', string[]>;
 }
 
@@ -126,6 +221,15 @@ export function computeLossAsync(
   done: (outcome: NativeOutcome) => void,
 ): NativeOutcome | undefined {
   return native().computeLossAsync(numbersOf(call), arraysOf(call), abortFlag, done);
+}
+
+/** Uploads what lies in host memory and returns; the device does the rest. */
+export function enqueueLoss(
+  call: NativeLossCall<NativeStorage>,
+  scalarLoss: NativeStorage | undefined,
+  stream: NativeStream | undefined,
+): NativeEnqueuedLoss | NativeOutcome {
+  return native().device.enqueueLoss(numbersOf(call), arraysOf(call), scalarLoss, stream);
 }
 
 /** The positions of native/binding/call_fields.h, compared with the addon's when it is loaded. */
@@ -154,6 +258,7 @@ export const CALL_FIELDS = {
     'pruningStatistics',
     'threads',
     'gradRowStride',
+    'gradIsNew',
   ],
   arrays: [
     'logits',
@@ -192,7 +297,7 @@ const numbers = new Float64Array(CALL_FIELDS.numbers.length);
 const summary = new Float64Array(CALL_FIELDS.summary.length);
 
 // Field by field, as a loop over the names takes ten times as long.
-function numbersOf(call: NativeLossCall): Float64Array {
+function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
   numbers[0] = call.device;
   numbers[1] = call.rows;
   numbers[2] = call.vocabSize;
@@ -216,12 +321,13 @@ function numbersOf(call: NativeLossCall): Float64Array {
   numbers[20] = call.pruningStatistics ? 1 : 0;
   numbers[21] = call.threads;
   numbers[22] = call.gradRowStride;
+  numbers[23] = call.gradIsNew ? 1 : 0;
   return numbers;
 }
 
 // What every call has, then what few have: the addon takes what lies past the end as undefined, and need not ask for it.
-function arraysOf(call: NativeLossCall): (NativeArray | undefined)[] {
-  const arrays: (NativeArray | undefined)[] = [call.logits, call.targets, call.gradLogits];
+function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | On | undefined)[] {
+  const arrays: (NativeArray | On | undefined)[] = [call.logits, call.targets, call.gradLogits];
   const { tokenWeights, penaltyWeights, gradOutputRows, allowedOffsets, allowedTokens, allowedBitmask } = call;
   const { rowLosses, nll, logSumExp, threshold, margins, penalties, rank } = call;
   const isPlain =

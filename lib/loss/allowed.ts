@@ -1,4 +1,5 @@
 import { assertAttached, assertLength, withoutSharing } from './arrays.js';
+import { assertOnHost } from './device-tensor.js';
 import type { CheckedOptions } from './options.js';
 
 /** Lists or a bitmask, or neither. */
@@ -17,10 +18,13 @@ const NONE: Constraint = { offsets: undefined, tokens: undefined, bitmask: undef
 export function readAllowed(allowed: CheckedOptions['allowed'], rows: number, vocabSize: number): Constraint {
   if (allowed === undefined) return NONE;
   if ('bitmask' in allowed && allowed.bitmask !== undefined) {
+    assertOnHost<Uint32Array>(allowed.bitmask, 'allowed.bitmask');
     assertLength(allowed.bitmask, rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask');
     return { ...NONE, bitmask: withoutSharing(allowed.bitmask) };
   }
-  const { offsets, tokens } = allowed as Extract<typeof allowed, { offsets: Int32Array }>;
+  const { offsets, tokens } = allowed as Extract<typeof allowed, { offsets: unknown }>;
+  assertOnHost<Int32Array>(offsets, 'allowed.offsets');
+  assertOnHost<Int32Array>(tokens, 'allowed.tokens');
   assertLength(offsets, rows + 1, 'N + 1', 'allowed.offsets');
   assertAttached(tokens, 'allowed.tokens');
   return { ...NONE, offsets: withoutSharing(offsets), tokens: withoutSharing(tokens) };

@@ -1,8 +1,19 @@
 import { checkNames, checkOptions } from './check-options.js';
+import type { DeviceBearLossResult } from './device-result.js';
+import type { DeviceTensor } from './device-tensor.js';
 import { computeLoss } from './fused-bear-loss.js';
 import { computeLossAsync } from './fused-bear-loss-async.js';
 import type { Logits } from './logits.js';
-import type { BearLossOptions, CheckedOptions, LogitsArray, Reduction } from './options.js';
+import type {
+  AnyBearLossOptions,
+  BearLossOptions,
+  CheckedOptions,
+  DeviceBearLossOptions,
+  DType,
+  LogitsArray,
+  Reduction,
+} from './options.js';
+import type { DeviceTargets } from './prepare-device-call.js';
 import type { BearLossResult } from './result.js';
 import type { Targets } from './targets.js';
 
@@ -11,23 +22,31 @@ class ConfiguredBearLoss {
     Object.defineProperty(ConfiguredBearLoss, 'name', { value: 'BearLoss' });
   }
 
-  readonly options: Readonly<BearLossOptions>;
+  readonly options: Readonly<AnyBearLossOptions>;
   readonly #checked: CheckedOptions;
 
-  constructor(options: BearLossOptions = {}) {
+  constructor(options: AnyBearLossOptions = {}) {
     this.#checked = checkOptions(options);
     this.options = Object.freeze({ ...options });
   }
 
-  compute(logits: Logits, targets: Targets, overrides?: BearLossOptions): BearLossResult {
+  compute(
+    logits: Logits | DeviceTensor,
+    targets: DeviceTargets,
+    overrides?: AnyBearLossOptions,
+  ): BearLossResult | DeviceBearLossResult {
     return computeLoss(logits, targets, this.#merge(overrides));
   }
 
-  async computeAsync(logits: Logits, targets: Targets, overrides?: BearLossOptions): Promise<BearLossResult> {
+  async computeAsync(
+    logits: Logits | DeviceTensor,
+    targets: DeviceTargets,
+    overrides?: AnyBearLossOptions,
+  ): Promise<BearLossResult | DeviceBearLossResult> {
     return computeLossAsync(logits, targets, this.#merge(overrides));
   }
 
-  #merge(overrides: BearLossOptions | undefined): CheckedOptions {
+  #merge(overrides: AnyBearLossOptions | undefined): CheckedOptions {
     return overrides === undefined ? this.#checked : checkOptions({ ...this.options, ...checkNames(overrides) });
   }
 }
@@ -35,9 +54,14 @@ class ConfiguredBearLoss {
 /** {@link fusedBearLoss} with options that are given, and checked, once. */
 export interface BearLoss<R extends Reduction = Reduction> {
   /** The options as they were given to the constructor. */
-  readonly options: Readonly<BearLossOptions<R>>;
+  readonly options: Readonly<BearLossOptions<R> | DeviceBearLossOptions<R>>;
 
   /** The synchronous call. `overrides` replace options of the constructor; `undefined` brings a default back. */
+  compute<D extends DType = DType, Q extends Reduction = R>(
+    logits: DeviceTensor<D>,
+    targets: DeviceTargets,
+    overrides?: DeviceBearLossOptions<Q>,
+  ): DeviceBearLossResult<Q, D>;
   compute<A extends LogitsArray = LogitsArray, Q extends Reduction = R>(
     logits: Logits<A>,
     targets: Targets,
@@ -45,6 +69,11 @@ export interface BearLoss<R extends Reduction = Reduction> {
   ): BearLossResult<Q, A>;
 
   /** The asynchronous call, as {@link fusedBearLossAsync}. */
+  computeAsync<D extends DType = DType, Q extends Reduction = R>(
+    logits: DeviceTensor<D>,
+    targets: DeviceTargets,
+    overrides?: DeviceBearLossOptions<Q>,
+  ): Promise<DeviceBearLossResult<Q, D>>;
   computeAsync<A extends LogitsArray = LogitsArray, Q extends Reduction = R>(
     logits: Logits<A>,
     targets: Targets,
@@ -54,5 +83,5 @@ export interface BearLoss<R extends Reduction = Reduction> {
 
 /** Throws as {@link fusedBearLoss} does where an option is wrong. */
 export const BearLoss = ConfiguredBearLoss as {
-  new <R extends Reduction = 'mean'>(options?: BearLossOptions<R>): BearLoss<R>;
+  new <R extends Reduction = 'mean'>(options?: BearLossOptions<R> | DeviceBearLossOptions<R>): BearLoss<R>;
 };

@@ -1,6 +1,15 @@
 import { instructionSetWarning, native } from '../native.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
+export interface CudaDevice {
+  /** The number in `cuda:0`. */
+  index: number;
+  name: string;
+  /** As `9.0`. */
+  computeCapability: string;
+  memoryBytes: number;
+}
+
 export interface Capabilities {
   /** Of this package. */
   version: string;
@@ -17,7 +26,7 @@ export interface Capabilities {
     available: boolean;
     /** Why not. */
     reason?: string;
-    devices: { index: number; name: string }[];
+    devices: CudaDevice[];
   };
   /** What the environment asks for and does not get, and why. Usually empty. */
   warnings: string[];
@@ -38,7 +47,12 @@ export function capabilities(): Capabilities {
       built,
       available,
       ...(reason !== '' && { reason }),
-      devices: Array.from(devices, ({ index, name }) => ({ index, name })),
+      devices: Array.from(devices, ({ index, name, computeCapability, memoryBytes }) => ({
+        index,
+        name,
+        computeCapability,
+        memoryBytes,
+      })),
     },
     warnings: warnings.filter((warning) => warning !== ''),
   };

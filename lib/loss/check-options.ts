@@ -1,9 +1,11 @@
 // Checks the values of all options, each by itself and against one another. Lengths of arrays are checked later, when N
 // and V are known.
 import { isArrayOf } from './arrays.js';
+import { CudaStream } from './cuda-stream.js';
+import { isDeviceTensor, type TensorDType } from './device-tensor.js';
 import { type BearErrorCode, bearError, describe } from './errors.js';
 import {
-  type BearLossOptions,
+  type AnyBearLossOptions,
   type CheckedOptions,
   DEFAULTS,
   DTYPES,
@@ -51,14 +53,25 @@ function oneOf(names: readonly unknown[]): Rule {
   };
 }
 
-const float32Array: Rule = (value, argument) => {
-  if (!isArrayOf(value, 'Float32Array')) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a Float32Array', value);
-};
+// On which device a tensor is, and whether the call can use it there, is checked where the logits are known.
+function arrayOrTensor(array: 'Float32Array' | 'Int32Array' | 'Uint32Array', dtype: TensorDType): Rule {
+  return (value, argument) => {
+    if (isArrayOf(value, array)) return;
+    const article = array === 'Int32Array' ? 'an' : 'a';
+    if (!isDeviceTensor(value)) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `${article} ${array}`, value);
+    if (value.dtype !== dtype) refuse('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, value.dtype);
+  };
+}
+
+const float32Array = arrayOrTensor('Float32Array', 'float32');
+const int32Array = arrayOrTensor('Int32Array', 'int32');
+const uint32Array = arrayOrTensor('Uint32Array', 'uint32');
 
 const finiteOrArray = number('a finite number, or a Float32Array [N] for reduction "none"', Number.isFinite);
 
 const gradOutput: Rule = (value, argument) => {
-  if (!isArrayOf(value, 'Float32Array')) finiteOrArray(value, argument);
+  if (isDeviceTensor(value)) float32Array(value, argument);
+  else if (!isArrayOf(value, 'Float32Array')) finiteOrArray(value, argument);
 };
 
 const device: Rule = (value, argument) => {
@@ -113,15 +126,11 @@ const allowed: Rule = (value, argument) => {
     if (offsets !== undefined || tokens !== undefined) {
       refuse('ERR_BEAR_OPTION_CONFLICT', argument, 'either lists or a bitmask', value);
     }
-    if (!isArrayOf(bitmask, 'Uint32Array')) {
-      refuse('ERR_BEAR_ARGUMENT_TYPE', `${argument}.bitmask`, 'a Uint32Array', bitmask);
-    }
+    uint32Array(bitmask, `${argument}.bitmask`);
     return;
   }
-  for (const [name, array] of Object.entries({ offsets, tokens })) {
-    if (!isArrayOf(array, 'Int32Array'))
-      refuse('ERR_BEAR_ARGUMENT_TYPE', `${argument}.${name}`, 'an Int32Array', array);
-  }
+  int32Array(offsets, `${argument}.offsets`);
+  int32Array(tokens, `${argument}.tokens`);
 };
 
 const out: Rule = (value, argument) => {
@@ -130,7 +139,11 @@ const out: Rule = (value, argument) => {
   if (rowStride !== undefined) positiveInteger(rowStride, `${argument}.rowStride`);
 };
 
-const RULES: { [Name in keyof Required<BearLossOptions>]: Rule } = {
+const stream: Rule = (value, argument) => {
+  if (!CudaStream.isCudaStream(value)) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a CudaStream', value);
+};
+
+const RULES: { [Name in keyof Required<AnyBearLossOptions>]: Rule } = {
   vocabSize: positiveInteger,
   rowStride: positiveInteger,
   dtype: oneOf(DTYPES),
@@ -158,12 +171,13 @@ const RULES: { [Name in keyof Required<BearLossOptions>]: Rule } = {
   device,
   threads: threadCount,
   signal: abortSignal,
+  stream,
 };
 
 export const OPTION_NAMES: ReadonlySet<string> = new Set(Object.keys(RULES));
 
 /** Throws unless it is an object of options that exist; returns it. */
-export function checkNames<Options extends BearLossOptions>(options: Options): Options {
+export function checkNames<Options extends AnyBearLossOptions>(options: Options): Options {
   return checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '') as Options;
 }
 
@@ -174,10 +188,10 @@ function checkedValue(value: unknown, name: string, rule: Rule, byDefault: unkno
 }
 
 /** Fills in the defaults of `options` after checking every value. Undefined values count as not given. */
-export function checkOptions(options: BearLossOptions = {}): CheckedOptions {
+export function checkOptions(options: AnyBearLossOptions = {}): CheckedOptions {
   const given = checkNames(options);
   // Name by name: a loop over the table makes an object of no fixed form, which cost more than all other checks.
-  const values: Record<keyof BearLossOptions, unknown> = {
+  const values: Record<keyof AnyBearLossOptions, unknown> = {
     vocabSize: checkedValue(given.vocabSize, 'vocabSize', RULES.vocabSize, undefined),
     rowStride: checkedValue(given.rowStride, 'rowStride', RULES.rowStride, undefined),
     dtype: checkedValue(given.dtype, 'dtype', RULES.dtype, undefined),
@@ -215,6 +229,7 @@ export function checkOptions(options: BearLossOptions = {}): CheckedOptions {
     device: checkedValue(given.device, 'device', RULES.device, DEFAULTS.device),
     threads: checkedValue(given.threads, 'threads', RULES.threads, undefined),
     signal: checkedValue(given.signal, 'signal', RULES.signal, undefined),
+    stream: checkedValue(given.stream, 'stream', RULES.stream, undefined),
   };
   const checked = values as CheckedOptions;
   checkTogether(checked);

@@ -32,8 +32,28 @@ const ERROR_CLASSES = {
   ERR_BEAR_OUT_OVERLAP: RangeError,
   /** A view whose buffer was transferred, detached or made smaller. */
   ERR_BEAR_BUFFER_DETACHED: TypeError,
-  /** The device is not there; the message says why. */
+  /** CUDA cannot be used: this build of the addon has none, or the machine has no NVIDIA driver. */
   ERR_BEAR_CUDA_UNAVAILABLE: RangeError,
+  /** The NVIDIA driver is older than this addon needs. */
+  ERR_BEAR_CUDA_DRIVER_TOO_OLD: RangeError,
+  /** There is a driver, but no device that this process may use. */
+  ERR_BEAR_CUDA_NO_DEVICE: RangeError,
+  /** No device has the index. */
+  ERR_BEAR_CUDA_DEVICE_NOT_FOUND: RangeError,
+  /** The device's memory is full. */
+  ERR_BEAR_CUDA_OUT_OF_MEMORY: RangeError,
+  /** The host has no more page-locked memory to copy through. */
+  ERR_BEAR_CUDA_OUT_OF_PINNED_MEMORY: RangeError,
+  /** The device refused a kernel. */
+  ERR_BEAR_CUDA_LAUNCH_FAILED: RangeError,
+  /** Whatever else the CUDA runtime reports. */
+  ERR_BEAR_CUDA_FAILED: RangeError,
+  /** Inputs, outputs and streams of one call that are not all on one device. */
+  ERR_BEAR_DEVICE_MISMATCH: TypeError,
+  /** A tensor or stream after its `dispose()`. */
+  ERR_BEAR_DISPOSED: TypeError,
+  /** An address that is 0, misaligned, or not memory of the device. */
+  ERR_BEAR_POINTER: RangeError,
   /** Memory for the call or its results cannot be had. */
   ERR_BEAR_OUT_OF_MEMORY: RangeError,
 } as const;

@@ -1,12 +1,33 @@
 import { type NativeOutcome, computeLossAsync as nativeComputeLossAsync } from '../native.js';
 import { checkOptions } from './check-options.js';
+import { computeDeviceLoss } from './compute-device-loss.js';
+import type { DeviceBearLossResult } from './device-result.js';
+import { type DeviceTensor, isDeviceTensor } from './device-tensor.js';
 import type { Logits } from './logits.js';
-import type { BearLossOptions, CheckedOptions, LogitsArray, Reduction } from './options.js';
+import type {
+  AnyBearLossOptions,
+  BearLossOptions,
+  CheckedOptions,
+  DeviceBearLossOptions,
+  DType,
+  LogitsArray,
+  Reduction,
+} from './options.js';
 import { outcomeError } from './outcome-errors.js';
 import { type PreparedCall, prepareCall } from './prepare-call.js';
+import type { DeviceTargets } from './prepare-device-call.js';
 import { assembleResult, type BearLossResult } from './result.js';
 import type { Targets } from './targets.js';
 
+/**
+ * Of logits on a device: what {@link fusedBearLoss} does there, which does not wait for the device either. Fulfilled once
+ * the work is enqueued.
+ */
+export function fusedBearLossAsync<R extends Reduction = 'mean', D extends DType = DType>(
+  logits: DeviceTensor<D>,
+  targets: DeviceTargets,
+  options?: DeviceBearLossOptions<R>,
+): Promise<DeviceBearLossResult<R, D>>;
 /**
  * {@link fusedBearLoss} off the main thread: the same arguments, and the same result bit for bit.
  *
@@ -20,23 +41,29 @@ import type { Targets } from './targets.js';
  *
  * Every error rejects the promise, also one that an argument causes: the call itself never throws.
  */
-export async function fusedBearLossAsync<R extends Reduction = 'mean', A extends LogitsArray = LogitsArray>(
+export function fusedBearLossAsync<R extends Reduction = 'mean', A extends LogitsArray = LogitsArray>(
   logits: Logits<A>,
   targets: Targets,
   options?: BearLossOptions<R>,
-): Promise<BearLossResult<R, A>> {
-  return (await computeLossAsync(logits, targets, checkOptions(options))) as BearLossResult<R, A>;
+): Promise<BearLossResult<R, A>>;
+export async function fusedBearLossAsync(
+  logits: Logits | DeviceTensor,
+  targets: DeviceTargets,
+  options?: AnyBearLossOptions,
+): Promise<BearLossResult | DeviceBearLossResult> {
+  return computeLossAsync(logits, targets, checkOptions(options));
 }
 
 /** The asynchronous call with options that have been checked. */
 export async function computeLossAsync(
-  logits: Logits,
-  targets: Targets,
+  logits: Logits | DeviceTensor,
+  targets: DeviceTargets,
   options: CheckedOptions,
-): Promise<BearLossResult> {
+): Promise<BearLossResult | DeviceBearLossResult> {
   const { signal } = options;
   if (signal?.aborted) throw signal.reason;
-  const prepared = prepareCall(logits, targets, options);
+  if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
+  const prepared = prepareCall(logits, targets as Targets, options);
   const outcome = await (signal ? runUntilAborted(prepared, signal) : run(prepared, undefined));
   if (outcome.status === 'done') return assembleResult(outcome, prepared);
   if (outcome.status === 'aborted') throw signal?.reason;

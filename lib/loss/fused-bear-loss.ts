@@ -1,13 +1,37 @@
 import { computeLoss as nativeComputeLoss } from '../native.js';
 import { checkOptions } from './check-options.js';
+import { computeDeviceLoss } from './compute-device-loss.js';
+import type { DeviceBearLossResult } from './device-result.js';
+import { type DeviceTensor, isDeviceTensor } from './device-tensor.js';
 import { bearError } from './errors.js';
 import type { Logits } from './logits.js';
-import type { BearLossOptions, CheckedOptions, LogitsArray, Reduction } from './options.js';
+import type {
+  AnyBearLossOptions,
+  BearLossOptions,
+  CheckedOptions,
+  DeviceBearLossOptions,
+  DType,
+  LogitsArray,
+  Reduction,
+} from './options.js';
 import { outcomeError } from './outcome-errors.js';
 import { prepareCall } from './prepare-call.js';
+import type { DeviceTargets } from './prepare-device-call.js';
 import { assembleResult, type BearLossResult } from './result.js';
 import type { Targets } from './targets.js';
 
+/**
+ * The BEAR loss of logits on a device, as the next form computes it of host arrays. Enqueues the work and returns at once: loss, gradient and row statistics are tensors on
+ * that device, and `await result.read()` brings the counts to the host.
+ *
+ * @param logits [..., V] of dtype float32, float16 or bfloat16; a last dimension above `vocabSize` is padding. Not
+ *   written, unless `gradient` is in place.
+ */
+export function fusedBearLoss<R extends Reduction = 'mean', D extends DType = DType>(
+  logits: DeviceTensor<D>,
+  targets: DeviceTargets,
+  options?: DeviceBearLossOptions<R>,
+): DeviceBearLossResult<R, D>;
 /**
  * The BEAR loss of N rows of V logits and its gradient, computed at once.
  *
@@ -29,12 +53,21 @@ export function fusedBearLoss<R extends Reduction = 'mean', A extends LogitsArra
   logits: Logits<A>,
   targets: Targets,
   options?: BearLossOptions<R>,
-): BearLossResult<R, A> {
-  return computeLoss(logits, targets, checkOptions(options)) as BearLossResult<R, A>;
+): BearLossResult<R, A>;
+export function fusedBearLoss(
+  logits: Logits | DeviceTensor,
+  targets: DeviceTargets,
+  options?: AnyBearLossOptions,
+): BearLossResult | DeviceBearLossResult {
+  return computeLoss(logits, targets, checkOptions(options));
 }
 
 /** The synchronous call with options that have been checked. */
-export function computeLoss(logits: Logits, targets: Targets, options: CheckedOptions): BearLossResult {
+export function computeLoss(
+  logits: Logits | DeviceTensor,
+  targets: DeviceTargets,
+  options: CheckedOptions,
+): BearLossResult | DeviceBearLossResult {
   if (options.signal !== undefined) {
     throw bearError('ERR_BEAR_OPTION_CONFLICT', {
       argument: 'signal',
@@ -42,7 +75,8 @@ export function computeLoss(logits: Logits, targets: Targets, options: CheckedOp
       received: 'a synchronous call',
     });
   }
-  const prepared = prepareCall(logits, targets, options);
+  if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
+  const prepared = prepareCall(logits, targets as Targets, options);
   const outcome = nativeComputeLoss(prepared.call);
   if (outcome.status === 'done') return assembleResult(outcome, prepared);
   if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted without a signal');

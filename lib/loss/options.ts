@@ -1,4 +1,6 @@
 // The options of the loss: their types, their defaults and what they mean. docs/math.md has the formulas.
+import type { CudaStream } from './cuda-stream.js';
+import type { DeviceTensor } from './device-tensor.js';
 
 // The lists are in the order of native/core/option_names.h, as names cross to the addon by their position; a test
 // compares the two.
@@ -122,6 +124,39 @@ export interface BearLossOptions<R extends Reduction = Reduction> {
   signal?: AbortSignal;
 }
 
+/** The constraint where its arrays are on the device. */
+export type DeviceAllowedTokens =
+  | { offsets: Int32Array | DeviceTensor<'int32'>; tokens: Int32Array | DeviceTensor<'int32'> }
+  | { bitmask: Uint32Array | DeviceTensor<'uint32'> };
+
+export interface DeviceGradientOutput {
+  /** Takes the gradient in place of a new tensor: dtype and device of the logits, at least (N - 1) * rowStride + V elements. */
+  gradLogits?: DeviceTensor;
+  /** Elements from row to row, at least V, default V. Elements between the rows are left alone. */
+  rowStride?: number;
+}
+
+/**
+ * Options of a call whose logits are on a device. Arrays may be there as well; what is in host memory is copied before the
+ * call returns.
+ */
+export interface DeviceBearLossOptions<R extends Reduction = Reduction>
+  extends Omit<BearLossOptions<R>, 'tokenWeights' | 'penaltyWeights' | 'allowed' | 'gradOutput' | 'out' | 'threads'> {
+  tokenWeights?: Float32Array | DeviceTensor<'float32'>;
+  penaltyWeights?: Float32Array | DeviceTensor<'float32'>;
+  allowed?: AllowedTokenLists | AllowedTokenBitmask | DeviceAllowedTokens;
+  gradOutput?: number | Float32Array | DeviceTensor<'float32'>;
+  out?: DeviceGradientOutput;
+  /** Where the work is enqueued, default the device's default stream. Of the logits' device. */
+  stream?: CudaStream;
+}
+
+/** Options of any call. */
+export interface AnyBearLossOptions extends Omit<DeviceBearLossOptions, 'out'> {
+  out?: GradientOutput | DeviceGradientOutput;
+  threads?: number;
+}
+
 export const DEFAULTS = {
   beamWidth: 10,
   penalty: 'hinge',
@@ -145,5 +180,5 @@ type DefaultedName = keyof typeof DEFAULTS;
 
 /** Options whose values have been checked, with defaults filled in. */
 export type CheckedOptions = Readonly<
-  Required<Pick<BearLossOptions, DefaultedName>> & Omit<BearLossOptions, DefaultedName>
+  Required<Pick<AnyBearLossOptions, DefaultedName>> & Omit<AnyBearLossOptions, DefaultedName>
 >;

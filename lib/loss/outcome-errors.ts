@@ -1,13 +1,25 @@
 // The addon's refusals in the words of the public arguments.
-import { type NativeFault, type NativeOutcome, native } from '../native.js';
+import type { NativeFault, NativeLossCall, NativeOutcome, NativeStorage } from '../native.js';
+import { deviceName } from './device-arguments.js';
+import { deviceError } from './device-errors.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
-import type { PreparedCall } from './prepare-call.js';
 
 type Refusal = Exclude<NativeOutcome, { status: 'done' | 'aborted' }>;
 type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
 
 /** What a call says of the integers that the addon refused. */
-export type FaultyCall = Pick<PreparedCall['call'], 'vocabSize' | 'ignoreIndex' | 'allowedTokens'>;
+export interface FaultyCall {
+  call: Pick<NativeLossCall<NativeStorage>, 'vocabSize' | 'ignoreIndex'>;
+  /** The number of allowed ids. */
+  allowedTokenCount: number;
+}
+
+/** The call that the addon refused. */
+export interface RefusedCall extends FaultyCall {
+  call: NativeLossCall<NativeStorage>;
+  /** What the caller calls the array that takes the gradient. */
+  gradientArgument: string;
+}
 
 interface FaultWords {
   code: BearErrorCode;
@@ -15,13 +27,13 @@ interface FaultWords {
   expected(call: FaultyCall): string;
 }
 
-const tokenId = ({ vocabSize }: FaultyCall) => `a token id from 0 to ${vocabSize - 1}`;
+const tokenId = ({ call }: FaultyCall) => `a token id from 0 to ${call.vocabSize - 1}`;
 
 const FAULTS: Record<NativeFault, FaultWords> = {
   'target-out-of-range': {
     code: 'ERR_BEAR_TARGET_OUT_OF_RANGE',
     argument: 'targets',
-    expected: (call) => `${tokenId(call)}, or ignoreIndex (${call.ignoreIndex})`,
+    expected: (refused) => `${tokenId(refused)}, or ignoreIndex (${refused.call.ignoreIndex})`,
   },
   'target-not-allowed': {
     code: 'ERR_BEAR_TARGET_NOT_ALLOWED',
@@ -36,7 +48,7 @@ const FAULTS: Record<NativeFault, FaultWords> = {
   'allowed-offsets-range': {
     code: 'ERR_BEAR_ALLOWED_OFFSETS',
     argument: 'allowed.offsets',
-    expected: (call) => `offsets from 0 to the number of allowed tokens, ${call.allowedTokens?.length}`,
+    expected: ({ allowedTokenCount }) => `offsets from 0 to the number of allowed tokens, ${allowedTokenCount}`,
   },
   'allowed-tokens-not-ascending': {
     code: 'ERR_BEAR_ALLOWED_TOKENS_ORDER',
@@ -62,11 +74,11 @@ export function faultError({ fault, row, value }: Invalid, call: FaultyCall): Be
 }
 
 /** The error that tells the caller of an outcome other than `done` and `aborted`. */
-export function outcomeError(outcome: Refusal, prepared: PreparedCall): BearLossError {
-  const gradient = prepared.gradientArgument;
+export function outcomeError(outcome: Refusal, refused: RefusedCall): BearLossError {
+  const gradient = refused.gradientArgument;
   switch (outcome.status) {
     case 'invalid':
-      return faultError(outcome, prepared.call);
+      return faultError(outcome, refused);
     case 'overlap':
       return bearError('ERR_BEAR_OUT_OVERLAP', {
         argument: gradient,
@@ -81,16 +93,7 @@ export function outcomeError(outcome: Refusal, prepared: PreparedCall): BearLoss
       });
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'logits', expected: 'memory to compute the loss in' });
-    case 'no-device':
-      return cudaUnavailable(prepared.call.device);
+    case 'device-error':
+      return deviceError(outcome, deviceName(refused.call.device));
   }
-}
-
-function cudaUnavailable(device: number): BearLossError {
-  const { available, reason, devices } = native().cudaInfo();
-  return bearError('ERR_BEAR_CUDA_UNAVAILABLE', {
-    argument: 'device',
-    expected: available ? `a device from 0 to ${devices.length - 1}` : "'cpu' or 'auto'",
-    received: available ? `cuda:${device}` : `cuda:${device}, but ${reason}`,
-  });
 }

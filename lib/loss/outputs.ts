@@ -1,5 +1,6 @@
 // Where the results go: arrays of the caller's, or new ones.
 import { allocate, assertAttached } from './arrays.js';
+import { assertOnHost } from './device-tensor.js';
 import { bearError, describe, typedArrayName } from './errors.js';
 import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
 import type { CheckedOptions, GradientMode, LogitsArray } from './options.js';
@@ -26,6 +27,8 @@ export interface GradientOutputs {
   /** The caller's array, or a new one; undefined where no gradient is asked for. */
   data: LogitsArray | undefined;
   rowStride: number;
+  /** Whether nobody but this call knows `data`. */
+  isNew: boolean;
 }
 
 export interface Outputs {
@@ -44,14 +47,18 @@ export function prepareOutputs(logits: CheckedLogits, options: CheckedOptions): 
 
 function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOptions): GradientOutputs {
   const { rows, vocabSize } = logits;
-  if (gradient === false) return { mode: 'none', data: undefined, rowStride: vocabSize };
-  if (gradient !== true) return { mode: gradient, data: logits.data, rowStride: logits.rowStride };
+  if (gradient === false) return { mode: 'none', data: undefined, rowStride: vocabSize, isNew: false };
+  if (gradient !== true) return { mode: gradient, data: logits.data, rowStride: logits.rowStride, isNew: false };
   const rowStride = out?.rowStride ?? vocabSize;
   checkStride(rowStride, vocabSize, 'out.rowStride');
   const least = rowsExtent(rows, vocabSize, rowStride, 'out.gradLogits');
   const given = out?.gradLogits;
-  if (given !== undefined) checkGradientArray(given, logits, least);
-  return { mode: 'out-of-place', data: given ?? allocateLike(logits.data, rows * rowStride), rowStride };
+  if (given === undefined) {
+    return { mode: 'out-of-place', data: allocateLike(logits.data, rows * rowStride), rowStride, isNew: true };
+  }
+  assertOnHost<LogitsArray>(given, 'out.gradLogits');
+  checkGradientArray(given, logits, least);
+  return { mode: 'out-of-place', data: given, rowStride, isNew: false };
 }
 
 function checkGradientArray(given: LogitsArray, { data, dtype }: CheckedLogits, least: number): void {

@@ -2,16 +2,11 @@
 import type { NativeLossCall } from '../native.js';
 import { readAllowed } from './allowed.js';
 import { assertLength, withoutSharing } from './arrays.js';
+import { deviceIndex } from './device-arguments.js';
+import { assertOnHost, type DeviceTensor } from './device-tensor.js';
+import { bearError } from './errors.js';
 import { type Logits, nativeView, readLogits } from './logits.js';
-import {
-  type CheckedOptions,
-  type Device,
-  DTYPES,
-  GRADIENT_MODES,
-  PENALTIES,
-  REDUCTIONS,
-  THRESHOLD_GRADIENTS,
-} from './options.js';
+import { type CheckedOptions, DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from './options.js';
 import { type Outputs, prepareOutputs } from './outputs.js';
 import { readTargets, type Targets } from './targets.js';
 import { resolveThreads } from './threads.js';
@@ -21,10 +16,12 @@ export interface PreparedCall {
   outputs: Outputs;
   /** What the caller calls the array that takes the gradient. */
   gradientArgument: string;
+  allowedTokenCount: number;
 }
 
 /** Throws before anything is allocated that is not small, and never after anything was written. */
 export function prepareCall(logits: Logits, targets: Targets, options: CheckedOptions): PreparedCall {
+  assertNoStream(options);
   const targetIds = readTargets(targets);
   const checked = readLogits(logits, targetIds.length, options);
   const { rows, vocabSize } = checked;
@@ -35,9 +32,11 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
   return {
     outputs,
     gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
+    allowedTokenCount: constraint.tokens?.length ?? 0,
     // One literal, as the spreading of parts into one another took longer than all checks of the arrays.
     call: {
-      device: deviceIndex(options.device),
+      // Host arrays live with the CPU.
+      device: deviceIndex(options.device === 'auto' ? 'cpu' : options.device),
       rows,
       vocabSize,
       rowStride: checked.rowStride,
@@ -69,6 +68,7 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
       gradient: GRADIENT_MODES.indexOf(gradient.mode),
       gradLogits: gradient.data && nativeView(gradient.data),
       gradRowStride: gradient.rowStride,
+      gradIsNew: gradient.isNew,
       rowLosses: outputs.rowLosses,
       nll: outputs.rows?.nll,
       logSumExp: outputs.rows?.logSumExp,
@@ -80,19 +80,27 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
   };
 }
 
-function readRowArray(array: Float32Array | undefined, rows: number, argument: string): Float32Array | undefined {
+function readRowArray(
+  array: Float32Array | DeviceTensor | undefined,
+  rows: number,
+  argument: string,
+): Float32Array | undefined {
   if (array === undefined) return undefined;
+  assertOnHost<Float32Array>(array, argument);
   assertLength(array, rows, 'N', argument);
   return withoutSharing(array);
 }
 
-function readGradOutput(gradOutput: number | Float32Array, rows: number) {
+function readGradOutput(gradOutput: number | Float32Array | DeviceTensor, rows: number) {
   if (typeof gradOutput === 'number') return { number: gradOutput, array: undefined };
   return { number: 1, array: readRowArray(gradOutput, rows, 'gradOutput') };
 }
 
-/** Host arrays live with the CPU, so `auto` is the CPU. */
-function deviceIndex(device: Device): number {
-  if (device === 'auto' || device === 'cpu') return -1;
-  return device === 'cuda' ? 0 : Number(device.slice('cuda:'.length));
+function assertNoStream({ stream }: CheckedOptions): void {
+  if (stream === undefined) return;
+  throw bearError('ERR_BEAR_OPTION_CONFLICT', {
+    argument: 'stream',
+    expected: 'logits that are a DeviceTensor',
+    received: 'logits in host memory, whose copies and kernels have streams of their own',
+  });
 }

@@ -1,4 +1,5 @@
 import { assertAttached, isArrayOf, withoutSharing } from './arrays.js';
+import { assertOnHost } from './device-tensor.js';
 import { bearError, describe } from './errors.js';
 
 /** The target of each row: a token id, or `ignoreIndex`. */
@@ -17,6 +18,7 @@ export function readTargets(targets: Targets): Int32Array {
     assertAttached(targets, 'targets');
     return fromBigInts(targets);
   }
+  assertOnHost<unknown>(targets, 'targets');
   throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
     argument: 'targets',
     expected: 'an Int32Array, a BigInt64Array or an array of integers',

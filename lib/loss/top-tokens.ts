@@ -2,6 +2,7 @@ import { type NativeOutcome, native } from '../native.js';
 import { readAllowed } from './allowed.js';
 import { allocate, assertAttached, isArrayOf } from './arrays.js';
 import { checkMembers, checkOptions } from './check-options.js';
+import { assertOnHost } from './device-tensor.js';
 import { type BearErrorCode, bearError, describe } from './errors.js';
 import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
 import { type BearLossOptions, type CheckedOptions, DTYPES, type LogitsArray } from './options.js';
@@ -169,12 +170,15 @@ function readListedLogits(logits: Logits, options: CheckedOptions): CheckedLogit
   const data = logits as LogitsArray;
   const dtype = readDType(data, options.dtype, 'logits', 'dtype');
   assertAttached(data, 'logits');
-  assertAttached(allowed.offsets, 'allowed.offsets');
-  const { length } = (allowed as { tokens: Int32Array }).tokens;
+  const { offsets, tokens } = allowed as Extract<typeof allowed, { offsets: unknown }>;
+  assertOnHost<Int32Array>(offsets, 'allowed.offsets');
+  assertOnHost<Int32Array>(tokens, 'allowed.tokens');
+  assertAttached(offsets, 'allowed.offsets');
+  const { length } = tokens;
   if (data.length !== length) {
     refuse('ERR_BEAR_SHAPE', 'logits', `one for each of the ${length} allowed tokens`, data);
   }
-  const rows = Math.max(0, (allowed as { offsets: Int32Array }).offsets.length - 1);
+  const rows = Math.max(0, offsets.length - 1);
   return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride: vocabSize };
 }
 
@@ -216,7 +220,10 @@ function outputArray<Name extends keyof OutputArrays>(
 function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32Array | undefined): Error {
   switch (outcome.status) {
     case 'invalid':
-      return faultError(outcome, { vocabSize, ignoreIndex: -1, allowedTokens });
+      return faultError(outcome, {
+        call: { vocabSize, ignoreIndex: -1 },
+        allowedTokenCount: allowedTokens?.length ?? 0,
+      });
     case 'overlap':
       return bearError('ERR_BEAR_OUT_OVERLAP', {
         argument: 'out',

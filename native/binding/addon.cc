@@ -1,11 +1,11 @@
-// What the addon exports. lib/native.ts holds the types of all of it, and is its only caller.
-#include <napi.h>
+#include "native/binding/addon.h"
 
 #include <memory>
 #include <new>
 
 #include "native/binding/async_loss.h"
 #include "native/binding/call_fields.h"
+#include "native/binding/device_exports.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
@@ -15,16 +15,16 @@
 #include "native/core/validate_problem.h"
 
 namespace fused_bear_loss {
+
 namespace {
 
-// Null where the device is not there.
-const Backend* backend_of(const LossCall& call) {
-  return call.device == LossCall::kCpuDevice ? &cpu_backend() : cuda_backend(call.device);
+// Throws DeviceError where the device is not there.
+const Backend& backend_of(const LossCall& call) {
+  return call.device == LossCall::kCpuDevice ? cpu_backend() : cuda_backend(call.device);
 }
 
 // How the call ends before anything is computed or written; an empty object where nothing is wrong.
-Napi::Object refusal_of(Napi::Env env, LossCall& call, const Backend* backend) {
-  if (backend == nullptr) return plain_outcome(env, "no-device");
+Napi::Object refusal_of(Napi::Env env, LossCall& call) {
   if (const char* input = settle_overlap(call)) return overlap_outcome(env, input);
   const ProblemFault fault = find_fault(call.problem, call.allowed_token_count);
   if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
@@ -33,19 +33,21 @@ Napi::Object refusal_of(Napi::Env env, LossCall& call, const Backend* backend) {
 
 // (numbers: Float64Array, arrays: (TypedArray | undefined)[], summary: Float64Array) =>
 //   NativeOutcome; or undefined: it is done, every row is finite, and the summary holds what else there is to say
-Napi::Value compute_loss(const Napi::CallbackInfo& info) {
+Napi::Value compute_loss(const Napi::CallbackInfo& info) try {
   const Napi::Env env = info.Env();
   LossCall call = read_loss_call(info[0], info[1].As<Napi::Array>());
-  const Backend* backend = backend_of(call);
-  const Napi::Object refusal = refusal_of(env, call, backend);
+  const Backend& backend = backend_of(call);
+  const Napi::Object refusal = refusal_of(env, call);
   if (!refusal.IsEmpty()) return refusal;
   LossSummary summary;
-  const ComputeStatus status = backend->compute(call.problem, call.outputs, summary, nullptr);
+  const ComputeStatus status = backend.compute(call.problem, call.outputs, summary, nullptr);
   if (status == ComputeStatus::kOk && summary.non_finite_rows.empty()) {
     write_summary(info[2], summary);
     return env.Undefined();
   }
   return outcome_of(env, status, summary);
+} catch (const DeviceError& error) {
+  return device_error_outcome(info.Env(), error);
 }
 
 // (numbers, arrays, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
@@ -54,15 +56,17 @@ Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto arrays = info[1].As<Napi::Array>();
   LossCall call = read_loss_call(info[0], arrays);
-  const Backend* backend = backend_of(call);
-  const Napi::Object refusal = refusal_of(env, call, backend);
-  if (!refusal.IsEmpty()) return refusal;
   try {
-    auto job = std::make_unique<LossJob>(*backend, call.problem, call.outputs, call.allowed_token_count);
+    const Backend& backend = backend_of(call);
+    const Napi::Object refusal = refusal_of(env, call);
+    if (!refusal.IsEmpty()) return refusal;
+    auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count);
     auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[2], info[3].As<Napi::Function>());
     env.GetInstanceData<AsyncLossQueue>()->add(env, std::move(loss));
   } catch (const std::bad_alloc&) {
     return outcome_of(env, ComputeStatus::kOutOfMemory, {});
+  } catch (const DeviceError& error) {
+    return device_error_outcome(env, error);
   }
   return env.Undefined();
 }
@@ -106,7 +110,7 @@ Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// () => {built, available, reason, devices: [{index, name}]}
+// () => {built, available, reason, devices: [{index, name, computeCapability, memoryBytes}]}
 Napi::Value cuda_info_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CudaInfo cuda = cuda_info();
@@ -119,13 +123,17 @@ Napi::Value cuda_info_from_js(const Napi::CallbackInfo& info) {
     Napi::Object device = Napi::Object::New(env);
     device.Set("index", cuda.devices[i].index);
     device.Set("name", cuda.devices[i].name);
+    device.Set("computeCapability", cuda.devices[i].compute_capability);
+    device.Set("memoryBytes", static_cast<double>(cuda.devices[i].memory_bytes));
     devices.Set(i, device);
   }
   result.Set("devices", devices);
   return result;
 }
 
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+} // namespace
+
+Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AsyncLossQueue);
   exports.Set("computeLoss", Napi::Function::New(env, compute_loss));
   exports.Set("computeLossAsync", Napi::Function::New(env, compute_loss_async));
@@ -133,14 +141,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuInfo", Napi::Function::New(env, cpu_info_from_js));
   exports.Set("cudaInfo", Napi::Function::New(env, cuda_info_from_js));
   exports.Set("optionNames", option_names(env));
+  exports.Set("deviceErrorKinds", names_of(env, kDeviceErrorNames));
   exports.Set("callFields", call_fields(env));
+  add_device_exports(env, exports);
   return exports;
 }
 
-} // namespace
 } // namespace fused_bear_loss
-
-static Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
-  return fused_bear_loss::initialize(env, exports);
-}
-NODE_API_MODULE(NODE_GYP_MODULE_NAME, initialize_addon)

@@ -66,14 +66,20 @@ class AsyncLossQueue::Worker final : public Napi::AsyncWorker {
       : Napi::AsyncWorker(env, "fused-bear-loss"), queue_(queue), loss_(std::move(loss)) {}
 
  protected:
-  void Execute() override { status_ = loss_->job->run(loss_->abort); }
+  void Execute() override {
+    try {
+      status_ = loss_->job->run(loss_->abort);
+    } catch (const DeviceError& error) {
+      device_error_ = std::make_unique<DeviceError>(error);
+    }
+  }
 
   // Throws where JavaScript cannot run any more, because its worker is being terminated: then nothing else is started,
   // and what still waits goes with the queue.
   void OnOK() override {
     const Napi::Env env = Env();
     --queue_.running_;
-    loss_->done.Call({settle(env, *loss_, status_)});
+    loss_->done.Call({device_error_ ? device_error_outcome(env, *device_error_) : settle(env, *loss_, status_)});
     queue_.start_next(env);
   }
 
@@ -81,6 +87,7 @@ class AsyncLossQueue::Worker final : public Napi::AsyncWorker {
   AsyncLossQueue& queue_;
   std::unique_ptr<AsyncLoss> loss_;
   ComputeStatus status_ = ComputeStatus::kOk;
+  std::unique_ptr<DeviceError> device_error_; // in place of a status
 };
 
 void AsyncLossQueue::add(Napi::Env env, std::unique_ptr<AsyncLoss> loss) {

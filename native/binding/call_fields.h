@@ -33,6 +33,7 @@ enum class NumberField : std::uint32_t {
   kPruningStatistics,
   kThreads,
   kGradRowStride,
+  kGradIsNew,
 };
 
 inline constexpr const char* kNumberFieldNames[] = {"device",
@@ -57,9 +58,10 @@ inline constexpr const char* kNumberFieldNames[] = {"device",
                                                     "ignoreIndex",
                                                     "pruningStatistics",
                                                     "threads",
-                                                    "gradRowStride"};
+                                                    "gradRowStride",
+                                                    "gradIsNew"};
 static_assert(sizeof(kNumberFieldNames) / sizeof(*kNumberFieldNames) ==
-                  static_cast<std::size_t>(NumberField::kGradRowStride) + 1,
+                  static_cast<std::size_t>(NumberField::kGradIsNew) + 1,
               "one name for each number");
 
 // What every call has comes first: an array may end early, and what would follow is undefined.

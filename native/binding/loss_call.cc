@@ -15,10 +15,11 @@ namespace {
 const char* name_of(NumberField field) { return kNumberFieldNames[static_cast<std::size_t>(field)]; }
 const char* name_of(ArrayField field) { return kArrayFieldNames[static_cast<std::size_t>(field)]; }
 
-// The views of a call.
-class Views {
+// The arrays of a call, by position.
+class Arrays {
  public:
-  explicit Views(const Napi::Array& array) : array_(array), length_(array.Length()) {}
+  Arrays(const Napi::Array& array, DeviceArrays* device_arrays)
+      : array_(array), length_(array.Length()), device_arrays_(device_arrays) {}
 
   Napi::Env env() const { return array_.Env(); }
 
@@ -27,21 +28,31 @@ class Views {
     const auto index = static_cast<std::uint32_t>(field);
     if (index >= length_) return {};
     napi_value value = nullptr;
-    if (napi_get_element(env(), array_, index, &value) != napi_ok) {
+    napi_valuetype type = napi_undefined;
+    if (napi_get_element(env(), array_, index, &value) != napi_ok || napi_typeof(env(), value, &type) != napi_ok) {
       throw malformed(env(), std::string(name_of(field)) + " cannot be read");
     }
-    return optional_view_of(env(), value, name_of(field));
+    if (type == napi_undefined) return {};
+    if (type != napi_external || device_arrays_ == nullptr) return view_of(env(), value, name_of(field));
+    const DeviceArrays::Memory memory = device_arrays_->resolve(field, Napi::Value(env(), value));
+    View view;
+    view.data = memory.data;
+    view.length = memory.bytes;
+    view.present = true;
+    view.on_device = true;
+    return view;
   }
 
  private:
   Napi::Array array_;
   std::uint32_t length_;
+  DeviceArrays* device_arrays_;
 };
 
 // Null where the array is undefined.
 template <class T>
-T* read_array(const Views& views, ArrayField field, std::size_t length) {
-  return typed_data<T>(views.env(), name_of(field), views.view(field), length);
+T* read_array(const Arrays& arrays, ArrayField field, std::size_t length) {
+  return typed_data<T>(arrays.env(), name_of(field), arrays.view(field), length);
 }
 
 // The numbers of a call.
@@ -114,30 +125,33 @@ void read_options(const Numbers& numbers, LossProblem& problem) {
   problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }
 
-void read_inputs(const Views& views, LossCall& call) {
+void read_inputs(const Arrays& arrays, LossCall& call) {
   LossProblem& problem = call.problem;
   const auto rows = static_cast<std::size_t>(problem.rows);
-  const View logits = views.view(ArrayField::kLogits);
-  check_view(views.env(), "logits", logits, logits_array_type(problem.dtype),
+  const View logits = arrays.view(ArrayField::kLogits);
+  check_view(arrays.env(), "logits", logits, logits_array_type(problem.dtype),
              spanned_elements(problem.rows, problem.vocab_size, problem.row_stride));
   problem.logits = logits.data;
-  problem.targets = read_array<std::int32_t>(views, ArrayField::kTargets, rows);
-  if (rows > 0 && problem.targets == nullptr) throw malformed(views.env(), "targets are missing");
-  problem.token_weights = read_array<float>(views, ArrayField::kTokenWeights, rows);
-  problem.penalty_weights = read_array<float>(views, ArrayField::kPenaltyWeights, rows);
-  problem.grad_output_rows = read_array<float>(views, ArrayField::kGradOutputRows, rows);
+  problem.targets = read_array<std::int32_t>(arrays, ArrayField::kTargets, rows);
+  if (rows > 0 && problem.targets == nullptr) throw malformed(arrays.env(), "targets are missing");
+  problem.token_weights = read_array<float>(arrays, ArrayField::kTokenWeights, rows);
+  problem.penalty_weights = read_array<float>(arrays, ArrayField::kPenaltyWeights, rows);
+  problem.grad_output_rows = read_array<float>(arrays, ArrayField::kGradOutputRows, rows);
 }
 
-void read_constraint(const Views& views, LossCall& call) {
+void read_constraint(const Arrays& arrays, LossCall& call) {
   LossProblem& problem = call.problem;
   problem.allowed_offsets =
-      read_array<std::int32_t>(views, ArrayField::kAllowedOffsets, static_cast<std::size_t>(problem.rows) + 1);
+      read_array<std::int32_t>(arrays, ArrayField::kAllowedOffsets, static_cast<std::size_t>(problem.rows) + 1);
   if (problem.allowed_offsets != nullptr) {
-    problem.allowed_tokens = read_array<std::int32_t>(views, ArrayField::kAllowedTokens, 0);
-    call.allowed_token_count = static_cast<std::int64_t>(views.view(ArrayField::kAllowedTokens).length);
+    const View tokens = arrays.view(ArrayField::kAllowedTokens);
+    check_view(arrays.env(), "allowedTokens", tokens, napi_int32_array, 0);
+    problem.allowed_tokens = static_cast<const std::int32_t*>(tokens.data);
+    call.allowed_token_count =
+        static_cast<std::int64_t>(tokens.on_device ? tokens.length / sizeof(std::int32_t) : tokens.length);
   }
   const auto words = static_cast<std::size_t>(problem.rows * bitmask_words(problem.vocab_size));
-  problem.allowed_bitmask = read_array<std::uint32_t>(views, ArrayField::kAllowedBitmask, words);
+  problem.allowed_bitmask = read_array<std::uint32_t>(arrays, ArrayField::kAllowedBitmask, words);
 }
 
 // Stride and start are the same, so each gradient row lies on its logits.
@@ -145,46 +159,51 @@ bool is_exactly_in_place(const LossProblem& problem, const LossOutputs& outputs)
   return outputs.grad_logits == problem.logits && (outputs.grad_row_stride == problem.row_stride || problem.rows <= 1);
 }
 
-} // namespace
-
-std::size_t current_gradient_length(const Napi::Array& arrays) {
-  return Views(arrays).view(ArrayField::kGradLogits).length;
-}
-
-LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
-                         std::size_t& gradient_length) {
-  const Views views(arrays);
+LossOutputs outputs_of(const Arrays& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
+                       std::size_t& gradient_length) {
   const auto rows = static_cast<std::size_t>(problem.rows);
   LossOutputs outputs;
   gradient_length = 0;
   if (problem.gradient != GradientMode::kNone) {
     outputs.grad_row_stride = grad_row_stride;
-    const View gradient = views.view(ArrayField::kGradLogits);
-    check_view(views.env(), "gradLogits", gradient, logits_array_type(problem.dtype),
+    const View gradient = arrays.view(ArrayField::kGradLogits);
+    check_view(arrays.env(), "gradLogits", gradient, logits_array_type(problem.dtype),
                spanned_elements(problem.rows, problem.vocab_size, outputs.grad_row_stride));
     outputs.grad_logits = gradient.data;
     gradient_length = gradient.length;
   }
-  outputs.row_losses = read_array<float>(views, ArrayField::kRowLosses, rows);
-  outputs.nll = read_array<float>(views, ArrayField::kNll, rows);
-  outputs.log_sum_exp = read_array<float>(views, ArrayField::kLogSumExp, rows);
-  outputs.threshold = read_array<float>(views, ArrayField::kThreshold, rows);
-  outputs.margin = read_array<float>(views, ArrayField::kMargins, rows);
-  outputs.penalty = read_array<float>(views, ArrayField::kPenalties, rows);
-  outputs.rank = read_array<std::int32_t>(views, ArrayField::kRank, rows);
+  outputs.row_losses = read_array<float>(arrays, ArrayField::kRowLosses, rows);
+  outputs.nll = read_array<float>(arrays, ArrayField::kNll, rows);
+  outputs.log_sum_exp = read_array<float>(arrays, ArrayField::kLogSumExp, rows);
+  outputs.threshold = read_array<float>(arrays, ArrayField::kThreshold, rows);
+  outputs.margin = read_array<float>(arrays, ArrayField::kMargins, rows);
+  outputs.penalty = read_array<float>(arrays, ArrayField::kPenalties, rows);
+  outputs.rank = read_array<std::int32_t>(arrays, ArrayField::kRank, rows);
   return outputs;
 }
 
-LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& arrays) {
+} // namespace
+
+std::size_t current_gradient_length(const Napi::Array& arrays) {
+  return Arrays(arrays, nullptr).view(ArrayField::kGradLogits).length;
+}
+
+LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
+                         std::size_t& gradient_length) {
+  return outputs_of(Arrays(arrays, nullptr), problem, grad_row_stride, gradient_length);
+}
+
+LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& array_list, DeviceArrays* device_arrays) {
   const Numbers numbers(number_array);
-  const Views views(arrays);
+  const Arrays arrays(array_list, device_arrays);
   LossCall call;
   call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
   read_shape(numbers, call.problem);
   read_options(numbers, call.problem);
-  read_inputs(views, call);
-  read_constraint(views, call);
-  call.outputs = read_outputs(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
+  read_inputs(arrays, call);
+  read_constraint(arrays, call);
+  call.outputs = outputs_of(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
+  call.outputs.grad_is_new = numbers.number(NumberField::kGradIsNew) != 0;
   return call;
 }
 

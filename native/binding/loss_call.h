@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "native/binding/call_fields.h"
 #include "native/core/backend.h"
 
 namespace fused_bear_loss {
@@ -22,8 +23,21 @@ struct LossCall {
   static constexpr std::int32_t kCpuDevice = -1;
 };
 
+// Arrays of a call that lie on a device, where the call takes any. A view in their place is host memory.
+class DeviceArrays {
+ public:
+  struct Memory {
+    void* data = nullptr;
+    std::size_t bytes = 0;
+  };
+
+  virtual ~DeviceArrays() = default;
+  // Of a handle that JavaScript holds; throws a Napi::Error where it is none.
+  virtual Memory resolve(ArrayField field, const Napi::Value& handle) = 0;
+};
+
 // Throws a Napi::Error where the two do not describe a call: a mistake of this package, not of its user.
-LossCall read_loss_call(const Napi::Value& numbers, const Napi::Array& arrays);
+LossCall read_loss_call(const Napi::Value& numbers, const Napi::Array& arrays, DeviceArrays* device_arrays = nullptr);
 
 // The outputs alone, as their views are at this moment; `gradient_length` as in LossCall.
 LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,

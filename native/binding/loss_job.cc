@@ -60,6 +60,7 @@ LossJob::LossJob(const Backend& backend, const LossProblem& problem, const LossO
   if (problem.gradient != GradientMode::kNone) {
     outputs_.grad_logits = logits_;
     outputs_.grad_row_stride = problem_.row_stride;
+    outputs_.grad_is_new = true; // the caller's is written by copy_outputs
   }
 }
 

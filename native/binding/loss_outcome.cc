@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "native/binding/call_fields.h"
+#include "native/core/option_names.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -61,6 +62,13 @@ Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault) {
   outcome.Set("fault", fault_name(fault.error));
   outcome.Set("row", to_number(env, fault.row));
   outcome.Set("value", to_number(env, fault.value));
+  return outcome;
+}
+
+Napi::Object device_error_outcome(Napi::Env env, const DeviceError& error) {
+  Napi::Object outcome = plain_outcome(env, "device-error");
+  outcome.Set("kind", kDeviceErrorNames[static_cast<std::size_t>(error.kind)]);
+  outcome.Set("message", error.what());
   return outcome;
 }
 

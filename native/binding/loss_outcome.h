@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include "native/core/backend.h"
+#include "native/core/device_error.h"
 #include "native/core/validate_problem.h"
 
 namespace fused_bear_loss {
@@ -20,7 +21,10 @@ Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault);
 // {status: 'overlap', input}
 Napi::Object overlap_outcome(Napi::Env env, const char* input);
 
-// {status}, for what needs no more words: 'detached', 'no-device'.
+// {status: 'device-error', kind, message}
+Napi::Object device_error_outcome(Napi::Env env, const DeviceError& error);
+
+// {status}, for what needs no more words: 'detached'.
 Napi::Object plain_outcome(Napi::Env env, const char* status);
 
 } // namespace fused_bear_loss

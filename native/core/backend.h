@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ class Backend {
 
   // Runs one call. The problem has been validated (validate_problem.h). Blocks until every output is written.
   // `abort`, where given, is polled between rows: once true, the call ends early with kAborted and whatever it
-  // wrote is meaningless. Safe to call from several threads at once.
+  // wrote is meaningless. Safe to call from several threads at once. A backend with a device throws DeviceError
+  // (device_error.h); then nothing that was there before the call has been written.
   virtual ComputeStatus compute(const LossProblem& problem, const LossOutputs& outputs, LossSummary& summary,
                                 const std::atomic<std::int32_t>* abort) const = 0;
 };
@@ -40,6 +42,8 @@ CpuInfo cpu_info();
 struct CudaDevice {
   int index = 0;
   std::string name;
+  std::string compute_capability; // "9.0"
+  std::int64_t memory_bytes = 0;
 };
 struct CudaInfo {
   bool built = false;
@@ -49,7 +53,8 @@ struct CudaInfo {
 };
 // Asks the driver at the first call, never earlier.
 CudaInfo cuda_info();
-// Null where CUDA is not available.
-const Backend* cuda_backend(int device_index);
+// The backend of a device, for problems in host memory: copies them there and back. Throws DeviceError where the device
+// is not there.
+const Backend& cuda_backend(int device_index);
 
 } // namespace fused_bear_loss

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "native/core/compiler.h"
+
 namespace fused_bear_loss {
 
 // The order of the enumerators is the order of the name table in option_names.h, which is what crosses to JavaScript.
@@ -28,6 +30,6 @@ struct LogitRows {
 };
 
 // Number of 32-bit words in one row of an allowed-token bitmask.
-inline std::int64_t bitmask_words(std::int64_t vocab_size) { return (vocab_size + 31) / 32; }
+FBL_SHARED_INLINE std::int64_t bitmask_words(std::int64_t vocab_size) { return (vocab_size + 31) / 32; }
 
 } // namespace fused_bear_loss

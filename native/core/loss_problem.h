@@ -42,6 +42,9 @@ struct LossProblem : LogitRows {
 struct LossOutputs {
   void* grad_logits = nullptr; // [rows, vocab_size] by grad_row_stride, in the dtype of the logits
   std::int64_t grad_row_stride = 0;
+  // Whether nobody else looks at grad_logits before the call has ended well. Else a backend that may still fail must
+  // not write there before it cannot.
+  bool grad_is_new = false;
   float* row_losses = nullptr; // [rows], reduction kNone
   float* nll = nullptr;        // [rows], and so are all below: the row statistics
   float* log_sum_exp = nullptr;

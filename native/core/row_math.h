@@ -9,7 +9,10 @@
 
 namespace fused_bear_loss {
 
-FBL_SHARED_INLINE double logistic(double x) { return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
+FBL_SHARED_INLINE double logistic(double x) {
+  const double decay = exp(-fabs(x));
+  return (x >= 0 ? 1 : decay) / (1 + decay);
+}
 
 // log(1 + exp(x)) without overflow and without losing small values.
 FBL_SHARED_INLINE double softplus(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
@@ -23,22 +26,23 @@ struct PenaltyTerm {
 
 // The penalty table: one line a kind. `margin` is delta = threshold - target on scaled logits, and may be +infinity.
 FBL_SHARED_INLINE PenaltyTerm penalty_term(Penalty kind, double margin, double lambda, double xi, double hinge_margin) {
-  const double x = margin / xi;
-  switch (kind) {
-    case Penalty::kHinge:
-      return {margin + hinge_margin > 0 ? margin + hinge_margin : 0, margin + hinge_margin > 0 ? 1.0 : 0.0, 1};
-    case Penalty::kSoftplus:
-      return {softplus(x), logistic(x) / xi, 1};
-    case Penalty::kLogSigmoid:
-      return {-softplus(-x), logistic(-x) / xi, 1};
-    case Penalty::kSigmoid:
-      return {logistic(x), logistic(x) * logistic(-x) / xi, 1};
-    case Penalty::kReweight:
-      return {lambda * logistic(-x), 0, 1 + lambda * logistic(-x)};
-    case Penalty::kNone:
-      break;
+  if (kind == Penalty::kNone) return {0, 0, 1};
+  if (kind == Penalty::kHinge) {
+    return {margin + hinge_margin > 0 ? margin + hinge_margin : 0, margin + hinge_margin > 0 ? 1.0 : 0.0, 1};
   }
-  return {0, 0, 1};
+  const double x = margin / xi;
+  const double rising = logistic(x);
+  const double falling = logistic(-x);
+  switch (kind) {
+    case Penalty::kSoftplus:
+      return {softplus(x), rising / xi, 1};
+    case Penalty::kLogSigmoid:
+      return {-softplus(-x), falling / xi, 1};
+    case Penalty::kSigmoid:
+      return {rising, rising * falling / xi, 1};
+    default: // kReweight
+      return {lambda * falling, 0, 1 + lambda * falling};
+  }
 }
 
 // u = softcap(z) / tau, and its derivative by z.
@@ -107,16 +111,13 @@ FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums
   const LogitScale scale = {problem.temperature, problem.softcap};
   const double target = scaled_logit(scale, sums.target_logit);
   const double threshold = scaled_logit(scale, sums.threshold_logit);
+  const double reference = scaled_logit(scale, sums.reference_logit);
+  const bool masked = sums.target_logit == -INFINITY;
   RowLoss row;
-  if (sums.target_logit == -INFINITY) {
-    evaluate_cross_entropy(sums, -INFINITY, scaled_logit(scale, sums.reference_logit), row);
-    row.margin = INFINITY;
-  } else {
-    evaluate_cross_entropy(sums, target, scaled_logit(scale, sums.reference_logit), row);
-    row.margin = threshold - target;
-  }
+  evaluate_cross_entropy(sums, masked ? -INFINITY : target, reference, row);
+  row.margin = masked ? INFINITY : threshold - target;
   row.penalty = penalty_term(problem.penalty, row.margin, lambda, problem.xi, problem.margin);
-  if (sums.target_logit == -INFINITY) {
+  if (masked) {
     row.loss = INFINITY; // whatever the penalty's sign
     return row;
   }

@@ -1,6 +1,6 @@
 import { fusedBearLossAsync } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
-import { describeContract, deviceUnderTest } from '../support/backend-under-test';
+import { describeContract, device } from '../support/backend-under-test';
 import { DTYPES, type DType } from '../support/dtype';
 import { callOf, fingerprint, type LossCall, logitsArgument, runBackend } from '../support/loss-call';
 import { REDUCTIONS } from '../support/option-lists';
@@ -65,7 +65,7 @@ describeContract('the same result, bit for bit,', () => {
 
     it('from the asynchronous call', async () => {
       const call = problem(dtype);
-      const options = { ...call.options, rows: true, device: deviceUnderTest };
+      const options = { ...call.options, rows: true, device };
       const result = await fusedBearLossAsync(logitsArgument(call), call.targets, options);
       expect(fingerprint(result)).toEqual(fingerprint(runBackend(call)));
     });

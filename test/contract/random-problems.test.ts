@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
-import { describeContract } from '../support/backend-under-test';
+import { describeContract, runs } from '../support/backend-under-test';
 import { bytesOf } from '../support/dtype';
 import { definedGradient, expectAgreement, type LossCall, runBackend, runReference } from '../support/loss-call';
 import { type ProblemShape, problemOf, problemShapes } from '../support/random-problems';
 
-const RUNS = { numRuns: 400 };
+const RUNS = { numRuns: runs(400) };
 
 /**
  * The slope of the hinge jumps at delta + margin = 0. Within rounding of the jump either side is right, so such a problem
@@ -54,7 +54,7 @@ describeContract('the loss of random problems', () => {
         }
         expect(bytesOf(call.logits).equals(before)).toBe(true);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -66,7 +66,7 @@ describeContract('the loss of random problems', () => {
         expect(without.gradLogits).toBeUndefined();
         expect({ ...without }).toEqual({ ...withGradient, gradLogits: undefined });
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -86,7 +86,7 @@ describeContract('the loss of random problems', () => {
         }
         expect(runBackend({ ...call, logits: poisoned })).toEqual(runBackend(call));
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -162,7 +162,7 @@ describe('options', () => {
       [
         ...Object.keys(DEFAULTS),
         ...['vocabSize', 'rowStride', 'dtype', 'softcap', 'tokenWeights', 'penaltyWeights', 'allowed', 'normalizer'],
-        ...['out', 'threads', 'signal'],
+        ...['out', 'threads', 'signal', 'stream'],
       ].sort(),
     );
   });

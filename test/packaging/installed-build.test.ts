@@ -39,7 +39,11 @@ function computeDigests(cwd: string, instructionSet: string): Digests {
     beforeAll(() => {
       application = makeTemporaryFolder('installed');
       const { FUSED_BEAR_LOSS_PREBUILD: _, PREBUILDS_ONLY: __, ...inherited } = process.env;
-      installed = installPackage(application, ['--foreground-scripts'], { ...inherited, npm_config_nodedir: headers });
+      installed = installPackage(application, ['--foreground-scripts'], {
+        ...inherited,
+        npm_config_nodedir: headers,
+        npm_config_build_from_source: 'true', // also where a prebuilt addon is in the package
+      });
     });
 
     afterAll(() => removeFolder(application));

@@ -42,11 +42,14 @@ describe('native rooms', () => {
 });
 
 describe('native/sources.json', () => {
-  const { rowKernel, benchmark, ...groups } = readNativeSources();
+  const { rowKernel, benchmark, cuda, ...groups } = readNativeSources();
 
   it('lists every native source once', () => {
-    const listed = [...groups.core, ...groups.cpu, ...groups.cudaStub, ...groups.binding, ...rowKernel.sources];
-    expect(listed.sort()).toEqual(filesIn('native', /\.cc$/).sort());
+    const listed = [
+      ...[...groups.core, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
+      ...[...rowKernel.sources, ...cuda.kernels, cuda.kernelUnit, ...cuda.host],
+    ];
+    expect(listed.sort()).toEqual(filesIn('native', /\.(cc|cu)$/).sort());
     expect([...benchmark].sort()).toEqual(filesIn('benchmarks/native', /\.cc$/).sort());
   });
 

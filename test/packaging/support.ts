@@ -119,6 +119,7 @@ export interface NativeSources {
   core: string[];
   cpu: string[];
   cudaStub: string[];
+  cuda: { kernels: string[]; kernelUnit: string; host: string[] };
   binding: string[];
   benchmark: string[];
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };

@@ -1,13 +1,27 @@
-/** Which backend the contract runs against: named by FUSED_BEAR_LOSS_TEST_DEVICE, the CPU unless told otherwise. */
+/**
+ * Which backend the contract runs against: named by FUSED_BEAR_LOSS_TEST_DEVICE, the CPU unless told otherwise.
+ * `cuda-emulated` is the device of the tests' addon, which the jest project of that name loads.
+ */
 import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss } from '../../lib/index';
+import { emulator } from './emulator';
 
-export const deviceUnderTest = (process.env.FUSED_BEAR_LOSS_TEST_DEVICE ?? 'cpu') as NonNullable<
-  BearLossOptions['device']
->;
+type DeviceUnderTest = NonNullable<BearLossOptions['device']> | 'cuda-emulated';
+
+export const deviceUnderTest = (process.env.FUSED_BEAR_LOSS_TEST_DEVICE ?? 'cpu') as DeviceUnderTest;
+export const isEmulated = deviceUnderTest === 'cuda-emulated';
+
+/** The same as an option. */
+export const device: NonNullable<BearLossOptions['device']> =
+  deviceUnderTest === 'cuda-emulated' ? 'cuda' : deviceUnderTest;
+
+/** Cases of a test that draws many: an emulated device takes far longer than the CPU. */
+export function runs(count: number): number {
+  return isEmulated ? Math.ceil(count / 2) : count;
+}
 
 /** Null where the device can be tested, else why not. */
 export function whyUnavailable(): string | null {
-  if (deviceUnderTest === 'cpu' || deviceUnderTest === 'auto') return null;
+  if (device === 'cpu' || device === 'auto') return null;
   const { cuda } = capabilities();
   return cuda.available ? null : (cuda.reason ?? 'CUDA is not available');
 }
@@ -18,7 +32,7 @@ export function computeLoss(
   targets: Parameters<typeof fusedBearLoss>[1],
   options: BearLossOptions = {},
 ): BearLossResult {
-  return fusedBearLoss(logits, targets, { device: deviceUnderTest, ...options });
+  return fusedBearLoss(logits, targets, { device, ...options });
 }
 
 /** A `describe` of the contract: names the backend, and fails where a backend asked for by name is not there. */
@@ -28,6 +42,13 @@ export function describeContract(subject: string, body: () => void): void {
       const reason = whyUnavailable();
       if (reason !== null) throw new Error(`the backend under test is not available: ${reason}`);
     });
+    if (isEmulated) afterEach(expectNoReports);
     body();
   });
+}
+
+function expectNoReports(): void {
+  const reports = emulator().reports();
+  emulator().clearReports();
+  expect(reports).toEqual([]);
 }

@@ -1,0 +1,73 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { type NativeEnqueuedLoss, type NativeOutcome, native } from '../native.js';
+import type { DeviceRowStatistics } from './device-outputs.js';
+import type { DeviceTensor } from './device-tensor.js';
+import { bearError } from './errors.js';
+import type { DType, Reduction } from './options.js';
+import { outcomeError } from './outcome-errors.js';
+import type { PreparedDeviceCall } from './prepare-device-call.js';
+import { type LossCounts, lossCounts } from './result.js';
+
+/** What `read()` brings to the host. */
+export interface DeviceLossReading<R extends Reduction = Reduction> extends LossCounts {
+  /** As `BearLossResult.loss`. */
+  loss: R extends 'none' ? Float32Array : number;
+}
+
+/** The results of a call with logits on a device. They stay there, and may not be there yet: the call does not wait. */
+export interface DeviceBearLossResult<R extends Reduction = Reduction, D extends DType = DType> {
+  /** The loss, []; for reduction `none` that of each row, [N]. */
+  loss: DeviceTensor<'float32'>;
+  /** [..., V] in the logits' dtype: a new tensor, `out.gradLogits`, or in place the logits. */
+  gradLogits?: DeviceTensor<D>;
+  /** Where `rows: true` asked for them. */
+  rows?: DeviceRowStatistics;
+  /**
+   * Waits for the device, without blocking, and says what the rows were like. Throws what is wrong with targets or allowed
+   * tokens that are on the device (their rows are NaN), and what the device reports.
+   */
+  read(): Promise<DeviceLossReading<R>>;
+  /** Gives back the tensors that this call made. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export function assembleDeviceResult(enqueued: NativeEnqueuedLoss, prepared: PreparedDeviceCall): DeviceBearLossResult {
+  const { outputs, call } = prepared;
+  let pending: NativeEnqueuedLoss | undefined = enqueued;
+
+  const read = async (): Promise<DeviceLossReading> => {
+    if (pending === undefined) {
+      throw bearError('ERR_BEAR_DISPOSED', {
+        argument: 'result',
+        expected: 'a result that has its tensors',
+        received: 'one that was disposed',
+      });
+    }
+    const handle = pending;
+    const outcome = await new Promise<NativeOutcome>((resolve) => native().device.readLoss(handle, resolve));
+    if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted on the device');
+    if (outcome.status !== 'done') throw outcomeError(outcome, prepared);
+    const isVector = outputs.loss.shape.length > 0;
+    return {
+      loss: (isVector ? await outputs.loss.toHostAsync() : outcome.loss) as DeviceLossReading['loss'],
+      ...lossCounts(outcome, call.pruningStatistics),
+    };
+  };
+
+  const dispose = () => {
+    if (pending === undefined) return;
+    native().device.release(pending);
+    pending = undefined;
+    for (const tensor of outputs.created) tensor.dispose();
+  };
+
+  return {
+    loss: outputs.loss,
+    ...(outputs.gradient && { gradLogits: outputs.gradient }),
+    ...(outputs.rows && { rows: outputs.rows }),
+    read,
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}

@@ -1,0 +1,165 @@
+// From what the caller gave, with logits on a device, to what the addon takes.
+import type { NativeLossCall, NativeStorage, NativeStream } from '../native.js';
+import { assertAttached } from './arrays.js';
+import { openStream } from './cuda-stream.js';
+import { deviceIndex, deviceName } from './device-arguments.js';
+import { type DeviceLogits, type DeviceOutputs, prepareDeviceOutputs } from './device-outputs.js';
+import { type DeviceTensor, isDeviceTensor, openOn, openStorage, type TensorDType } from './device-tensor.js';
+import { bearError, describe } from './errors.js';
+import { checkStride, rowsExtent } from './logits.js';
+import {
+  type CheckedOptions,
+  DTYPES,
+  type DType,
+  GRADIENT_MODES,
+  PENALTIES,
+  REDUCTIONS,
+  THRESHOLD_GRADIENTS,
+} from './options.js';
+import { readTargets, type Targets } from './targets.js';
+
+/** Targets of logits on a device: there as well, or in host memory. */
+export type DeviceTargets = Targets | DeviceTensor<'int32'>;
+
+export interface PreparedDeviceCall {
+  call: NativeLossCall<NativeStorage>;
+  outputs: DeviceOutputs;
+  stream: NativeStream | undefined;
+  gradientArgument: string;
+  allowedTokenCount: number;
+}
+
+/** Throws before anything is enqueued; then the outputs that it allocated are gone as well. */
+export function prepareDeviceCall(
+  tensor: DeviceTensor,
+  targets: DeviceTargets,
+  options: CheckedOptions,
+): PreparedDeviceCall {
+  const logits = readDeviceLogits(tensor, options);
+  const { device, rows, vocabSize } = logits;
+  const stream = options.stream && openStream(options.stream, 'stream', device);
+  const onDevice = (value: DeviceTensor, dtype: TensorDType, argument: string) =>
+    openOn(value, dtype, device, argument);
+  const rowArray = (value: Float32Array | DeviceTensor | undefined, argument: string) =>
+    value === undefined ? undefined : sized(value, 'float32', rows, 'N', argument);
+  const sized = <A extends Float32Array | Int32Array | Uint32Array>(
+    value: A | DeviceTensor,
+    dtype: TensorDType,
+    length: number,
+    what: string,
+    argument: string,
+  ): A | NativeStorage => {
+    if (!isDeviceTensor(value)) assertAttached(value, argument);
+    if (value.length !== length) {
+      throw bearError('ERR_BEAR_SHAPE', {
+        argument,
+        expected: `${what} = ${length} elements`,
+        received: describeArray(value),
+      });
+    }
+    return isDeviceTensor(value) ? onDevice(value, dtype, argument) : value;
+  };
+
+  const hostTargets = isDeviceTensor(targets) ? targets : readTargets(targets);
+  const { allowed, gradOutput } = options;
+  const bitmask = allowed !== undefined && 'bitmask' in allowed ? allowed.bitmask : undefined;
+  const lists = allowed !== undefined && 'offsets' in allowed && bitmask === undefined ? allowed : undefined;
+  const inputs = {
+    logits: logits.storage,
+    targets: sized<Int32Array>(hostTargets, 'int32', rows, 'one for each row of logits, N', 'targets'),
+    tokenWeights: rowArray(options.tokenWeights, 'tokenWeights'),
+    penaltyWeights: rowArray(options.penaltyWeights, 'penaltyWeights'),
+    gradOutputRows: typeof gradOutput === 'number' ? undefined : rowArray(gradOutput, 'gradOutput'),
+    allowedOffsets: lists && sized<Int32Array>(lists.offsets, 'int32', rows + 1, 'N + 1', 'allowed.offsets'),
+    allowedTokens: lists && sized<Int32Array>(lists.tokens, 'int32', lists.tokens.length, 'any', 'allowed.tokens'),
+    allowedBitmask:
+      bitmask &&
+      sized<Uint32Array>(bitmask, 'uint32', rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask'),
+  };
+  const outputs = prepareDeviceOutputs(logits, options, stream);
+  return {
+    outputs,
+    stream,
+    gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
+    allowedTokenCount: lists?.tokens.length ?? 0,
+    call: {
+      device,
+      rows,
+      vocabSize,
+      rowStride: logits.rowStride,
+      dtype: DTYPES.indexOf(logits.tensor.dtype),
+      ...inputs,
+      gradOutput: typeof gradOutput === 'number' ? gradOutput : 1,
+      beamWidth: options.beamWidth,
+      penalty: PENALTIES.indexOf(options.penalty),
+      thresholdGradient: THRESHOLD_GRADIENTS.indexOf(options.thresholdGradient),
+      reduction: REDUCTIONS.indexOf(options.reduction),
+      lambda: options.lambda,
+      xi: options.xi,
+      margin: options.margin,
+      temperature: options.temperature,
+      softcap: options.softcap ?? 0,
+      labelSmoothing: options.labelSmoothing,
+      zLoss: options.zLoss,
+      normalizer: options.normalizer ?? 0,
+      ignoreIndex: options.ignoreIndex,
+      pruningStatistics: options.pruningStatistics,
+      threads: 0,
+      gradient: GRADIENT_MODES.indexOf(outputs.gradientMode),
+      gradLogits: outputs.gradient && openStorage(outputs.gradient, 'out.gradLogits'),
+      gradRowStride: outputs.gradientRowStride,
+      gradIsNew: true,
+      rowLosses: options.reduction === 'none' ? openStorage(outputs.loss, 'loss') : undefined,
+      nll: outputs.rows && openStorage(outputs.rows.nll, 'rows'),
+      logSumExp: outputs.rows && openStorage(outputs.rows.logSumExp, 'rows'),
+      threshold: outputs.rows && openStorage(outputs.rows.threshold, 'rows'),
+      margins: outputs.rows && openStorage(outputs.rows.margin, 'rows'),
+      penalties: outputs.rows && openStorage(outputs.rows.penalty, 'rows'),
+      rank: outputs.rows && openStorage(outputs.rows.rank, 'rows'),
+    },
+  };
+}
+
+function readDeviceLogits(tensor: DeviceTensor, options: CheckedOptions): DeviceLogits {
+  const storage = openStorage(tensor, 'logits');
+  const device = deviceIndex(tensor.device);
+  if (!DTYPES.includes(tensor.dtype as DType) || (options.dtype ?? tensor.dtype) !== tensor.dtype) {
+    throw bearError('ERR_BEAR_DTYPE', {
+      argument: 'logits',
+      expected: `a tensor of ${options.dtype ?? DTYPES.join(', ')}`,
+      received: tensor.dtype,
+    });
+  }
+  checkDeviceOption(options, device);
+  const columns = tensor.shape.at(-1);
+  if (columns === undefined) throw shapeError('logits', 'a tensor [..., V]', '[]');
+  const rows = columns === 0 ? 0 : tensor.length / columns;
+  const vocabSize = options.vocabSize ?? columns;
+  const rowStride = options.rowStride ?? columns;
+  if (vocabSize < 1) throw shapeError('vocabSize', 'at least 1 token', '0');
+  checkStride(rowStride, vocabSize, 'rowStride');
+  if (rowStride !== columns) {
+    throw shapeError('rowStride', `the last dimension of the logits, ${columns}`, String(rowStride));
+  }
+  rowsExtent(rows, vocabSize, rowStride, 'logits');
+  return { tensor: tensor as DeviceTensor<DType>, storage, device, rows, vocabSize, rowStride };
+}
+
+function shapeError(argument: string, expected: string, received: string): Error {
+  return bearError('ERR_BEAR_SHAPE', { argument, expected, received });
+}
+
+/** `auto` is where the logits are, and so is `cuda`, which names no device. */
+function checkDeviceOption({ device }: CheckedOptions, actual: number): void {
+  if (device === 'auto' || device === 'cuda' || deviceIndex(device) === actual) return;
+  throw mismatch('device', `'auto' or '${deviceName(actual)}', where the logits are`, `'${device}'`);
+}
+
+function mismatch(argument: string, expected: string, received: string): Error {
+  return bearError('ERR_BEAR_DEVICE_MISMATCH', { argument, expected, received });
+}
+
+function describeArray(value: ArrayBufferView | DeviceTensor): string {
+  if (!isDeviceTensor(value)) return describe(value);
+  return `a tensor [${value.shape.join(', ')}]`;
+}

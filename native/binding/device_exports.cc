@@ -1,0 +1,282 @@
+#include "native/binding/device_exports.h"
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "native/binding/device_handle.h"
+#include "native/binding/device_loss_call.h"
+#include "native/binding/loss_outcome.h"
+#include "native/core/device_api.h"
+
+namespace fused_bear_loss {
+namespace {
+
+// Each function gives its value, or the outcome that tells of the device's error.
+template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  try {
+    return kFunction(info);
+  } catch (const DeviceError& error) {
+    return device_error_outcome(info.Env(), error);
+  }
+}
+
+int device_of(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
+
+std::size_t size_of(const Napi::Value& value) {
+  return static_cast<std::size_t>(value.As<Napi::Number>().Int64Value());
+}
+
+void* pointer_of(const Napi::Value& value) {
+  bool lossless = false;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): addresses cross as numbers
+  return reinterpret_cast<void*>(static_cast<std::uintptr_t>(value.As<Napi::BigInt>().Uint64Value(&lossless)));
+}
+
+std::shared_ptr<DeviceStream> stream_or_default(const Napi::Value& handle, int device) {
+  return handle.IsUndefined() ? device_api().adopt_stream(device, nullptr) : stream_of(handle);
+}
+
+struct HostMemory {
+  void* data = nullptr;
+  std::size_t bytes = 0;
+};
+
+// Of a Uint8Array.
+HostMemory host_memory_of(const Napi::Value& value) {
+  HostMemory memory;
+  napi_typedarray_type type = napi_int8_array;
+  const napi_status status =
+      napi_get_typedarray_info(value.Env(), value, &type, &memory.bytes, &memory.data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_uint8_array) {
+    throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed call of the addon: no Uint8Array");
+  }
+  return memory;
+}
+
+// (device: number) => stream
+Napi::Value create_stream(const Napi::CallbackInfo& info) {
+  return wrap_stream(info.Env(), device_api().create_stream(device_of(info[0])));
+}
+
+// (device: number, handle: bigint) => stream
+Napi::Value adopt_stream(const Napi::CallbackInfo& info) {
+  return wrap_stream(info.Env(), device_api().adopt_stream(device_of(info[0]), pointer_of(info[1])));
+}
+
+// (stream) => undefined, when all of its work is done
+Napi::Value synchronize_stream(const Napi::CallbackInfo& info) {
+  stream_of(info[0])->synchronize();
+  return info.Env().Undefined();
+}
+
+// (device: number, bytes: number, stream | undefined, cleared: boolean) => storage of zeros, or of anything
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  const int device = device_of(info[0]);
+  const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
+  std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, size_of(info[1]), stream);
+  if (info[3].ToBoolean()) device_api().clear(*storage, stream);
+  return wrap_storage(info.Env(), std::move(storage));
+}
+
+// (device: number, bytes: Uint8Array, stream | undefined) => storage of these bytes
+Napi::Value upload(const Napi::CallbackInfo& info) {
+  const int device = device_of(info[0]);
+  const HostMemory host = host_memory_of(info[1]);
+  const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
+  std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, host.bytes, stream);
+  device_api().upload(*storage, host.data, host.bytes, stream);
+  return wrap_storage(info.Env(), std::move(storage));
+}
+
+// (device: number, pointer: bigint, bytes: number) => storage that another library owns
+Napi::Value adopt(const Napi::CallbackInfo& info) {
+  return wrap_storage(info.Env(), device_api().adopt(device_of(info[0]), pointer_of(info[1]), size_of(info[2])));
+}
+
+// (storage) => bigint
+Napi::Value pointer(const Napi::CallbackInfo& info) {
+  return Napi::BigInt::New(info.Env(),
+                           static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(storage_of(info[0])->data())));
+}
+
+void check_room(const Napi::Env& env, const DeviceStorage& storage, std::size_t bytes) {
+  if (bytes <= storage.bytes()) return;
+  throw Napi::Error::New(env, "fused-bear-loss: malformed call of the addon: more bytes than the tensor has");
+}
+
+// (destination: storage, source: storage of the same device, bytes: number, stream | undefined) => undefined
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<DeviceStorage> destination = storage_of(info[0]);
+  const std::shared_ptr<DeviceStorage> source = storage_of(info[1]);
+  const std::size_t bytes = size_of(info[2]);
+  check_room(info.Env(), *destination, bytes);
+  check_room(info.Env(), *source, bytes);
+  device_api().copy(*destination, *source, bytes, stream_or_default(info[3], destination->device()));
+  return info.Env().Undefined();
+}
+
+// (storage, destination: Uint8Array) => undefined
+Napi::Value download(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
+  const HostMemory host = host_memory_of(info[1]);
+  check_room(info.Env(), *storage, host.bytes);
+  device_api().download(*storage, host.data, host.bytes);
+  return info.Env().Undefined();
+}
+
+// Waits for the device on a thread of libuv's, then calls `done` with what settle() makes of it, or with the error.
+// settle() also lets go of what was waited for: who disposes of a result in `done` has its memory back at once.
+class DeviceWait : public Napi::AsyncWorker {
+ public:
+  explicit DeviceWait(const Napi::Function& done) : Napi::AsyncWorker(done, "fused-bear-loss") {}
+
+ protected:
+  virtual void wait() = 0;
+  virtual Napi::Value settle(Napi::Env env) = 0;
+
+  void Execute() final {
+    try {
+      wait();
+    } catch (const DeviceError& error) {
+      error_ = std::make_unique<DeviceError>(error);
+    }
+  }
+
+  void OnOK() final {
+    const Napi::Env env = Env();
+    Callback().Call({error_ ? device_error_outcome(env, *error_) : settle(env)});
+  }
+
+ private:
+  std::unique_ptr<DeviceError> error_;
+};
+
+class DownloadWait final : public DeviceWait {
+ public:
+  DownloadWait(const Napi::Function& done, std::unique_ptr<EnqueuedDownload> copy, const Napi::Value& destination)
+      : DeviceWait(done),
+        download_(std::move(copy)),
+        destination_(Napi::Persistent(destination.As<Napi::Object>())),
+        memory_(host_memory_of(destination)) {}
+
+ protected:
+  // The destination is an array that nobody else knows yet, so its memory stays where it is.
+  void wait() override { download_->finish(memory_.data); }
+  Napi::Value settle(Napi::Env env) override {
+    download_.reset();
+    return env.Undefined();
+  }
+
+ private:
+  std::unique_ptr<EnqueuedDownload> download_;
+  Napi::ObjectReference destination_;
+  HostMemory memory_;
+};
+
+// (storage, destination: Uint8Array, done: (error | undefined) => void) => undefined
+Napi::Value download_async(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
+  const HostMemory host = host_memory_of(info[1]);
+  check_room(info.Env(), *storage, host.bytes);
+  auto copy = device_api().enqueue_download(storage, host.bytes);
+  auto* const worker = new DownloadWait(info[2].As<Napi::Function>(), std::move(copy), info[1]); // deletes itself
+  worker->Queue();
+  return info.Env().Undefined();
+}
+
+// (numbers, arrays: (TypedArray | storage | undefined)[], scalarLoss: storage | undefined, stream | undefined) =>
+//   the loss under way, or NativeOutcome
+Napi::Value enqueue_loss(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  DeviceLossRequest request(info[0], info[1].As<Napi::Array>(), info[2]);
+  if (const char* input = request.settle_overlap()) return overlap_outcome(env, input);
+  const ProblemFault fault = request.find_host_fault();
+  if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
+  return wrap_loss(env, request.enqueue(stream_or_default(info[3], request.device())));
+}
+
+class LossWait final : public DeviceWait {
+ public:
+  LossWait(const Napi::Function& done, std::shared_ptr<EnqueuedLoss> loss) : DeviceWait(done), loss_(std::move(loss)) {}
+
+ protected:
+  void wait() override { report_ = loss_->wait(); }
+  Napi::Value settle(Napi::Env env) override {
+    loss_.reset();
+    if (report_.fault.error != ProblemError::kNone) return invalid_outcome(env, report_.fault);
+    return outcome_of(env, ComputeStatus::kOk, report_.summary);
+  }
+
+ private:
+  std::shared_ptr<EnqueuedLoss> loss_;
+  DeviceLossReport report_;
+};
+
+// (loss under way, done: (outcome: NativeOutcome) => void) => undefined
+Napi::Value read_loss(const Napi::CallbackInfo& info) {
+  auto* const worker = new LossWait(info[1].As<Napi::Function>(), loss_of(info[0])); // deletes itself
+  worker->Queue();
+  return info.Env().Undefined();
+}
+
+// (handle) => undefined
+Napi::Value release(const Napi::CallbackInfo& info) {
+  release_handle(info[0]);
+  return info.Env().Undefined();
+}
+
+Napi::Object to_object(Napi::Env env, const MemoryCounts& counts) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("usedBytes", static_cast<double>(counts.used_bytes));
+  object.Set("usedBlocks", static_cast<double>(counts.used_blocks));
+  object.Set("cachedBytes", static_cast<double>(counts.cached_bytes));
+  object.Set("cachedBlocks", static_cast<double>(counts.cached_blocks));
+  return object;
+}
+
+// (device: number) => {device, pinned: {usedBytes, usedBlocks, cachedBytes, cachedBlocks}}
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const DeviceMemoryReport report = device_api().memory(device_of(info[0]));
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("device", to_object(env, report.device));
+  object.Set("pinned", to_object(env, report.pinned));
+  return object;
+}
+
+// (device: number) => undefined
+Napi::Value release_cached(const Napi::CallbackInfo& info) {
+  device_api().release_cached(device_of(info[0]));
+  return info.Env().Undefined();
+}
+
+template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
+void add(Napi::Object& object, const char* name) {
+  object.Set(name, Napi::Function::New(object.Env(), guarded<kFunction>, name));
+}
+
+} // namespace
+
+void add_device_exports(Napi::Env env, Napi::Object exports) {
+  Napi::Object device = Napi::Object::New(env);
+  add<create_stream>(device, "createStream");
+  add<adopt_stream>(device, "adoptStream");
+  add<synchronize_stream>(device, "synchronizeStream");
+  add<allocate>(device, "allocate");
+  add<upload>(device, "upload");
+  add<adopt>(device, "adopt");
+  add<pointer>(device, "pointer");
+  add<copy>(device, "copy");
+  add<download>(device, "download");
+  add<download_async>(device, "downloadAsync");
+  add<enqueue_loss>(device, "enqueueLoss");
+  add<read_loss>(device, "readLoss");
+  add<release>(device, "release");
+  add<memory>(device, "memory");
+  add<release_cached>(device, "releaseCached");
+  exports.Set("device", device);
+}
+
+} // namespace fused_bear_loss

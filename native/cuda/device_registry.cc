@@ -1,0 +1,55 @@
+#include "native/cuda/device_registry.h"
+
+#include <map>
+#include <string>
+
+#include "native/cuda/cuda_status.h"
+
+namespace fused_bear_loss::cuda {
+namespace {
+
+DeviceProperties read_properties(int device) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device));
+  return device_properties_of(properties);
+}
+
+} // namespace
+
+Device::Device(int device_index)
+    : index(device_index),
+      properties(read_properties(device_index)),
+      memory(BlockCache::Kind::kDevice, device_index),
+      pinned(BlockCache::Kind::kPinned, device_index),
+      default_stream(Stream::adopt(device_index, nullptr)) {}
+
+std::shared_ptr<Stream> Device::copy_stream() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (copy_stream_ == nullptr) copy_stream_ = Stream::create(index);
+  return copy_stream_;
+}
+
+int device_count() {
+  int count = 0; // the runtime leaves it alone where it fails
+  check(cudaGetDeviceCount(&count));
+  if (count < 1) throw device_error_of(cudaErrorNoDevice);
+  return count;
+}
+
+Device& device_at(int index) {
+  // Asked every time, as it costs nothing once the driver runs; never destroyed, as the runtime may be gone by then.
+  const int count = device_count();
+  if (index < 0 || index >= count) {
+    throw DeviceError(DeviceErrorKind::kDeviceNotFound,
+                      "there is no device " + std::to_string(index) + ": this machine has " +
+                          (count == 1 ? std::string("device 0 only") : "devices 0 to " + std::to_string(count - 1)));
+  }
+  static std::mutex& mutex = *new std::mutex;
+  static auto& devices = *new std::map<int, std::unique_ptr<Device>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::unique_ptr<Device>& device = devices[index];
+  if (device == nullptr) device = std::make_unique<Device>(index);
+  return *device;
+}
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,8 @@
+#include "native/cuda/kernels/row_kernels.h"
+
+namespace fused_bear_loss::cuda {
+
+template cudaError_t launch_row_kernel<Float16>(const cudaLaunchConfig_t&, const RowLaunch&);
+template cudaError_t launch_gradient_kernel<Float16>(const cudaLaunchConfig_t&, const RowLaunch&);
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,37 @@
+// What a launch of the row kernels is given, and how the host starts it.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "native/cuda/device_problem.h"
+
+namespace fused_bear_loss::cuda {
+
+// How scaled logits come from logits, in single precision.
+struct LogitScaling {
+  float scale; // log2(e) / temperature
+  float cap;   // 0: none
+  float inverse_cap;
+};
+
+struct RowLaunch {
+  DeviceProblem call;
+  LogitScaling scaling;
+  Workspace workspace;
+  std::int64_t first_row; // of the launch, among all rows
+  std::int64_t chunk_row; // the row that problem.logits and outputs.grad_logits begin with
+  std::int32_t cluster_size;
+  std::int32_t row_capacity; // vectors that a block can keep; 0: it keeps none
+  bool write_gradient;
+};
+
+// The dynamic shared memory of the launch is set by these, where it is above what every kernel may have.
+template <class Element>
+cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch);
+template <class Element>
+cudaError_t launch_gradient_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch);
+
+cudaError_t launch_begin_kernel(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream);
+cudaError_t launch_end_kernel(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream);
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,124 @@
+// The k-th largest of many ordered keys, by a whole block or a whole cluster. Every thread calls, and gets the same.
+#pragma once
+
+#include "native/cuda/kernels/shared_memory.h"
+
+namespace fused_bear_loss::cuda {
+
+// A barrier of all threads that work on the row.
+FBL_DEVICE void row_barrier(int cluster_size) {
+  if (cluster_size > 1) {
+    FBL_CLUSTER_BARRIER();
+  } else {
+    __syncthreads();
+  }
+}
+
+// By comparing each key with each: for at most kMaxRankedCount keys in shared memory. 1 <= wanted <= count.
+FBL_DEVICE std::uint32_t select_by_rank(const std::uint32_t* keys, int count, int wanted) {
+  BlockState& state = block_state();
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += thread_count()) {
+    const std::uint32_t key = keys[i];
+    int rank = 0; // in the order (key descending, place ascending), so that one thread has the answer
+#pragma unroll 4
+    for (int j = 0; j < count; ++j) rank += keys[j] > key || (keys[j] == key && j < i) ? 1 : 0;
+    if (rank == wanted - 1) state.selected_key = key;
+  }
+  __syncthreads();
+  const std::uint32_t selected = state.selected_key;
+  __syncthreads();
+  return selected;
+}
+
+// The keys in a bin, in the blocks of the cluster together.
+FBL_DEVICE std::uint32_t count_in_bin(int bin, int cluster_size) {
+  static_assert(kRadixCopies == 4, "a bin's copies are read as one vector");
+  BlockState& state = block_state();
+  std::uint32_t count = 0;
+#pragma unroll 1
+  for (int rank = 0; rank < cluster_size; ++rank) {
+    // A block that selects alone has its own histogram only.
+    const std::uint32_t* const histogram = cluster_size > 1 ? peer_shared(state.histogram, rank) : state.histogram;
+    const uint4 copies = reinterpret_cast<const uint4*>(histogram)[bin];
+    count += copies.x + copies.y + copies.z + copies.w;
+  }
+  return count;
+}
+
+// Finds the bin in which the wanted key is: into selected_bin, above_bin and in_all_bins. Where there are fewer keys
+// than wanted, the smallest one is.
+FBL_DEVICE void find_bin(int wanted, int cluster_size) {
+  if (warp_index() != 0) return;
+  constexpr int kBinsPerLane = kRadixBins / kWarpSize;
+  // Lane 0 has the largest bins.
+  const int last = kRadixBins - 1 - kBinsPerLane * lane_index();
+  std::uint32_t in_lane = 0;
+#pragma unroll 1
+  for (int b = 0; b < kBinsPerLane; ++b) in_lane += count_in_bin(last - b, cluster_size);
+  std::uint32_t through = in_lane; // in the bins of this lane and of those before it
+#pragma unroll 1
+  for (int distance = 1; distance < kWarpSize; distance *= 2) {
+    const std::uint32_t before = __shfl_up_sync(kAllLanes, through, distance);
+    if (lane_index() >= distance) through += before;
+  }
+  const std::uint32_t all = __shfl_sync(kAllLanes, through, kWarpSize - 1);
+  const std::uint32_t reach = min(static_cast<std::uint32_t>(wanted), all);
+  std::uint32_t above = through - in_lane;
+  if (through < reach || above >= reach) return;
+  int bin = last;
+#pragma unroll 1
+  for (std::uint32_t count = count_in_bin(bin, cluster_size); above + count < reach;
+       count = count_in_bin(--bin, cluster_size)) {
+    above += count;
+  }
+  BlockState& state = block_state();
+  state.selected_bin = static_cast<std::uint32_t>(bin);
+  state.above_bin = above;
+  state.in_all_bins = all;
+}
+
+struct Selection {
+  std::uint32_t key;
+  std::int32_t count; // keys that there were, of those not below `lowest`
+};
+
+// By counting digits: any number of keys not below `lowest`, at least one. `for_each_key(visit)` calls visit(key) for
+// the thread's share. With fewer keys than wanted, the smallest.
+template <class ForEachKey>
+FBL_DEVICE Selection select_by_radix(std::uint32_t lowest, std::uint32_t highest, int wanted, int cluster_size,
+                                     const ForEachKey& for_each_key) {
+  BlockState& state = block_state();
+  Selection selection = {lowest, 0};
+  bool first_round = true;
+#pragma unroll 1
+  do {
+    const int shift = max(0, 24 - __clz(static_cast<int>(highest - lowest)));
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < kRadixBins * kRadixCopies; i += thread_count()) {
+      state.histogram[i] = 0;
+    }
+    __syncthreads();
+    for_each_key([&](std::uint32_t key) {
+      if (key >= lowest && key <= highest) {
+        atomicAdd(&state.histogram[((key - lowest) >> shift) * kRadixCopies + lane_index() % kRadixCopies], 1u);
+      }
+    });
+    row_barrier(cluster_size);
+    find_bin(wanted, cluster_size);
+    row_barrier(cluster_size); // the histograms have been read everywhere
+    if (first_round) {
+      selection.count = static_cast<std::int32_t>(state.in_all_bins);
+      wanted = min(wanted, selection.count);
+      first_round = false;
+    }
+    wanted -= static_cast<int>(state.above_bin);
+    lowest += state.selected_bin << shift;
+    highest = min(highest, lowest + ((1u << shift) - 1));
+  } while (lowest < highest);
+  __syncthreads(); // the bin has been read
+  selection.key = lowest;
+  return selection;
+}
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,80 @@
+// The one layout of a block's dynamic shared memory: a state of fixed size, and behind it the row that the block keeps.
+#pragma once
+
+#include "native/cuda/device_problem.h"
+
+namespace fused_bear_loss::cuda {
+
+constexpr int kMaxThreads = 256;
+// Of the kernels that read logits: what the registers of a multiprocessor are shared out to.
+constexpr int kBlocksPerMultiprocessor = 2;
+constexpr int kMaxWarps = kMaxThreads / 32;
+constexpr int kMaxClusterSize = 8; // the largest that every device with clusters has
+
+// Beam widths up to this are found by the filtered queue, larger ones by radix selection.
+constexpr int kMaxQueueWidth = 256;
+// Logits that the queue holds before it is cut down; where it overflows all the same, the row is left to radix
+// selection.
+constexpr int kQueueCapacity = 1024;
+constexpr int kQueuePruneCount = kQueueCapacity / 2;
+// Selection among so few takes one comparison of each with each; among more, radix selection.
+constexpr int kMaxRankedCount = 256;
+
+constexpr int kRadixBins = 256;
+// Logits crowd into a few bins: four counters for each keep the lanes of a warp apart.
+constexpr int kRadixCopies = 4;
+
+// What a warp, and then a block, knows of its part of a row.
+struct SlicePartial {
+  double sum_scaled;            // sum of capped logits in A; only with label smoothing
+  float max_others;             // over A without the target
+  float sum_others;             // of exp2((capped - capped max_others) scale), without the target
+  float target_logit;           // of the block that holds the target
+  float bound;                  // the queue's
+  std::int32_t target_position; // -1: the target is in another block
+  std::int32_t above;           // logits above the target's; only where the rank is asked for
+  std::int32_t allowed;         // logits above -infinity; only with label smoothing
+  std::int32_t queued;          // logits in the queue; above kQueueCapacity: it overflowed
+};
+
+// How a row's exponentials become its gradient, all factors included.
+struct GradientFactors {
+  float constant;
+  float offset;
+  float target;
+  float threshold;
+  float reference;
+  std::int32_t target_position;
+  std::int32_t threshold_position;
+  std::int32_t kind; // a GradientKind
+  std::int32_t all_masked;
+};
+
+struct BlockState {
+  alignas(16) std::uint32_t histogram[kRadixBins * kRadixCopies];
+  std::uint32_t queue[kQueueCapacity];   // ordered keys
+  std::uint32_t maxima[2 * kMaxThreads]; // ordered keys; also the survivors of a cut
+  SlicePartial warps[kMaxWarps];
+  SlicePartial partial;
+  GradientFactors factors;
+  float warp_max[kMaxWarps];
+  std::int32_t warp_equal[kMaxWarps];
+  std::int32_t warp_greater[kMaxWarps];
+  std::int32_t equal;   // in the block
+  std::int32_t greater; //
+  std::int32_t queued;
+  std::int32_t survivors;
+  std::uint32_t selected_key;
+  std::uint32_t selected_bin;
+  std::uint32_t above_bin;   // keys in larger bins
+  std::uint32_t in_all_bins; //
+  std::int32_t threshold_position;
+  std::int32_t effective_width;
+  float threshold_logit;
+  std::int32_t target_position; // -1: not seen by this block
+  float target_logit;
+};
+
+constexpr std::size_t kRowOffset = (sizeof(BlockState) + 15) / 16 * 16;
+
+} // namespace fused_bear_loss::cuda

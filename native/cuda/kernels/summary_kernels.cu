@@ -1,0 +1,145 @@
+// The kernels before and after those that read logits: the checks of targets and lists, and the sums over rows.
+#include <algorithm>
+
+#include "native/cuda/kernels/row_check.h"
+#include "native/cuda/kernels/row_launch.h"
+#include "native/cuda/kernels/row_outcome.h"
+
+namespace fused_bear_loss::cuda {
+namespace {
+
+constexpr int kCheckThreads = 256;
+constexpr int kSumThreads = 512;
+constexpr std::int64_t kMaxCheckBlocks = 1 << 16;
+
+// Atomic operations take this type of 64-bit integers.
+FBL_DEVICE unsigned long long* counter(void* field) { return static_cast<unsigned long long*>(field); }
+
+// A warp to a row.
+__global__ void __launch_bounds__(kCheckThreads)
+    begin_kernel(const __grid_constant__ DeviceProblem call, const Workspace workspace) {
+  const LossProblem& problem = call.problem;
+  constexpr int kWarps = kCheckThreads / kWarpSize;
+  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kWarps;
+  // All warps of a block take as many turns, as they meet at its barrier.
+#pragma unroll 1
+  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kWarps; first < problem.rows; first += stride) {
+    const std::int64_t row = first + warp_index();
+    bool counted = false;
+    if (row < problem.rows) {
+      const bool faulty = find_row_fault(call, row).error != ProblemError::kNone;
+      counted = problem.targets[row] != problem.ignore_index;
+      if (lane_index() == 0) {
+        workspace.flags[row] = static_cast<std::uint8_t>((counted ? kRowCounted : 0) | (faulty ? kRowFaulty : 0));
+        if (faulty) {
+          atomicMax(counter(&workspace.summary->fault_row_complement), ~static_cast<unsigned long long>(row));
+        }
+      }
+    }
+    const int in_block = __syncthreads_count(counted && lane_index() == 0 ? 1 : 0);
+    if (threadIdx.x == 0) {
+      atomicAdd(counter(&workspace.summary->counted_rows), static_cast<unsigned long long>(in_block));
+    }
+  }
+}
+
+// What the rows add up to; in an order that depends on the number of rows only.
+struct RowSumsOfAll {
+  double loss;
+  double weights; // of the weighted mean's divisor
+  std::int64_t pruned;
+  std::int64_t top_ranked;
+  std::int64_t non_finite;
+};
+
+FBL_DEVICE void add_row(const LossProblem& problem, const Workspace& workspace, std::int64_t row, RowSumsOfAll& sums) {
+  const unsigned flags = workspace.flags[row];
+  if ((flags & (kRowCounted | kRowFaulty)) == 0) return;
+  const double weight = row_token_weight(problem, row);
+  const bool poisoned = (flags & kRowPoisoned) != 0;
+  const bool several = (flags & kRowSeveralAllowed) != 0;
+  if (!is_weighted_mean(problem) || several || poisoned) sums.loss += weight * workspace.records[row].loss;
+  if (several && !poisoned) sums.weights += weight * workspace.records[row].weight;
+  sums.pruned += (flags & kRowPruned) != 0 ? 1 : 0;
+  sums.top_ranked += (flags & kRowTopRanked) != 0 ? 1 : 0;
+  sums.non_finite += (flags & kRowNonFinite) != 0 ? 1 : 0;
+}
+
+FBL_DEVICE void add_sums(const RowSumsOfAll& other, RowSumsOfAll& sums) {
+  sums.loss += other.loss;
+  sums.weights += other.weights;
+  sums.pruned += other.pruned;
+  sums.top_ranked += other.top_ranked;
+  sums.non_finite += other.non_finite;
+}
+
+FBL_DEVICE RowSumsOfAll shuffled(const RowSumsOfAll& sums, int distance) {
+  RowSumsOfAll other;
+  other.loss = __shfl_xor_sync(kAllLanes, sums.loss, distance);
+  other.weights = __shfl_xor_sync(kAllLanes, sums.weights, distance);
+  other.pruned = __shfl_xor_sync(kAllLanes, sums.pruned, distance);
+  other.top_ranked = __shfl_xor_sync(kAllLanes, sums.top_ranked, distance);
+  other.non_finite = __shfl_xor_sync(kAllLanes, sums.non_finite, distance);
+  return other;
+}
+
+FBL_DEVICE void write_summary(const DeviceProblem& call, DeviceSummary& summary, const RowSumsOfAll& sums) {
+  const LossProblem& problem = call.problem;
+  summary.divisor = is_weighted_mean(problem) ? sums.weights + 1e-8 : divisor_of(problem, summary);
+  summary.loss = problem.reduction == Reduction::kNone ? 0 : sums.loss / summary.divisor;
+  summary.pruned_rows = sums.pruned;
+  summary.top_ranked_rows = sums.top_ranked;
+  summary.non_finite_rows = sums.non_finite;
+  if (call.loss != nullptr && problem.reduction != Reduction::kNone) *call.loss = static_cast<float>(summary.loss);
+}
+
+__global__ void __launch_bounds__(kSumThreads)
+    end_kernel(const __grid_constant__ DeviceProblem call, const Workspace workspace) {
+  RowSumsOfAll* const warps = reinterpret_cast<RowSumsOfAll*>(dynamic_shared_memory());
+  RowSumsOfAll sums = {};
+#pragma unroll 1
+  for (std::int64_t row = threadIdx.x; row < call.problem.rows; row += kSumThreads) {
+    add_row(call.problem, workspace, row, sums);
+  }
+#pragma unroll 1
+  for (int distance = kWarpSize / 2; distance > 0; distance /= 2) add_sums(shuffled(sums, distance), sums);
+  if (lane_index() == 0) warps[warp_index()] = sums;
+  __syncthreads();
+  DeviceSummary& summary = *workspace.summary;
+  if (threadIdx.x == 0) {
+    for (int warp = 1; warp < kSumThreads / kWarpSize; ++warp) add_sums(warps[warp], sums);
+    write_summary(call, summary, sums);
+  }
+  if (warp_index() != 0) return;
+  const std::uint64_t complement = summary.fault_row_complement;
+  ProblemFault fault;
+  if (complement != 0) fault = find_row_fault(call, static_cast<std::int64_t>(~complement));
+  if (lane_index() != 0) return;
+  summary.fault_error = static_cast<std::int32_t>(fault.error);
+  summary.fault_row = fault.row;
+  summary.fault_value = fault.value;
+}
+
+} // namespace
+
+cudaError_t launch_begin_kernel(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream) {
+  if (call.problem.rows == 0) return cudaSuccess;
+  constexpr std::int64_t kRowsPerBlock = kCheckThreads / kWarpSize;
+  const std::int64_t blocks = std::min(kMaxCheckBlocks, (call.problem.rows + kRowsPerBlock - 1) / kRowsPerBlock);
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.blockDim = dim3(kCheckThreads);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, begin_kernel, call, workspace);
+}
+
+cudaError_t launch_end_kernel(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(1);
+  config.blockDim = dim3(kSumThreads);
+  config.dynamicSmemBytes = sizeof(RowSumsOfAll) * (kSumThreads / kWarpSize);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, end_kernel, call, workspace);
+}
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,71 @@
+#include "native/cuda/launch_plan.h"
+
+#include <algorithm>
+
+#include "native/core/dtype.h"
+#include "native/cuda/kernels/shared_layout.h"
+
+namespace fused_bear_loss::cuda {
+namespace {
+
+constexpr std::int64_t kVectorBytes = 16;
+// What the runtime takes of a multiprocessor's shared memory for each block.
+constexpr std::size_t kReservedBytes = 1024;
+constexpr int kFirstMajorWithClusters = 9;
+
+std::int64_t row_vectors(const LossProblem& problem) {
+  const std::int64_t length = kVectorBytes / element_size(problem.dtype);
+  return (problem.vocab_size + length - 1) / length;
+}
+
+std::int64_t vectors_in(std::size_t shared_bytes) {
+  return shared_bytes < kRowOffset ? 0 : static_cast<std::int64_t>((shared_bytes - kRowOffset) / kVectorBytes);
+}
+
+// The smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so that one can
+// load while another reduces and a third writes; or else the largest.
+int cluster_size_for(std::int64_t vectors, const DeviceProperties& properties) {
+  if (properties.compute_major < kFirstMajorWithClusters) return 1;
+  const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
+  const std::int64_t roomy = vectors_in(share < kReservedBytes ? 0 : share - kReservedBytes);
+  const std::int64_t largest = vectors_in(properties.shared_bytes_per_block);
+  int size = 1;
+  while (size < kMaxClusterSize && (vectors + size - 1) / size > roomy) size *= 2;
+  // A row that no cluster can keep is better off with blocks that do not wait for each other.
+  return (vectors + size - 1) / size <= largest ? size : 1;
+}
+
+// Few enough that every thread has some vectors, and a block's barriers few warps to wait for.
+int threads_for(std::int64_t slice_vectors) {
+  if (slice_vectors <= 128) return 64;
+  if (slice_vectors <= 1024) return 128;
+  return kMaxThreads;
+}
+
+} // namespace
+
+DeviceProperties device_properties_of(const cudaDeviceProp& properties) {
+  return {properties.major, properties.sharedMemPerBlockOptin, properties.sharedMemPerMultiprocessor};
+}
+
+LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties) {
+  const std::int64_t vectors = row_vectors(problem);
+  LaunchPlan plan;
+  plan.cluster_size = cluster_size_for(vectors, properties);
+  const std::int64_t slice = (vectors + plan.cluster_size - 1) / plan.cluster_size;
+  plan.threads = threads_for(slice);
+  // A row is kept for its gradient, and for what else goes through it again.
+  const bool is_read_again = problem.gradient != GradientMode::kNone || problem.beam_width > kMaxQueueWidth;
+  const std::int64_t room = vectors_in(properties.shared_bytes_per_block);
+  // A list of tokens may be short however long the vocabulary is: kept where it fits.
+  const bool listed = problem.allowed_offsets != nullptr;
+  const bool fits = slice <= room;
+  if (is_read_again && (fits || listed)) plan.row_capacity = std::min(slice, room);
+  plan.residency = !is_read_again || !fits ? Residency::kGlobal
+                   : plan.cluster_size > 1 ? Residency::kCluster
+                                           : Residency::kShared;
+  plan.shared_bytes = kRowOffset + static_cast<std::size_t>(plan.row_capacity * kVectorBytes);
+  return plan;
+}
+
+} // namespace fused_bear_loss::cuda

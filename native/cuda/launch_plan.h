@@ -1,0 +1,40 @@
+// Which geometry a problem is launched with on a device: a pure function, without a call of CUDA.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "native/core/loss_problem.h"
+
+namespace fused_bear_loss::cuda {
+
+// What the plan needs to know of a device.
+struct DeviceProperties {
+  int compute_major = 0;
+  std::size_t shared_bytes_per_block = 0; // the most that a kernel may opt in for
+  std::size_t shared_bytes_per_multiprocessor = 0;
+};
+DeviceProperties device_properties_of(const cudaDeviceProp& properties);
+
+// Where a row waits between its sweep and its gradient.
+enum class Residency {
+  kShared,  // in the shared memory of one block
+  kCluster, // in the shared memory of the blocks of a cluster
+  kGlobal,  // nowhere: it is read a second time, from the second-level cache at best
+};
+
+struct LaunchPlan {
+  Residency residency = Residency::kShared;
+  int threads = 0;               // of a block
+  int cluster_size = 1;          // blocks that share a row
+  std::int64_t row_capacity = 0; // 16-byte vectors of a row that a block keeps in shared memory
+  std::size_t shared_bytes = 0;  // dynamic shared memory of a block
+};
+
+// Of the kernel that sweeps rows. Threads and cluster size depend on vocabulary, dtype and device only, so that a loss
+// is the same bit for bit with and without its gradient.
+LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties);
+
+} // namespace fused_bear_loss::cuda

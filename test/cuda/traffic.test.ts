@@ -1,0 +1,211 @@
+/**
+ * How often each logit is read and each entry of the gradient is written. Counted are the bytes that the kernels'
+ * instructions ask for; what reaches the memory, no emulator can say.
+ */
+import { type DeviceBearLossOptions, DeviceTensor, fusedBearLoss } from '../../lib/index';
+import { csrOf } from '../support/allowed-tokens';
+import { DTYPES, type DType, encode } from '../support/dtype';
+import { useEmulatedDevice } from '../support/emulated-device';
+import type { Traffic } from '../support/emulator';
+import { SeededRandom } from '../support/random';
+
+const emulator = useEmulatedDevice();
+
+interface Case {
+  rows: number;
+  vocabSize: number;
+  dtype: DType;
+  options?: DeviceBearLossOptions;
+  /** Elements before the first logit, which then is not aligned to 16 bytes. */
+  shift?: number;
+  logitsOf?: (vocabSize: number) => Float32Array;
+}
+
+/** Runs one call, and counts the accesses to its logits and to its gradient. */
+async function trafficOf({ rows, vocabSize, dtype, options = {}, shift = 0, logitsOf }: Case) {
+  const random = new SeededRandom(vocabSize);
+  const row = logitsOf ?? ((length: number) => random.normals(length, 3));
+  const values = new Float32Array(shift + rows * vocabSize);
+  for (let i = 0; i < rows; ++i) values.set(row(vocabSize), shift + i * vocabSize);
+  const elements = encode(values, dtype);
+  const bytesPerElement = elements.BYTES_PER_ELEMENT;
+  using whole = DeviceTensor.fromHost(elements as Float32Array, [elements.length], dtype as 'float32');
+  const pointer = whole.pointer + BigInt(shift * bytesPerElement);
+  using logits = DeviceTensor.fromPointer(pointer, [rows, vocabSize], dtype as 'float32');
+  emulator.configure({ countTraffic: true });
+  emulator.clearTraffic();
+  const result = fusedBearLoss(logits, random.integers(rows, vocabSize), options);
+  await result.read();
+  const bytes = logits.byteLength;
+  const found = { logits: emulator.traffic(pointer, bytes) as Traffic, gradient: undefined as Traffic | undefined };
+  if (result.gradLogits) found.gradient = emulator.traffic(result.gradLogits.pointer, bytes);
+  result.dispose();
+  return { ...found, bytes };
+}
+
+/** Every byte as often as every other. */
+const each = (bytes: number, reads: number, writes: number): Traffic => ({
+  bytesRead: bytes * reads,
+  bytesWritten: bytes * writes,
+  fewestReads: reads,
+  mostReads: reads,
+  fewestWrites: writes,
+  mostWrites: writes,
+});
+
+const forward = { gradient: false } as const;
+
+type Shape = [string, Omit<Case, 'dtype'>];
+
+describe.each(DTYPES)('%s: forward reads each logit once', (dtype) => {
+  it.each<Shape>([
+    ['one block a row', { rows: 4, vocabSize: 4096 }],
+    ['a vocabulary that ends within a vector', { rows: 5, vocabSize: 1003 }],
+    ['rows that are not aligned', { rows: 3, vocabSize: 2048, shift: 1 }],
+    ['fewer logits than threads', { rows: 3, vocabSize: 7 }],
+    ['a cluster', { rows: 1, vocabSize: 128_256 }],
+    ['beam width 1', { rows: 2, vocabSize: 4096, options: { beamWidth: 1 } }],
+    ['beam width 64', { rows: 2, vocabSize: 8192, options: { beamWidth: 64 } }],
+    ['beam width 100', { rows: 2, vocabSize: 32_000, options: { beamWidth: 100 } }],
+    ['radix selection, with the row on chip', { rows: 2, vocabSize: 4096, options: { beamWidth: 1000 } }],
+    ['softcap and label smoothing', { rows: 2, vocabSize: 999, options: { softcap: 30, labelSmoothing: 0.1 } }],
+  ])('%s', async (_, shape) => {
+    const { logits, bytes } = await trafficOf({ dtype, ...shape, options: { ...shape.options, ...forward } });
+    expect(logits).toEqual(each(bytes, 1, 0));
+  });
+});
+
+describe.each(DTYPES)('%s: with the row on chip, forward and gradient read and write each logit once', (dtype) => {
+  it.each<Shape>([
+    ['one block a row', { rows: 4, vocabSize: 4096 }],
+    ['a vocabulary that ends within a vector', { rows: 5, vocabSize: 1003 }],
+    ['rows that are not aligned', { rows: 3, vocabSize: 2048, shift: 1 }],
+    ['a cluster', { rows: 1, vocabSize: 128_256 }],
+    ['flow', { rows: 3, vocabSize: 4096, options: { thresholdGradient: 'flow' } }],
+    ['radix selection', { rows: 2, vocabSize: 4096, options: { beamWidth: 1000 } }],
+    ['rows of ascending logits, which defeat the queue', { rows: 2, vocabSize: 8192, logitsOf: ascending }],
+  ])('%s', async (_, shape) => {
+    const { logits, gradient, bytes } = await trafficOf({ dtype, ...shape });
+    expect(logits).toEqual(each(bytes, 1, 0));
+    expect(gradient).toEqual(each(bytes, 0, 1));
+  });
+
+  it('in place', async () => {
+    const { logits, bytes } = await trafficOf({ dtype, rows: 3, vocabSize: 3000, options: { gradient: 'in-place' } });
+    expect(logits).toEqual(each(bytes, 1, 1));
+  });
+});
+
+function ascending(length: number): Float32Array {
+  return Float32Array.from({ length }, (_, index) => index / length);
+}
+
+describe('variants that state a count of their own', () => {
+  // No cluster of eight blocks keeps such a row.
+  const tooLong = 470_000;
+
+  it('a row too long to be kept is read twice and its gradient written once', async () => {
+    const { logits, gradient, bytes } = await trafficOf({ dtype: 'float32', rows: 1, vocabSize: tooLong });
+    expect(logits).toEqual(each(bytes, 2, 0));
+    expect(gradient).toEqual(each(bytes, 0, 1));
+  });
+
+  it('forward alone reads it once', async () => {
+    const { logits, bytes } = await trafficOf({ dtype: 'float32', rows: 1, vocabSize: tooLong, options: forward });
+    expect(logits).toEqual(each(bytes, 1, 0));
+  });
+
+  // One for each digit of an ordered key, after the sweep.
+  const radixRounds = 4;
+
+  it('forward alone, where the queue overflows: once more for each round of radix selection', async () => {
+    const options = { ...forward, beamWidth: 256 };
+    const { logits, bytes } = await trafficOf({
+      dtype: 'float32',
+      rows: 2,
+      vocabSize: 4096,
+      options,
+      logitsOf: ascending,
+    });
+    expect(logits).toEqual(each(bytes, 1 + radixRounds, 0));
+  });
+
+  it.each([128, 200, 256])(
+    'forward alone with beam width %i: once, or as often as where the queue overflows',
+    async (beamWidth) => {
+      const options = { ...forward, beamWidth };
+      const { logits, bytes } = await trafficOf({ dtype: 'bfloat16', rows: 1, vocabSize: 8192, options });
+      expect([1, 1 + radixRounds]).toContain(logits.mostReads);
+      expect(logits).toEqual(each(bytes, logits.mostReads, 0));
+    },
+  );
+
+  it('the weighted mean with a gradient reads twice: the divisor is known after all rows', async () => {
+    const options = { reduction: 'weighted-mean' } as const;
+    const { logits, gradient, bytes } = await trafficOf({ dtype: 'bfloat16', rows: 4, vocabSize: 1000, options });
+    expect(logits).toEqual(each(bytes, 2, 0));
+    expect(gradient).toEqual(each(bytes, 0, 1));
+  });
+
+  it('ranks cost one more read of the target by each thread', async () => {
+    const options = { ...forward, rows: true };
+    const vocabSize = 4096;
+    const { logits, bytes } = await trafficOf({ dtype: 'float32', rows: 1, vocabSize, options });
+    expect(logits.fewestReads).toBe(1);
+    expect(logits.bytesRead - bytes).toBeLessThanOrEqual(512 * Float32Array.BYTES_PER_ELEMENT);
+  });
+});
+
+describe('lists of allowed tokens', () => {
+  const vocabSize = 5000;
+  const lists = [[3, 17, 2048, 4999], [0]];
+  const allowed = csrOf(lists);
+  const targets = Int32Array.of(17, 0);
+
+  async function listedTraffic(gradient: boolean | 'in-place-sparse') {
+    const random = new SeededRandom(1);
+    using logits = DeviceTensor.fromHost(random.normals(2 * vocabSize, 2), [2, vocabSize]);
+    emulator.configure({ countTraffic: true });
+    emulator.clearTraffic();
+    const result = fusedBearLoss(logits, targets, { allowed, gradient });
+    await result.read();
+    const at = (tensor: DeviceTensor, row: number, token: number) =>
+      emulator.traffic(tensor.pointer + BigInt((row * vocabSize + token) * 4), 4) as Traffic;
+    const ofRow = (tensor: DeviceTensor, row: number) => {
+      const counts = { reads: 0, writes: 0, mostReads: 0, mostWrites: 0 };
+      for (let token = 0; token < vocabSize; ++token) {
+        const { mostReads, mostWrites } = at(tensor, row, token);
+        counts.reads += Math.min(mostReads, 1);
+        counts.writes += Math.min(mostWrites, 1);
+        counts.mostReads = Math.max(counts.mostReads, mostReads);
+        counts.mostWrites = Math.max(counts.mostWrites, mostWrites);
+      }
+      return counts;
+    };
+    const found = {
+      logits: lists.map((_, row) => ofRow(logits, row)),
+      gradient: result.gradLogits && lists.map((_, row) => ofRow(result.gradLogits as DeviceTensor, row)),
+    };
+    result.dispose();
+    return found;
+  }
+
+  it('their logits alone are read, once', async () => {
+    const { logits } = await listedTraffic(false);
+    expect(logits).toEqual(lists.map(({ length }) => ({ reads: length, writes: 0, mostReads: 1, mostWrites: 0 })));
+  });
+
+  it('a dense gradient is written everywhere, and what is listed at most twice', async () => {
+    const { logits, gradient } = await listedTraffic(true);
+    expect(logits.map((row) => row.reads)).toEqual(lists.map(({ length }) => length));
+    for (const row of gradient ?? []) {
+      expect(row.writes).toBe(vocabSize);
+      expect(row.mostWrites).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it('a sparse gradient in place writes what is listed, and nothing else', async () => {
+    const { logits } = await listedTraffic('in-place-sparse');
+    expect(logits).toEqual(lists.map(({ length }) => ({ reads: length, writes: length, mostReads: 1, mostWrites: 1 })));
+  });
+});

@@ -1,0 +1,12 @@
+// Tells Node where the tests' addon begins: the addon's own exports, and the object through which tests reach the
+// emulator.
+#include "native/binding/addon.h"
+#include "test/emulator/addon/emulator_object.h"
+
+static Napi::Object initialize_emulated_addon(Napi::Env env, Napi::Object exports) {
+  fused_bear_loss::initialize_addon(env, exports);
+  exports.Set("emulator", simt::emulator_object(env));
+  return exports;
+}
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, initialize_emulated_addon)

@@ -1,0 +1,186 @@
+/**
+ * The mutation run: does the emulator with its small cases find each barrier, mask and bound of the kernels that is
+ * removed? Mutants that survive stand in survivors.json with the reason why; any other survivor, and any listed one that is
+ * found after all, fails. `npm run test:mutation`, with a pattern to run the mutants of some lines alone.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Mutant, mutantsOf, mutatedSource } from './mutants';
+import survivors from './survivors.json';
+
+const root = join(__dirname, '..', '..', '..');
+const build = join(root, 'build', 'mutation');
+const kernels = 'native/cuda/kernels';
+// The kernels as they were when the run began: one may go on editing.
+const snapshot = join(build, 'snapshot');
+const compiler = process.env.CXX ?? 'g++';
+// A run without a mutant takes seconds. Who waits longer waits for ever.
+const timeoutSeconds = 60;
+
+type DType = 'float32' | 'bfloat16';
+const rowKernels: Record<DType | 'float16', string> = {
+  float32: `${kernels}/row_kernels_f32.cu`,
+  bfloat16: `${kernels}/row_kernels_bf16.cu`,
+  float16: `${kernels}/row_kernels_f16.cu`,
+};
+
+interface Sources {
+  core: string[];
+  cpu: string[];
+  rowKernel: { sources: string[] };
+  cuda: { kernels: string[]; host: string[] };
+  emulator: { simt: string[]; runtime: string[]; instrumentationFlags: string[] };
+}
+const sources: Sources = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
+
+const commonFlags = [
+  ...['-std=c++17', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-DNDEBUG', '-w'],
+  ...['-DFBL_INSTRUCTION_SET=baseline', '-I', snapshot, '-I', 'test/emulator/shim', '-I', '.'],
+];
+const kernelFlags = [...sources.emulator.instrumentationFlags, '-x', 'c++'];
+
+/** Ends with the output of a program that failed or took too long. */
+function run(program: string, args: readonly string[], seconds = 600): Promise<{ ok: boolean; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, timeout: seconds * 1000, killSignal: 'SIGKILL' });
+    let output = '';
+    child.stdout.on('data', (data) => (output += data));
+    child.stderr.on('data', (data) => (output += data));
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ ok: code === 0, output: signal ? `${signal}\n${output}` : output }));
+  });
+}
+
+async function mustRun(program: string, args: readonly string[]): Promise<string> {
+  const { ok, output } = await run(program, args);
+  if (!ok) throw new Error(`${program} ${args.join(' ')}\n${output}`);
+  return output;
+}
+
+/** Calls `task` for all items, as many at a time as there are processors. */
+async function inParallel<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await task(item);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+}
+
+const objectOf = (folder: string, source: string) => join(folder, `${source.replaceAll('/', '_')}.o`);
+
+/** `overlay` holds a file that stands before that of the snapshot. */
+const compileKernel = (source: string, object: string, overlay = snapshot) => {
+  const file = existsSync(join(overlay, source)) ? overlay : snapshot;
+  return run(compiler, ['-I', overlay, ...commonFlags, ...kernelFlags, '-c', join(file, source), '-o', object]);
+};
+
+interface Baseline {
+  objects: string[]; // of all but the kernels
+  dependents: Map<string, string[]>; // the kernels' sources that include a file
+}
+
+async function buildBaseline(): Promise<Baseline> {
+  rmSync(build, { recursive: true, force: true });
+  cpSync(join(root, kernels), join(snapshot, kernels), { recursive: true });
+  const host = [
+    ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
+    ...sources.cuda.host.filter((file) => /launch_(plan|loss)\.cc$/.test(file)),
+    ...[...sources.emulator.simt, ...sources.emulator.runtime],
+    ...['test/emulator/mutation/small_cases.cc', 'test/emulator/mutation/run_small_cases.cc'],
+  ];
+  await inParallel(host, async (source) => {
+    await mustRun(compiler, [...commonFlags, '-O2', '-c', source, '-o', objectOf(build, source)]);
+  });
+  const dependents = new Map<string, string[]>();
+  await inParallel(sources.cuda.kernels, async (source) => {
+    const { ok, output } = await compileKernel(source, objectOf(build, source));
+    if (!ok) throw new Error(output);
+    const rule = await mustRun(compiler, [...commonFlags, '-x', 'c++', '-MM', join(snapshot, source)]);
+    for (const [file] of rule.matchAll(/native\/cuda\/kernels\/[\w.]+/g)) {
+      dependents.set(file, [...new Set([...(dependents.get(file) ?? []), source])]);
+    }
+  });
+  return { objects: host.map((source) => objectOf(build, source)), dependents };
+}
+
+async function link(program: string, objects: readonly string[]): Promise<void> {
+  await mustRun(compiler, ['-pthread', ...objects, '-o', program]);
+}
+
+/** Compiles what the mutant changes for one dtype, and runs its cases. Null: nothing was found. */
+async function verdictIn(dtype: DType, mutant: Mutant, folder: string, baseline: Baseline): Promise<string | null> {
+  const dependents = baseline.dependents.get(mutant.file) ?? [];
+  const objects = [...baseline.objects];
+  for (const source of sources.cuda.kernels) {
+    const ofOtherDType = Object.values(rowKernels).includes(source) && source !== rowKernels[dtype];
+    const anew = dependents.includes(source) && !ofOtherDType;
+    const object = objectOf(anew ? folder : build, source);
+    objects.push(object);
+    if (!anew || existsSync(object)) continue;
+    const { ok, output } = await compileKernel(source, object, folder);
+    if (!ok) return `does not compile: ${output.split('\n')[0]}`;
+  }
+  const program = join(folder, 'run_small_cases');
+  await link(program, objects);
+  const { ok, output } = await run(program, [dtype], timeoutSeconds);
+  return ok ? null : (output.trim().split('\n')[0] ?? 'ended without a word');
+}
+
+async function verdictOn(mutant: Mutant, index: number, baseline: Baseline): Promise<string | null> {
+  const folder = join(build, `mutant-${index}`);
+  const overlaid = join(folder, mutant.file);
+  mkdirSync(dirname(overlaid), { recursive: true });
+  writeFileSync(overlaid, mutatedSource(readFileSync(join(snapshot, mutant.file), 'utf8'), mutant));
+  try {
+    // float32 finds nearly all; the vectors of bfloat16 are longer.
+    return (
+      (await verdictIn('float32', mutant, folder, baseline)) ?? (await verdictIn('bfloat16', mutant, folder, baseline))
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const nameOf = ({ file, before, after, occurrence }: Omit<Mutant, 'line'>) =>
+  `${file}: ${before}  ->  ${after}${occurrence > 0 ? `  (number ${occurrence + 1})` : ''}`;
+
+async function main(pattern: string | undefined): Promise<void> {
+  const baseline = await buildBaseline();
+  const program = join(build, 'run_small_cases');
+  await link(program, [...baseline.objects, ...sources.cuda.kernels.map((source) => objectOf(build, source))]);
+  for (const dtype of ['float32', 'bfloat16']) {
+    console.log(`without a mutant, ${dtype}: ${(await mustRun(program, [dtype])).trim()}`);
+  }
+
+  const mutants = readdirSync(join(snapshot, kernels))
+    .map((name) => `${kernels}/${name}`)
+    .flatMap((file) => mutantsOf(file, readFileSync(join(snapshot, file), 'utf8')))
+    .filter((mutant) => pattern === undefined || new RegExp(pattern).test(nameOf(mutant)));
+  const listed = new Map(survivors.map((survivor) => [nameOf(survivor), survivor.reason]));
+  const unlisted: Mutant[] = [];
+  const foundAfterAll: string[] = [];
+  let done = 0;
+  await inParallel([...mutants.entries()], async ([index, mutant]) => {
+    const name = nameOf(mutant);
+    const verdict = await verdictOn(mutant, index, baseline);
+    const isListed = listed.has(name);
+    if (verdict === null && !isListed) unlisted.push(mutant);
+    if (verdict !== null && isListed) foundAfterAll.push(name);
+    const outcome = verdict ?? (isListed ? 'SURVIVES, as listed' : 'SURVIVES');
+    console.log(`${++done}/${mutants.length} ${mutant.file}:${mutant.line} ${mutant.after}\n    ${outcome}`);
+  });
+
+  const names = new Set(mutants.map(nameOf));
+  const stale = pattern === undefined ? [...listed.keys()].filter((name) => !names.has(name)) : [];
+  const killed = mutants.length - unlisted.length - (listed.size - stale.length - foundAfterAll.length);
+  console.log(`\n${mutants.length} mutants${pattern === undefined ? `, ${killed} found` : ''}`);
+  for (const name of foundAfterAll) console.log(`listed as a survivor, but found: ${name}`);
+  for (const name of stale) console.log(`listed as a survivor, but no mutant any more: ${name}`);
+  for (const mutant of unlisted) console.log(`survives: ${nameOf(mutant)}`);
+  writeFileSync(join(build, 'unlisted.json'), `${JSON.stringify(unlisted, null, 2)}\n`);
+  if (unlisted.length + foundAfterAll.length + stale.length > 0) process.exitCode = 1;
+}
+
+void main(process.argv[2]);

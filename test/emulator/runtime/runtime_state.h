@@ -1,0 +1,93 @@
+// The state behind the stand-in for the CUDA runtime: devices, injected faults, errors. One lock guards all of it; the
+// functions of this header are called with the lock held unless they say otherwise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "test/emulator/runtime/runtime_api.h"
+
+namespace simt {
+
+// Whether there is a driver, and one of use.
+enum class DriverState { kWorking, kMissing, kTooOld };
+
+// A device that the stand-in offers. The defaults are those of an H100.
+struct EmulatedDevice {
+  std::string name = "Emulated SIMT device";
+  int major = 9;
+  int minor = 0;
+  int multiprocessors = 132;
+  std::size_t total_bytes = std::size_t{16} << 30;
+  std::size_t shared_bytes_per_block = 48 * 1024;
+  std::size_t shared_bytes_per_block_optin = 227 * 1024;
+  std::size_t shared_bytes_per_multiprocessor = 228 * 1024;
+  int l2_bytes = 50 << 20;
+};
+
+// A call that is to fail: the `countdown`-th from now.
+struct InjectedFault {
+  std::string function;
+  std::uint64_t countdown;
+  cudaError_t error;
+};
+
+struct DeviceState {
+  EmulatedDevice properties;
+  std::size_t used_bytes = 0;
+  cudaError_t sticky_error = cudaSuccess; // a kernel failed: nothing works any more, as on hardware
+};
+
+struct LiveCounts {
+  std::size_t device_allocations = 0;
+  std::size_t device_bytes = 0;
+  std::size_t pinned_allocations = 0;
+  std::size_t pinned_bytes = 0;
+  std::size_t streams = 0;
+  std::size_t events = 0;
+};
+
+struct RuntimeState {
+  std::recursive_mutex mutex;
+  DriverState driver = DriverState::kWorking;
+  std::vector<DeviceState> devices = std::vector<DeviceState>(2);
+  std::vector<InjectedFault> faults;
+  std::map<std::string, std::uint64_t> calls; // how often each function was called
+  LiveCounts live;
+  std::uint64_t random_state = 1;
+  std::map<std::pair<int, const void*>, std::size_t> shared_limits; // by device and kernel
+  std::map<std::pair<int, const void*>, bool> large_clusters;
+};
+RuntimeState& runtime();
+
+// The calling thread's device.
+int current_device();
+void set_current_device(int device);
+
+// Counts the call and says whether it fails before it does anything.
+cudaError_t begin_call(const char* function);
+// Keeps the error for cudaGetLastError and returns it.
+cudaError_t finish_call(cudaError_t error);
+// The fault injected into asynchronous work of this kind ("kernel"), or success.
+cudaError_t take_fault(const char* name);
+
+bool valid_device(int device);
+
+// Runs what is pending: on one device, on all (-1).
+void drain_device(int device);
+// Forgets all streams and events, pending work included.
+void forget_streams();
+
+// Frees all memory.
+void forget_memory();
+
+// Takes the lock; usable once in a function that returns cudaError_t.
+#define SIMT_RUNTIME_CALL(name)                                                           \
+  const std::lock_guard<std::recursive_mutex> simt_runtime_lock(::simt::runtime().mutex); \
+  if (const cudaError_t begun = ::simt::begin_call(name); begun != cudaSuccess) return ::simt::finish_call(begun)
+
+} // namespace simt
