@@ -9,10 +9,13 @@
 #define FBL_SHARED_INLINE static inline
 #endif
 
-// FBL_ALWAYS_INLINE for functions, FBL_ALWAYS_INLINE_MEMBER for members of classes.
+// FBL_ALWAYS_INLINE for functions, FBL_ALWAYS_INLINE_MEMBER for members of classes; FBL_NEVER_INLINE keeps rare work
+// out of each of its callers.
 #if defined(__GNUC__)
 #define FBL_ALWAYS_INLINE_MEMBER inline __attribute__((always_inline))
+#define FBL_NEVER_INLINE __attribute__((noinline))
 #else
 #define FBL_ALWAYS_INLINE_MEMBER inline
+#define FBL_NEVER_INLINE
 #endif
 #define FBL_ALWAYS_INLINE static FBL_ALWAYS_INLINE_MEMBER

@@ -23,6 +23,7 @@ FBL_ALWAYS_INLINE Vec softcap_slope(Vec logit, const Softcap& softcap) {
 // Both round alike, so that every way to a gradient gives the same bits.
 template <Scaling kScaling>
 struct PlainGradient {
+  static constexpr int kUnrolled = kVectors;
   RelativeExponential<kScaling> relative;
   Vec constant;
 
@@ -30,6 +31,7 @@ struct PlainGradient {
 };
 
 struct ScaledExponential {
+  static constexpr int kUnrolled = kVectors;
   Vec constant;
 
   FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec exponentials) const { return multiply(exponentials, constant); }
@@ -38,6 +40,8 @@ struct ScaledExponential {
 // With label smoothing's offset or a softcap.
 template <Scaling kScaling>
 struct GeneralGradient {
+  // A softcap's code is long, and no faster in one stretch.
+  static constexpr int kUnrolled = kScaling == Scaling::kSoftcap ? 4 : kVectors;
   RelativeExponential<kScaling> relative;
   Vec constant;
   Vec offset;
@@ -110,12 +114,15 @@ class GradientWriter {
   }
 
   FBL_ALWAYS_INLINE_MEMBER void write_block(std::int64_t begin) {
-    // The stores together: a cache line's worth of streamed stores must not wait between others.
-    Vec x[kVectors];
+#pragma GCC unroll 1
+    for (int first = 0; first < kVectors; first += Gradient::kUnrolled) {
+      // The stores together: a cache line's worth of streamed stores must not wait between others.
+      Vec x[Gradient::kUnrolled];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) x[v] = gradient_(load(source_ + begin + v * kLanes));
+      for (int v = 0; v < Gradient::kUnrolled; ++v) x[v] = gradient_(load(source_ + begin + (first + v) * kLanes));
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) put(begin + v * kLanes, x[v]);
+      for (int v = 0; v < Gradient::kUnrolled; ++v) put(begin + (first + v) * kLanes, x[v]);
+    }
   }
 
   FBL_ALWAYS_INLINE_MEMBER void put(std::int64_t i, Vec x) {
@@ -134,15 +141,17 @@ class GradientWriter {
     }
   }
 
-  void write_block_with_term(std::int64_t begin) {
+  FBL_NEVER_INLINE void write_block_with_term(std::int64_t begin) {
     float block[kBlock];
+#pragma GCC unroll 1
     for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(source_ + begin + v * kLanes)));
     put_terms(block, begin, kBlock);
+#pragma GCC unroll 1
     for (int v = 0; v < kVectors; ++v) put(begin + v * kLanes, load(block + v * kLanes));
   }
 
   // At most a vector.
-  void write_part(std::int64_t begin, std::int64_t left) {
+  FBL_NEVER_INLINE void write_part(std::int64_t begin, std::int64_t left) {
     const int size = left < kLanes ? static_cast<int>(left) : static_cast<int>(kLanes);
     float block[kLanes];
     store(block, gradient_(load_first(source_ + begin, size, -INFINITY)));
@@ -263,12 +272,13 @@ void write_from_logits(const GradientJob& job) {
   with_scaling(job.factors.scale, [&](auto scaling) {
     const auto relative = RelativeExponential<scaling.value>::make(job.factors.scale, job.sums.reference_logit);
     const Vec constant = gradient_constant(job);
-    if (is_plain(job)) {
-      write_all<Element, Out>(job, job.row.logits, PlainGradient<scaling.value>{relative, constant});
-    } else {
-      const Vec offset = broadcast(static_cast<float>(job.factors.offset / job.factors.scale.temperature));
-      write_all<Element, Out>(job, job.row.logits, GeneralGradient<scaling.value>{relative, constant, offset});
+    if constexpr (scaling.value != Scaling::kSoftcap) {
+      if (is_plain(job)) {
+        return write_all<Element, Out>(job, job.row.logits, PlainGradient<scaling.value>{relative, constant});
+      }
     }
+    const Vec offset = broadcast(static_cast<float>(job.factors.offset / job.factors.scale.temperature));
+    write_all<Element, Out>(job, job.row.logits, GeneralGradient<scaling.value>{relative, constant, offset});
   });
 }
 

@@ -87,7 +87,7 @@ FBL_ALWAYS_INLINE float largest_lane(const Vec* maxima) {
 
 // A block in float32, with -infinity for the target, where there is one, and past the end.
 template <class Element>
-FBL_ALWAYS_INLINE void load_block(const Row<Element>& row, std::int64_t block, float* out) {
+FBL_NEVER_INLINE void load_block(const Row<Element>& row, std::int64_t block, float* out) {
   const Element* p = row.logits + block * kBlock;
   const std::int64_t size = row.block_size(block);
   for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, load_left(p + v * kLanes, size - v * kLanes));
@@ -144,8 +144,8 @@ enum class Scaling {
 inline Scaling scaling_of(const LogitScale& scale) {
   if (scale.softcap > 0) return Scaling::kSoftcap;
   const double factor = kLog2E / scale.temperature;
-  return fabs(static_cast<double>(static_cast<float>(factor)) / factor - 1) < 1.5e-8 ? Scaling::kPlain
-                                                                                     : Scaling::kPrecise;
+  const bool is_plain = fabs(static_cast<double>(static_cast<float>(factor)) / factor - 1) < 1.5e-8;
+  return is_plain && !kAlwaysPrecise ? Scaling::kPlain : Scaling::kPrecise;
 }
 
 // Calls f with the scaling as a compile-time constant.
@@ -158,7 +158,8 @@ template <class F>
 void with_scaling(const LogitScale& scale, const F& f) {
   switch (scaling_of(scale)) {
     case Scaling::kPlain:
-      return f(ScalingConstant<Scaling::kPlain>{});
+      if constexpr (!kAlwaysPrecise) f(ScalingConstant<Scaling::kPlain>{});
+      return;
     case Scaling::kPrecise:
       return f(ScalingConstant<Scaling::kPrecise>{});
     case Scaling::kSoftcap:
@@ -198,18 +199,25 @@ FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
   }
 }
 
-// Adds a block's exponentials, and keeps them where asked; says whether a logit in it is above the bound.
-template <bool kKeep, Scaling kScaling, class Element>
+// Adds a block's exponentials, and keeps them where asked; says whether a logit in it is above the bound. All of it in
+// one stretch of code, or kUnrolled vectors at a time, which keeps the addon small where a block is rare or slow
+// anyway.
+template <bool kKeep, int kUnrolled, Scaling kScaling, class Element>
 FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kScaling>& relative, Vec bound, Vec* sums,
                                  float* kept) {
+  static_assert(kUnrolled % kAccumulators == 0, "an accumulator has its fixed place in the unrolled code");
   Vec largest = broadcast(-INFINITY);
+#pragma GCC unroll 1
+  for (int first = 0; first < kVectors; first += kUnrolled) {
 #pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) {
-    const Vec logits = load(p + v * kLanes);
-    Vec exponential;
-    largest = max(logits, largest);
-    sums[v % kAccumulators] = relative.add_to(sums[v % kAccumulators], logits, kKeep ? &exponential : nullptr);
-    if (kKeep) store(kept + v * kLanes, exponential);
+    for (int v = 0; v < kUnrolled; ++v) {
+      const std::int64_t i = (first + v) * kLanes;
+      const Vec logits = load(p + i);
+      Vec exponential;
+      largest = max(logits, largest);
+      sums[v % kAccumulators] = relative.add_to(sums[v % kAccumulators], logits, kKeep ? &exponential : nullptr);
+      if (kKeep) store(kept + i, exponential);
+    }
   }
   return any(greater(largest, bound));
 }
@@ -219,6 +227,7 @@ FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kSc
 template <bool kKeep, Scaling kScaling, class Element>
 double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
                   const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits, float* kept) {
+  constexpr int kUnrolled = kScaling == Scaling::kSoftcap ? kAccumulators : kVectors;
   const RelativeExponential<kScaling> relative = shared_relative; // a copy stays in registers
   const Vec bounds = broadcast(bound);
   Vec sums[kAccumulators];
@@ -230,12 +239,13 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
     const std::int64_t stop = row.next_edge(block, end);
     for (; block < stop; ++block) {
       prefetch_block(row.logits + block * kBlock + kPrefetchBytes / std::int64_t{sizeof(Element)});
-      note(add_block<kKeep>(row.logits + block * kBlock, relative, bounds, sums, kept + block * kBlock));
+      note(add_block<kKeep, kUnrolled>(row.logits + block * kBlock, relative, bounds, sums, kept + block * kBlock));
     }
     if (block < end) {
       float edge[kBlock];
       load_block(row, block, edge);
-      note(add_block<kKeep>(static_cast<const float*>(edge), relative, bounds, sums, kept + block * kBlock));
+      note(add_block<kKeep, kAccumulators>(static_cast<const float*>(edge), relative, bounds, sums,
+                                           kept + block * kBlock));
       ++block;
     }
   }

@@ -37,8 +37,8 @@ inline std::int64_t count_at_least(const float* values, std::int64_t n, float li
 // The largest float that at least `wanted` of the n values reach, found by halving the interval of floats between
 // `low`, which so many reach, and `high`: exact after at most 32 steps, a valid lower bound after any. No branch
 // depends on the values, where a sorting insertion mispredicts one a value.
-inline float select_largest(const float* values, std::int64_t n, std::int64_t wanted, float low, float high,
-                            int steps) {
+FBL_NEVER_INLINE inline float select_largest(const float* values, std::int64_t n, std::int64_t wanted, float low,
+                                             float high, int steps) {
   std::uint32_t lowest = ordered_key(low);
   std::uint32_t highest = ordered_key(high);
   for (; steps > 0 && lowest < highest; --steps) {
