@@ -147,10 +147,12 @@ __global__ void rank_beyond_the_cluster(int*) {
   shared_ints()[threadIdx.x] = value;
 }
 
-int host_variable = 0;
+// Its middle is further than a megabyte from any memory of the device, where a fault would be taken for one that runs
+// over an array's end.
+int host_variables[1 << 20];
 template <bool kFaulty>
 __global__ void host_memory(int* data) {
-  int* target = kFaulty ? &host_variable : data;
+  int* target = kFaulty ? &host_variables[1 << 19] : data;
   if (threadIdx.x == 0) *target = 1;
 }
 
