@@ -49,10 +49,16 @@ describe('the cmake-js build', () => {
     }
 
     const benchmarks = existsSync(join(repositoryRoot, 'benchmarks', 'native')) ? sources.benchmark : [];
-    const cuda = hasCuda ? [...sources.cuda.kernels, ...sources.cuda.host] : sources.cudaStub;
+    const cuda = hasCuda ? [sources.cuda.kernelUnit, ...sources.cuda.host] : sources.cudaStub;
     const expected = [...sources.core, ...sources.cpu, ...cuda, ...sources.binding, ...benchmarks];
     const others = compileCommands.filter((command) => !rowKernelCommands.includes(command));
     expect(others.map(({ file }) => file).sort()).toEqual(expected.map((file) => join(repositoryRoot, file)).sort());
+  });
+
+  it('compiles the CUDA kernels in one unit that includes each of them', () => {
+    const unit = readFileSync(join(repositoryRoot, sources.cuda.kernelUnit), 'utf8');
+    const included = [...unit.matchAll(/#include "([^"]+)"/g)].map(([, file]) => file);
+    expect(included.sort()).toEqual([...sources.cuda.kernels].sort());
   });
 });
 
