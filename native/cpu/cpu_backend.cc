@@ -6,9 +6,8 @@
 #include "native/core/backend.h"
 #include "native/core/dtype.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/row_loop.h"
 #include "native/cpu/row_processor.h"
-#include "native/cpu/thread_pool.h"
-#include "native/cpu/work_shares.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -36,38 +35,30 @@ std::int64_t logits_to_read(const LossProblem& problem) {
   return problem.rows * problem.vocab_size;
 }
 
-// Calls `each_row(processor, row)` for every row, on several threads.
-class RowLoop {
+// A loop over the rows of one problem, in which each thread has a processor of its own.
+class LossLoop {
  public:
-  RowLoop(const LossProblem& problem, const LossOutputs& outputs, const std::atomic<std::int32_t>* abort)
+  LossLoop(const LossProblem& problem, const LossOutputs& outputs, const std::atomic<std::int32_t>* abort)
       : problem_(problem), outputs_(outputs), abort_(abort), stream_(gradient_is_streamed(problem)) {}
 
+  // Calls `each_row(processor, row)` for every row.
   template <class EachRow>
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
-    const std::int64_t logits = logits_to_read(problem_);
-    const std::int64_t share = rows_per_share(problem_.rows, logits);
-    std::atomic<std::int64_t> next{0};
-    std::atomic<ComputeStatus> status{ComputeStatus::kOk};
-    run_in_parallel(thread_count(problem_.threads, problem_.rows, logits), [&] {
-      try {
-        RowProcessor processor(problem_, outputs_, kernel, stream_);
-        while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
-          if (abort_ != nullptr && abort_->load(std::memory_order_relaxed) != 0) status = ComputeStatus::kAborted;
-          const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
-          if (begin >= problem_.rows) break;
-          const std::int64_t end = std::min(begin + share, problem_.rows);
-          for (std::int64_t row = begin; row < end; ++row) each_row(processor, row);
-        }
-      } catch (const std::bad_alloc&) {
-        status = ComputeStatus::kOutOfMemory;
-      }
-      kernel.finish();
+    return run_rows({problem_.rows, logits_to_read(problem_), problem_.threads, abort_}, [&] {
+      return [worker = Worker{kernel, RowProcessor(problem_, outputs_, kernel, stream_)},
+              &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
     });
-    return status;
   }
 
  private:
+  // Makes a thread's streamed stores visible to others when it ends, however it ends.
+  struct Worker {
+    const RowKernel& kernel;
+    RowProcessor processor;
+    ~Worker() { kernel.finish(); }
+  };
+
   const LossProblem& problem_;
   const LossOutputs& outputs_;
   const std::atomic<std::int32_t>* abort_;
@@ -117,7 +108,7 @@ void summarize(const LossProblem& problem, const std::vector<RowSummary>& rows, 
 }
 
 // Sweep and gradient of a row together, while it is in the cache.
-ComputeStatus compute_fused(const LossProblem& problem, const RowLoop& loop, std::vector<RowSummary>& rows,
+ComputeStatus compute_fused(const LossProblem& problem, const LossLoop& loop, std::vector<RowSummary>& rows,
                             double divisor) {
   return loop.run([&](RowProcessor& processor, std::int64_t row) {
     RowRecord record;
@@ -128,7 +119,7 @@ ComputeStatus compute_fused(const LossProblem& problem, const RowLoop& loop, std
 }
 
 // All sweeps first, as the divisor of every gradient is a sum over rows.
-ComputeStatus compute_weighted(const LossProblem& problem, const RowLoop& loop, std::vector<RowSummary>& rows,
+ComputeStatus compute_weighted(const LossProblem& problem, const LossLoop& loop, std::vector<RowSummary>& rows,
                                double& divisor) {
   std::vector<RowRecord> records(static_cast<std::size_t>(problem.gradient == GradientMode::kNone ? 0 : problem.rows));
   const ComputeStatus status = loop.run([&](RowProcessor& processor, std::int64_t row) {
@@ -152,7 +143,7 @@ class CpuBackend final : public Backend {
     if (problem.rows == 0) return ComputeStatus::kOk;
     try {
       std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
-      const RowLoop loop(problem, outputs, abort);
+      const LossLoop loop(problem, outputs, abort);
       double divisor = simple_divisor(problem);
       const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
                                        ? compute_weighted(problem, loop, rows, divisor)

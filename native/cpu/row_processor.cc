@@ -10,8 +10,17 @@
 namespace fused_bear_loss {
 namespace {
 
-// The kernel keeps exponentials in whole blocks of 64.
-constexpr std::int64_t kKeptSlack = 64;
+constexpr std::uintptr_t kPageBytes = 4096;
+// Floats: the kernel keeps exponentials in whole blocks of 64, and a page is left to place them in.
+constexpr std::int64_t kKeptSlack = 64 + std::int64_t{kPageBytes / sizeof(float)};
+
+// The place in `scratch` that is half a page off the row's place in its page. A processor takes a load for one that
+// waits for an earlier store where the last 12 bits of their addresses agree: in place, 2 to 4 % of the call.
+float* place_beside(std::vector<float>& scratch, const void* row) {
+  const auto base = reinterpret_cast<std::uintptr_t>(scratch.data());
+  const std::uintptr_t wanted = reinterpret_cast<std::uintptr_t>(row) + kPageBytes / 2;
+  return scratch.data() + (wanted - base) % kPageBytes / sizeof(float);
+}
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
@@ -115,10 +124,8 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   SweepOptions options = options_;
   options.beam_width = std::min(options.beam_width, view_.count);
   reserve(candidates_, kernel_.candidate_capacity(options.beam_width));
-  const bool keep = keeps_exponentials();
-  if (keep) reserve(exponentials_, view_.count + kKeptSlack);
-  float* const exponentials = keep ? exponentials_.data() : nullptr;
-  kept_row_ = kernel_.sweep(view_, options, candidates_.data(), exponentials, record.sums) ? row : -1;
+  kept_ = keeps_exponentials() ? reserve_exponentials() : nullptr;
+  kept_row_ = kernel_.sweep(view_, options, candidates_.data(), kept_, record.sums) ? row : -1;
 
   RowSummary& summary = record.summary;
   summary.counted = true;
@@ -168,6 +175,11 @@ bool RowProcessor::keeps_exponentials() const {
          problem_.label_smoothing == 0 && !stream_;
 }
 
+float* RowProcessor::reserve_exponentials() {
+  reserve(exponentials_, view_.count + kKeptSlack);
+  return place_beside(exponentials_, view_.logits);
+}
+
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
   if (write_special_gradient(row, record.summary)) return;
   prepare(row);
@@ -209,7 +221,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
 
   GradientJob job = {view_,
-                     row == kept_row_ ? exponentials_.data() : nullptr,
+                     row == kept_row_ ? kept_ : nullptr,
                      sums,
                      {options_.scale, record.loss.log_sum_exp, c.probability * multiplier, c.offset * multiplier},
                      {out, problem_.dtype, stream_ && !is_listed()},

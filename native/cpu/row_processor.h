@@ -68,6 +68,7 @@ class RowProcessor {
   const char* logits_row(std::int64_t row) const;
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
   bool keeps_exponentials() const;
+  float* reserve_exponentials();
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
   double lambda(std::int64_t row) const;
 
@@ -78,7 +79,8 @@ class RowProcessor {
   SweepOptions options_;
   RowView view_ = {}; // of prepared_row_
   std::int64_t prepared_row_ = -1;
-  std::int64_t kept_row_ = -1; // whose exponentials are in exponentials_
+  std::int64_t kept_row_ = -1; // whose exponentials are kept, in exponentials_
+  float* kept_ = nullptr;
   std::vector<float>& row_scratch_;
   std::vector<float>& gradient_scratch_;
   std::vector<float>& candidates_;

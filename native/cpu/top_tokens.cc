@@ -1,18 +1,15 @@
 // All rows of a topTokens call on the CPU.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <new>
 #include <vector>
 
 #include "native/core/backend.h"
 #include "native/core/dtype.h"
 #include "native/cpu/instruction_set.h"
-#include "native/cpu/thread_pool.h"
+#include "native/cpu/row_loop.h"
 #include "native/cpu/top_tokens_kernel.h"
-#include "native/cpu/work_shares.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -126,24 +123,11 @@ std::int64_t logits_to_read(const TopTokensProblem& problem) {
 
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs) {
   if (problem.rows == 0) return ComputeStatus::kOk;
-  const std::int64_t logits = logits_to_read(problem);
-  const std::int64_t share = rows_per_share(problem.rows, logits);
-  std::atomic<std::int64_t> next{0};
-  std::atomic<ComputeStatus> status{ComputeStatus::kOk};
-  run_in_parallel(thread_count(problem.threads, problem.rows, logits), [&] {
-    try {
-      RowSelector selector(problem, outputs, thread_scratch());
-      while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
-        const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
-        if (begin >= problem.rows) return;
-        const std::int64_t end = std::min(begin + share, problem.rows);
-        for (std::int64_t row = begin; row < end; ++row) selector.select(row);
-      }
-    } catch (const std::bad_alloc&) {
-      status = ComputeStatus::kOutOfMemory;
-    }
+  return run_rows({problem.rows, logits_to_read(problem), problem.threads}, [&] {
+    return [selector = RowSelector(problem, outputs, thread_scratch())](std::int64_t row) mutable {
+      selector.select(row);
+    };
   });
-  return status;
 }
 
 } // namespace fused_bear_loss

@@ -1,0 +1,69 @@
+// The loop over the rows of a call, shared among threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <new>
+#include <thread>
+
+#include "native/core/backend.h"
+#include "native/cpu/thread_pool.h"
+
+namespace fused_bear_loss {
+
+// What a loop goes over.
+struct RowLoop {
+  std::int64_t rows;
+  std::int64_t logits;                              // that it reads, or what costs as much
+  std::int32_t threads;                             // 0: as many as the machine has
+  const std::atomic<std::int32_t>* abort = nullptr; // not 0: stop at the next share
+};
+
+// Less work than this a thread is not worth waking one up (some 15 to 30 microseconds of it).
+constexpr std::int64_t kLogitsPerThread = 1 << 16;
+// Logits that a thread takes at a time, in neighbouring rows. The sweep asks for what lies 16 KB ahead: were that a row
+// of another thread, the two would pull its lines from each other (256 x 32000 in place with 2 threads: 1.6 times the
+// floor with rows taken one by one, 1.4 with 8 at a time).
+constexpr std::int64_t kLogitsPerShare = 1 << 18;
+// Shares of a thread, at least, so that a slow one does not keep the others waiting.
+constexpr std::int64_t kSharesPerThread = 4;
+
+inline std::int32_t thread_count(const RowLoop& loop) {
+  const std::int64_t available =
+      loop.threads > 0 ? loop.threads : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  const std::int64_t useful = std::max<std::int64_t>(1, loop.logits / kLogitsPerThread);
+  return static_cast<std::int32_t>(std::min({available, useful, std::max<std::int64_t>(1, loop.rows)}));
+}
+
+inline std::int64_t rows_per_share(const RowLoop& loop, std::int32_t threads) {
+  const std::int64_t logits_per_row = std::max<std::int64_t>(1, loop.logits / std::max<std::int64_t>(1, loop.rows));
+  return std::max<std::int64_t>(1,
+                                std::min(kLogitsPerShare / logits_per_row, loop.rows / (threads * kSharesPerThread)));
+}
+
+// Calls `work(row)` for every row, on several threads, each with the work that `make_work()` makes there.
+template <class MakeWork>
+ComputeStatus run_rows(const RowLoop& loop, const MakeWork& make_work) {
+  const std::int32_t threads = thread_count(loop);
+  const std::int64_t share = rows_per_share(loop, threads);
+  std::atomic<std::int64_t> next{0};
+  std::atomic<ComputeStatus> status{ComputeStatus::kOk};
+  run_in_parallel(threads, [&] {
+    try {
+      auto work = make_work();
+      while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
+        if (loop.abort != nullptr && loop.abort->load(std::memory_order_relaxed) != 0) status = ComputeStatus::kAborted;
+        const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
+        if (begin >= loop.rows) break;
+        const std::int64_t end = std::min(begin + share, loop.rows);
+        for (std::int64_t row = begin; row < end; ++row) work(row);
+      }
+    } catch (const std::bad_alloc&) {
+      status = ComputeStatus::kOutOfMemory;
+    }
+  });
+  return status;
+}
+
+} // namespace fused_bear_loss
