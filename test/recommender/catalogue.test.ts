@@ -1,5 +1,6 @@
-import { buildCatalogue } from '../../examples/recommender/catalogue';
-import { buildVocabulary, tokenizeTitles } from '../../examples/recommender/tokenizer';
+import type { TokenTrie } from '../../lib/decoding/index';
+import { buildCatalogue } from '../../lib/recommender/catalogue';
+import { buildVocabulary, tokenizeTitles } from '../../lib/recommender/tokenizer';
 
 const TITLES = new Map([
   [3, 'Alder Gel Pen, Blue'],
@@ -39,14 +40,14 @@ describe('buildVocabulary', () => {
 
 describe('buildCatalogue', () => {
   it('leads to every title by its choices and what they force', async () => {
-    const { trie, choices, indexOf, vocabulary, titleTokens, tokensSinceChoice } = await buildCatalogue(TITLES);
+    const { trie, choices, indexOf, vocabulary, titleTokens, branches } = await buildCatalogue(TITLES);
     for (const id of TITLES.keys()) {
       const index = indexOf.get(id) as number;
       let node = trie.nextChoice(0);
       for (const choice of choices[index] as (typeof choices)[number]) {
         expect(choice.node).toBe(node);
         expect(choice.token).toBeLessThan(vocabulary.choices);
-        const since = tokensSinceChoice.get(node) as number[];
+        const since = branches.tokensSinceChoice[branches.numberOf[node] as number] as number[];
         expect(trie.path(node).slice(trie.path(node).length - since.length)).toEqual(since);
         node = trie.nextChoice(trie.child(node, choice.token));
       }
@@ -60,4 +61,39 @@ describe('buildCatalogue', () => {
     expect(itemsWithSharedTitle).toBe(2);
     expect([...trie.items(trie.leafOf(7))]).toEqual([7, 9]);
   });
+
+  it('numbers the edges out of branching nodes, child by child, and counts the choices above', async () => {
+    const { trie, branches } = await buildCatalogue(TITLES);
+    const edges: number[] = [];
+    for (let node = 0; node < trie.nodeCount; node++) {
+      const first = branches.firstEdge[node] as number;
+      expect(first >= 0).toBe(trie.childCount(node) > 1);
+      trie.childTokens(node).forEach((token, child) => {
+        if (first >= 0) edges[first + child] = token;
+      });
+      const above = trie.path(node).map((_, length) => trie.find(trie.path(node).slice(0, length)));
+      expect(branches.depth[node]).toBe(above.filter((ancestor) => trie.childCount(ancestor) > 1).length);
+    }
+    expect([...branches.edgeTokens]).toEqual(edges);
+    expect(branches.edgeCount).toBe(edges.length);
+  });
+
+  it('holds the leaves below each node in one span', async () => {
+    const { trie, leafSpans, indexOf } = await buildCatalogue(TITLES);
+    expect(leafSpans.count).toBe(4);
+    for (let node = 0; node < trie.nodeCount; node++) {
+      const below = [...TITLES.keys()].filter((id) => isBelow(trie, trie.leafOf(id), node));
+      const places = below.map((id) => leafSpans.ofItem[indexOf.get(id) as number] as number);
+      const span = Array.from(
+        { length: (leafSpans.end[node] as number) - (leafSpans.first[node] as number) },
+        (_, index) => (leafSpans.first[node] as number) + index,
+      );
+      expect([...new Set(places)].sort()).toEqual(span);
+    }
+  });
 });
+
+function isBelow(trie: TokenTrie, leaf: number, node: number): boolean {
+  for (let above = leaf; above >= 0; above = trie.parent(above)) if (above === node) return true;
+  return false;
+}

@@ -1,0 +1,56 @@
+import { beamSearch, exactTopItems, ndcgAt, type RankedItem, rankOfItem, traceTargets } from '../decoding/index.js';
+import type { Row } from './dataset.js';
+import type { Recommender } from './model.js';
+
+export interface Evaluation {
+  /** Rank of each row's target in the result of beam search, counted from 0; -1 where it is not there. */
+  beamRanks: number[];
+  /** The same among all items, by exact scores. */
+  exactRanks: number[];
+  /** As `traceTargets` has them: the decision at which the beam lost each row's target, or -1, and how many there were. */
+  droppedAt: number[];
+  steps: number[];
+  /** Time of the beam search. */
+  searchMilliseconds: number;
+}
+
+/** Beam search, and what it should have found. */
+export async function evaluate(model: Recommender, rows: readonly Row[], beamWidth: number): Promise<Evaluation> {
+  const { trie } = model.catalogue;
+  const evaluation: Evaluation = { beamRanks: [], exactRanks: [], droppedAt: [], steps: [], searchMilliseconds: 0 };
+  for (const some of chunks(rows, model.queriesAtOnce)) {
+    const started = performance.now();
+    const step = await model.stepFunction(some);
+    const targets = some.map(({ target }) => target);
+    const { rankings, droppedAt, steps } = await traceTargets({ step, trie, users: some.length, beamWidth, targets });
+    evaluation.searchMilliseconds += performance.now() - started;
+    evaluation.beamRanks.push(...targetRanks(rankings, some));
+    evaluation.droppedAt.push(...droppedAt);
+    evaluation.steps.push(...steps);
+    evaluation.exactRanks.push(
+      ...targetRanks(await exactTopItems({ step, trie, users: some.length, count: beamWidth }), some),
+    );
+  }
+  return evaluation;
+}
+
+/** NDCG@10 of the beam search alone: what validation looks at. */
+export async function validationNdcg(model: Recommender, rows: readonly Row[], beamWidth: number): Promise<number> {
+  const ranks: number[] = [];
+  for (const some of chunks(rows, model.queriesAtOnce)) {
+    const step = await model.stepFunction(some);
+    const found = await beamSearch({ step, trie: model.catalogue.trie, users: some.length, beamWidth });
+    ranks.push(...targetRanks(found, some));
+  }
+  return ndcgAt(ranks, 10);
+}
+
+function targetRanks(rankings: readonly RankedItem[][], rows: readonly Row[]): number[] {
+  return rankings.map((ranking, row) => rankOfItem(ranking, rows[row]?.target ?? -1));
+}
+
+function chunks<T>(values: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, index) =>
+    values.slice(index * size, (index + 1) * size),
+  );
+}

@@ -1,0 +1,28 @@
+import type { BearLossOptions, Penalty, ThresholdGradient } from '../index.js';
+
+export const LOSSES = ['sft', 'msl', 'bear'] as const;
+export type LossName = (typeof LOSSES)[number];
+
+/** What is minimised. The penalty's settings count for `bear` only. */
+export interface LossSettings {
+  /** `sft`: cross-entropy over all tokens; `msl`: over those that the trie allows; `bear`: that with the penalty. */
+  loss: LossName;
+  penalty: Exclude<Penalty, 'none'>;
+  lambda: number;
+  xi: number;
+  margin: number;
+  thresholdGradient: ThresholdGradient;
+  /** B of the loss; that of the search is a setting of its own. */
+  lossBeamWidth: number;
+  threads?: number;
+}
+
+/** The authors' scripts divide the `reweight` loss by the sum of the weights. */
+export function lossOptions(settings: LossSettings): BearLossOptions {
+  const { loss, penalty, lambda, xi, margin, thresholdGradient, lossBeamWidth: beamWidth, threads } = settings;
+  const shared = { beamWidth, ...(threads !== undefined && { threads }) };
+  if (loss !== 'bear') return { ...shared, penalty: 'none' };
+  const reduction = penalty === 'reweight' ? 'weighted-mean' : 'mean';
+  const flow = penalty === 'reweight' ? {} : { thresholdGradient };
+  return { ...shared, penalty, lambda, xi, ...(penalty === 'hinge' && { margin }), ...flow, reduction };
+}
