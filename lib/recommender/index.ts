@@ -1,7 +1,7 @@
 // What the command line uses. Not a public entry point of the package.
 export { BASELINES, baselineRanks } from './baselines.js';
 export { compare } from './comparison.js';
-export { CATALOGUE_FILE, LATER_ROWS_FILE, loadDataset, ROWS_FILE } from './dataset.js';
+export { loadDataset } from './dataset-files.js';
 export { recommend } from './recommend.js';
 export { openBestModel, readRunHead, run } from './run.js';
 export { syntheticDataset } from './synthetic-data.js';

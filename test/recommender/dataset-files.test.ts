@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadDataset } from '../../lib/recommender/dataset';
+import { loadDataset } from '../../lib/recommender/dataset-files';
 
 const GOOD_TITLES = '{"1": "Pen", "2": "Pad & \\"Ink\\"", "30": ""}';
 const GOOD_ROWS = 'user_id,item_ids,timestamp\n18,"[1, 2, 30]",1070582400\n7,"[30, 1]",1070582401\n';
