@@ -1,24 +1,9 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
-import { addCompareCommand } from './compare-command.js';
-import { addDemoCommand } from './demo-command.js';
-import { addDoctorCommand } from './doctor-command.js';
-import { addRecommendCommand } from './recommend-command.js';
-import { addTrainCommand } from './train-command.js';
+import { createProgram } from './program.js';
 
-const { version } = require('../../package.json') as { version: string };
-
-const program = new Command('fused-bear-loss')
-  .description('The BEAR loss, and a small generative recommender that is trained with it.')
-  .version(version)
-  .showHelpAfterError();
-addDoctorCommand(program);
-addTrainCommand(program);
-addRecommendCommand(program);
-addCompareCommand(program);
-addDemoCommand(program);
-
-program.parseAsync().catch((error: Error) => {
-  console.error(`fused-bear-loss: ${error.message}`);
-  process.exitCode = 1;
-});
+createProgram()
+  .parseAsync()
+  .catch((error: Error) => {
+    console.error(`fused-bear-loss: ${error.message}`);
+    process.exitCode = 1;
+  });

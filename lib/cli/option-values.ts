@@ -22,6 +22,12 @@ export function number(text: string): number {
   return value;
 }
 
+export function fromZero(text: string): number {
+  const value = number(text);
+  if (value < 0) throw new InvalidArgumentError('Expected a number of at least 0.');
+  return value;
+}
+
 export function positive(text: string): number {
   const value = number(text);
   if (value <= 0) throw new InvalidArgumentError('Expected a number above 0.');
@@ -35,9 +41,9 @@ export function share(text: string): number {
 }
 
 export function itemIds(text: string): number[] {
-  const ids = text.split(',').map((id) => Number(id));
-  if (text.trim() === '' || ids.some((id) => !Number.isSafeInteger(id) || id < 0)) {
+  const ids = text.split(',').map((id) => id.trim());
+  if (!ids.every((id) => /^\d{1,9}$/.test(id))) {
     throw new InvalidArgumentError('Expected item ids, separated by commas.');
   }
-  return ids;
+  return ids.map(Number);
 }

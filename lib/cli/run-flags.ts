@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { LOSSES } from '../recommender/losses.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
 import { SPLITS } from '../recommender/splits.js';
-import { count, number, positive, share, wholeNumber } from './option-values.js';
+import { count, fromZero, number, positive, share, wholeNumber } from './option-values.js';
 
 const PENALTIES = ['hinge', 'softplus', 'sigmoid', 'log-sigmoid', 'reweight'] as const;
 const D = DEFAULT_RUN_OPTIONS;
@@ -35,7 +35,7 @@ export function addRunFlags(command: Command): Command {
     .option('--history-places <n>', 'most recent items that the model reads', count, D.historyPlaces)
     .option('--batch-size <n>', 'rows of a step', count, D.batchSize)
     .option('--learning-rate <rate>', 'at the first step; falls to 0', positive, D.learningRate)
-    .option('--weight-decay <rate>', 'of AdamW', number, D.weightDecay)
+    .option('--weight-decay <rate>', 'of AdamW', fromZero, D.weightDecay)
     .option('--dropout <share>', 'of context and hidden vectors', share, D.dropout)
     .option('--train-rows <n>', 'most rows to train on (default: all)', count)
     .option('--test-rows <n>', 'most rows to validate and to test on (default: all)', count)

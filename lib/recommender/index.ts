@@ -2,7 +2,7 @@
 export { BASELINES, baselineRanks } from './baselines.js';
 export { compare } from './comparison.js';
 export { loadDataset } from './dataset-files.js';
-export { recommend } from './recommend.js';
-export { openBestModel, readRunHead, run } from './run.js';
+export { openTrainedRun, recommend } from './recommend.js';
+export { run } from './run.js';
 export { syntheticDataset } from './synthetic-data.js';
 export { describeWorkbench, openWorkbench, type Workbench } from './workbench.js';

@@ -39,14 +39,13 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   seed: 1,
 };
 
-/**
- * The first option that differs, in words, or undefined. `threads` may differ: results do not depend on it.
- */
+/** The first option that differs, in words, or undefined. `threads` may differ: results do not depend on it. */
 export function differingOption(stored: RunOptions, wanted: RunOptions): string | undefined {
   const names = new Set([...Object.keys(stored), ...Object.keys(wanted)] as (keyof RunOptions)[]);
   names.delete('threads');
-  for (const name of names) {
-    if (stored[name] !== wanted[name]) return `${name} is ${stored[name]} there and ${wanted[name]} here`;
-  }
-  return undefined;
+  const different = [...names].find((name) => stored[name] !== wanted[name]);
+  if (different === undefined) return undefined;
+  const flag = different.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const inWords = (value: unknown) => value ?? 'not set';
+  return `--${flag} is ${inWords(stored[different])} there and ${inWords(wanted[different])} here`;
 }
