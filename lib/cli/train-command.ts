@@ -22,6 +22,7 @@ export function addTrainCommand(program: Command): void {
 
 async function train(flags: TrainFlags): Promise<void> {
   requirePackages('train', RECOMMENDER_PACKAGES);
+  const started = performance.now();
   const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../recommender/index.js');
   const { runProgress } = await import('./progress.js');
   const options = runOptionsOf(flags);
@@ -31,19 +32,28 @@ async function train(flags: TrainFlags): Promise<void> {
   try {
     const result = await run(workbench, options, flags.out, { ...hooks, resume: flags.resume === true });
     stop();
-    console.log(resultLines(result, options.beamWidth));
+    console.log(describeResult(result));
   } finally {
     stop();
   }
+  console.log(`Total: ${seconds(performance.now() - started)}. recommend --run ${flags.out} uses the model.`);
 }
 
-function resultLines({ bestEpoch, test, parameterCount }: RunResult, beamWidth: number): string {
+export function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
+  const { beamWidth } = options;
   const { rate, pruned, eligible } = pruningRate(test.exactRanks, test.beamRanks, beamWidth);
   const usersPerSecond = (1000 * test.beamRanks.length) / test.searchMilliseconds;
+  const lossMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.lossMilliseconds, 0);
+  const stepMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.stepMilliseconds, 0);
   return [
-    `Best epoch: ${bestEpoch}, of ${parameterCount} parameters. On ${test.beamRanks.length} test rows:`,
+    `Best epoch: ${bestEpoch} of ${metrics.length}, of ${parameterCount} parameters. On ${test.beamRanks.length} test rows:`,
     `  HitRatio@10 ${hitRatioAt(test.beamRanks, 10).toFixed(4)}, NDCG@10 ${ndcgAt(test.beamRanks, 10).toFixed(4)}`,
     `  pruning rate ${(100 * rate).toFixed(1)} % (${pruned} of ${eligible} rows whose item is among the exact best ${beamWidth})`,
-    `  beam search: ${usersPerSecond.toFixed(0)} users a second`,
+    `  training steps: ${seconds(stepMilliseconds)}, ${((100 * lossMilliseconds) / stepMilliseconds).toFixed(1)} % of it the native loss`,
+    `  beam search of width ${beamWidth}: ${usersPerSecond.toFixed(0)} users a second`,
   ].join('\n');
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
 }

@@ -36,6 +36,6 @@ export function describeWorkbench({ dataset, catalogue, split }: Workbench): str
     lines.push(`  Warning: ${itemsWithSharedTitle} items share a title with another; a hit on any of them is a hit.`);
   }
   const empty = [...titles.values()].filter((title) => title === '').length;
-  if (empty > 0) lines.push(`  Warning: ${empty} items have an empty title.`);
+  if (empty > 0) lines.push(`  Warning: ${empty} ${empty === 1 ? 'item has' : 'items have'} an empty title.`);
   return lines.join('\n');
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   addonFile,
@@ -86,6 +86,15 @@ describe('the packed package', () => {
       expect(stdout).toMatch(/^fused-bear-loss \d+\.\d+\.\d+ on Node v\d+/);
       expect(stdout).toMatch(/^CPU kernel {3}\w+/m);
       expect(stdout).toMatch(/^recommender {2}not ready: npm install .*"llama3-tokenizer-js@\^/m);
+    });
+
+    it('says why the addon cannot be loaded, where it cannot', () => {
+      const addon = join(application, 'node_modules', 'fused-bear-loss', addonFile);
+      renameSync(addon, `${addon}.aside`);
+      const { status, stdout, stderr } = spawnSync(command(), ['doctor'], { cwd: application, encoding: 'utf8' });
+      renameSync(`${addon}.aside`, addon);
+      expect([status, stderr]).toEqual([1, '']);
+      expect(stdout).toMatch(/^kernel {7}not loaded: \S+/m);
     });
 
     it('refuses to train in one line that says the same', () => {
