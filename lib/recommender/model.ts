@@ -11,8 +11,6 @@ import { Random } from './random.js';
 import type { Tensor } from './tensor.js';
 import type { LossInput } from './training-step.js';
 
-export type { ModelSize } from './network-parameters.js';
-
 /** Factors that multiply activations: dropout in training. */
 export interface Dropout {
   /** `[n, d]` */
