@@ -64,7 +64,12 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
       title: null,
       axis: showNames ? { grid: true } : { labels: false, ticks: false, grid: true },
     } as const;
-    const x = { type: 'quantitative', title, axis: { format, tickCount: 6 }, scale: { zero: false } } as const;
+    const x = {
+      type: 'quantitative',
+      title,
+      axis: { format, tickCount: 4, labelFlush: false },
+      scale: { zero: false },
+    } as const;
     const values = compared.map(({ name, figures }) => ({ name, ...figures[part]?.difference?.[figure] }));
     const seedValues = compared.flatMap(({ name, figures }) =>
       (figures[part]?.difference?.[seeds] ?? []).map((value) => ({ name, value })),
@@ -130,9 +135,9 @@ function trainingPlot({ variants, k, seeds }: ComparisonSummary): Plot {
           type: 'quantitative',
           title: 'epoch',
           axis: { tickMinStep: 1, format: 'd' },
-          scale: { nice: false, padding: 12 },
+          scale: { zero: false, nice: false, padding: 12 },
         },
-        color: colorOf(variants),
+        color: { ...colorOf(variants), legend: { symbolOpacity: 1 } },
       },
       layer: [
         {
