@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { type ComparisonSummary, type Part, REFERENCE, type VariantSummary } from './comparison-summary.js';
+import { MARGIN_DECISIONS } from './comparison-table.js';
 
 /** A figure of the report: a Vega-Lite specification with what it shows in words. */
 export interface Plot {
@@ -192,9 +193,6 @@ function stepsPlot({ variants, beamWidth }: ComparisonSummary, part: Part): Plot
     },
   };
 }
-
-/** Decisions whose margins are shown: the first ones, where beam search loses the items. */
-const MARGIN_DECISIONS = 3;
 
 function marginPlot({ variants, chosen, beamWidth }: ComparisonSummary): Plot {
   const reference = variants.find(({ name }) => name === REFERENCE) as VariantSummary;

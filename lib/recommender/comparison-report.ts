@@ -3,6 +3,7 @@ import type { ComparisonSummary } from './comparison-summary.js';
 import {
   differenceTable,
   figuresTable,
+  marginsTable,
   notes,
   stepsTable,
   type TextTable,
@@ -23,7 +24,7 @@ export function comparisonTables(summary: ComparisonSummary): TextTable[] {
     differenceTable(summary, part),
     stepsTable(summary, part),
   ]);
-  return [...tables, timeTable(summary)].filter(({ rows }) => rows.length > 0);
+  return [...tables, marginsTable(summary), timeTable(summary)].filter(({ rows }) => rows.length > 0);
 }
 
 export function markdownReport(summary: ComparisonSummary, { command, version }: ReportSettings): string {

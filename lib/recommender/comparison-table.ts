@@ -1,5 +1,6 @@
 import type { Interval } from '../decoding/index.js';
 import { type ComparisonSummary, type Difference, type Figures, type Part, REFERENCE } from './comparison-summary.js';
+import { type MarginHistogram, marginQuantile } from './margins.js';
 
 /** A table as text, for the terminal, Markdown and HTML. The first column holds names, the others figures. */
 export interface TextTable {
@@ -59,6 +60,37 @@ export function stepsTable({ variants }: ComparisonSummary, part: Part): TextTab
         return pruning ? cell(pruning) : NONE;
       }),
     ]),
+  };
+}
+
+/** Decisions whose margins are told: the first ones, where beam search loses the items. */
+export const MARGIN_DECISIONS = 3;
+
+/** What training makes of the margins by the right prefix: how many prune, and how wide they spread. */
+export function marginsTable({ variants, beamWidth, rows }: ComparisonSummary): TextTable {
+  const decisions = Array.from({ length: MARGIN_DECISIONS }, (_, decision) => decision);
+  const cell = (histogram: MarginHistogram, decision: number) => {
+    const { pruned, decisions: all } = histogram;
+    if (!all[decision]) return NONE;
+    const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => marginQuantile(histogram, decision, share).toFixed(1));
+    return `${percent((pruned[decision] ?? 0) / all[decision], 1)}; ${middle} (${low} to ${high})`;
+  };
+  const line = (name: string, histogram: MarginHistogram) => [
+    name,
+    ...decisions.map((decision) => cell(histogram, decision)),
+  ];
+  const [first] = variants;
+  return {
+    title:
+      `Validation, ${rows.validation} rows: margins by the right prefix, where there are more than ${beamWidth} choices: share ` +
+      'above 0, median and quartiles',
+    head: ['', ...decisions.map((decision) => `decision ${decision}`)],
+    rows: first
+      ? [
+          line('before training', first.marginsBefore),
+          ...variants.map(({ name, marginsAfter }) => line(name, marginsAfter)),
+        ]
+      : [],
   };
 }
 

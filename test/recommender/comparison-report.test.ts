@@ -44,6 +44,13 @@ describe('the tables of a comparison', () => {
     expect(table(/^Time/).rows[0]).toEqual(['msl', '1.0', '5.0 %']);
   });
 
+  it('tell how many margins prune by the right prefix, and how wide they spread', () => {
+    // Two bins from -1 to 1, with 2 and 6 margins before training, and 6 and 2 after it.
+    const [before, msl] = table(/margins/).rows;
+    expect(before).toEqual(['before training', '75.0 %; 0.3 (0.0 to 0.7)', '-', '-']);
+    expect(msl).toEqual(['msl', '25.0 %; -0.3 (-0.7 to 0.0)', '-', '-']);
+  });
+
   it('say what was chosen, and whether the test rows were looked at', () => {
     expect(notes(summary).join('\n')).toMatch(/Chosen on the validation rows: hinge,lambda=1\./);
     expect(notes(summary).join('\n')).not.toMatch(/not looked at/);
