@@ -16,21 +16,25 @@ export interface Evaluation {
 }
 
 /** Beam search, and what it should have found. */
-export async function evaluate(model: Recommender, rows: readonly Row[], beamWidth: number): Promise<Evaluation> {
+export async function evaluate(
+  model: Recommender,
+  rows: readonly Row[],
+  beamWidth: number,
+  temperature = 1,
+): Promise<Evaluation> {
   const { trie } = model.catalogue;
   const evaluation: Evaluation = { beamRanks: [], exactRanks: [], droppedAt: [], steps: [], searchMilliseconds: 0 };
   for (const some of chunks(rows, queriesAtOnce(model))) {
     const started = performance.now();
     const step = await makeSearchStep(model, some);
     const targets = some.map(({ target }) => target);
-    const { rankings, droppedAt, steps } = await traceTargets({ step, trie, users: some.length, beamWidth, targets });
+    const search = { step, trie, users: some.length, temperature };
+    const { rankings, droppedAt, steps } = await traceTargets({ ...search, beamWidth, targets });
     evaluation.searchMilliseconds += performance.now() - started;
     evaluation.beamRanks.push(...targetRanks(rankings, some));
     evaluation.droppedAt.push(...droppedAt);
     evaluation.steps.push(...steps);
-    evaluation.exactRanks.push(
-      ...targetRanks(await exactTopItems({ step, trie, users: some.length, count: beamWidth }), some),
-    );
+    evaluation.exactRanks.push(...targetRanks(await exactTopItems({ ...search, count: beamWidth }), some));
   }
   return evaluation;
 }

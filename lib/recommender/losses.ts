@@ -17,6 +17,9 @@ export interface LossSettings {
   thresholdGradient: ThresholdGradient;
   /** B of the loss; that of the search is a setting of its own. */
   lossBeamWidth: number;
+  /** The penalty counts from this decision, counted from 0, and up to the one before `penaltyEnd`; default all. */
+  penaltyStart?: number;
+  penaltyEnd?: number;
   threads?: number;
 }
 
@@ -28,4 +31,16 @@ export function lossOptions(settings: LossSettings): BearLossOptions {
   const reduction = penalty === 'reweight' ? 'weighted-mean' : 'mean';
   const flow = penalty === 'reweight' ? {} : { thresholdGradient };
   return { ...shared, penalty, lambda, xi, ...(penalty === 'hinge' && { margin }), ...flow, reduction };
+}
+
+/** For `penaltyWeights`: 1 in the rows of the decisions that the penalty counts for, else 0; undefined where it counts for all. */
+export function penaltyWeights(
+  { penaltyStart = 0, penaltyEnd = Number.POSITIVE_INFINITY }: Pick<LossSettings, 'penaltyStart' | 'penaltyEnd'>,
+  { size, steps }: { size: number; steps: number },
+): Float32Array | undefined {
+  if (penaltyStart === 0 && penaltyEnd === Number.POSITIVE_INFINITY) return undefined;
+  return Float32Array.from({ length: steps * size }, (_, row) => {
+    const decision = Math.floor(row / size);
+    return decision >= penaltyStart && decision < penaltyEnd ? 1 : 0;
+  });
 }

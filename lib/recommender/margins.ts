@@ -66,3 +66,18 @@ function count(histogram: MarginHistogram, decision: number, margin: number): vo
   histogram.decisions[place] = (histogram.decisions[place] as number) + 1;
   if (margin > 0) histogram.pruned[place] = (histogram.pruned[place] as number) + 1;
 }
+
+/** The margin that a share of the decisions lie below, within a bin in a straight line; NaN where there are no decisions. */
+export function marginQuantile(
+  { counts, decisions, from, binWidth }: MarginHistogram,
+  decision: number,
+  share: number,
+): number {
+  const wanted = share * (decisions[decision] ?? 0);
+  let below = 0;
+  for (const [bin, count] of (counts[decision] ?? []).entries()) {
+    if (count > 0 && below + count >= wanted) return from + binWidth * (bin + (wanted - below) / count);
+    below += count;
+  }
+  return Number.NaN;
+}

@@ -6,6 +6,8 @@ import type { SplitOptions } from './splits.js';
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   /** Width of the beam search that validates and tests. */
   beamWidth: number;
+  /** Divides the logits when the finished model searches, not in training; default 1. Below 1 sharpens. */
+  searchTemperature?: number;
   /** Most epochs. */
   epochs: number;
   /** Epochs without a better NDCG@10 on the validation rows after which training ends. */

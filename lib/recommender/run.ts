@@ -42,7 +42,7 @@ export async function run(
   { resume = false, ...hooks }: RunHooks & { resume?: boolean } = {},
 ): Promise<RunResult> {
   const { catalogue, evidence, split, dataset } = workbench;
-  const { beamWidth } = options;
+  const { beamWidth, searchTemperature } = options;
   const model = new Recommender(catalogue, evidence, options, options.seed);
   const trainer = new Trainer(model, split.train, {
     ...options,
@@ -71,8 +71,8 @@ export async function run(
     ...state,
     bestEpoch: bestEpoch(state.metrics),
     parameterCount: model.parameterCount,
-    validation: await evaluate(model, split.validation, beamWidth),
-    test: await evaluate(model, split.test, beamWidth),
+    validation: await evaluate(model, split.validation, beamWidth, searchTemperature),
+    test: await evaluate(model, split.test, beamWidth, searchTemperature),
     marginsBefore,
     marginsAfter: await marginHistogram(model, split.validation, beamWidth),
   };

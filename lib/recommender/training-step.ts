@@ -1,9 +1,11 @@
 import type { TokenLists } from '../decoding/index.js';
-import { type BearLossOptions, fusedBearLoss } from '../index.js';
+import { fusedBearLoss } from '../index.js';
 import type { AdamW } from './adam.js';
 import type { Batch } from './batches.js';
+import { penaltyWeights } from './losses.js';
 import type { Dropout, Recommender } from './model.js';
 import type { OutputRows } from './output-layer.js';
+import type { TrainingOptions } from './training.js';
 
 export interface StepOutcome {
   loss: number;
@@ -57,16 +59,18 @@ async function unmaskedLossInput(model: Recommender, batch: Batch, dropout: Drop
 export async function trainStep(
   model: Recommender,
   batch: Batch,
-  { loss, isMasked }: { loss: BearLossOptions; isMasked: boolean },
+  { loss, isMasked, ...decisions }: Pick<TrainingOptions, 'loss' | 'isMasked' | 'penaltyStart' | 'penaltyEnd'>,
   dropout: Dropout,
   optimizer: AdamW,
   learningRate: number,
 ): Promise<StepOutcome> {
   const started = performance.now();
   const input = await (isMasked ? lossInput : unmaskedLossInput)(model, batch, dropout);
+  const weights = penaltyWeights(decisions, batch);
   const lossStarted = performance.now();
   const result = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
     ...loss,
+    ...(weights && { penaltyWeights: weights }),
     ...(isMasked ? { allowed: batch.allowed, gradient: 'in-place-sparse' } : { gradient: 'in-place' }),
   });
   const lossMilliseconds = performance.now() - lossStarted;

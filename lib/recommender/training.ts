@@ -8,6 +8,9 @@ import { trainStep } from './training-step.js';
 
 export interface TrainingOptions {
   loss: BearLossOptions;
+  /** Which decisions the penalty counts for. */
+  penaltyStart?: number;
+  penaltyEnd?: number;
   /** Whether the loss is over the tokens that the trie allows, or over all. */
   isMasked: boolean;
   epochs: number;

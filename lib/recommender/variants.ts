@@ -1,18 +1,36 @@
-import { LOSSES, type LossName, type LossSettings } from './losses.js';
-import { DEFAULT_RUN_OPTIONS } from './run-options.js';
+import type { LossName, LossSettings } from './losses.js';
+import type { RunOptions } from './run-options.js';
 
-/** One way to train, by its name in the tables. */
+/** One way to train and to search, by its name in the tables. */
 export interface Variant {
   name: string;
-  settings: Partial<LossSettings>;
+  settings: Partial<LossSettings & Pick<RunOptions, 'searchTemperature'>>;
 }
 
 const PENALTIES = ['hinge', 'softplus', 'sigmoid', 'log-sigmoid', 'reweight'] as const;
-const NUMBERS: Readonly<Record<string, keyof LossSettings>> = {
-  lambda: 'lambda',
-  xi: 'xi',
-  margin: 'margin',
-  B: 'lossBeamWidth',
+
+interface NumberSetting {
+  setting: keyof Variant['settings'];
+  isValid: (value: number) => boolean;
+  range: string;
+  /** Whether sft and msl have it, too. */
+  isOfSearch?: boolean;
+}
+
+const isCount = (value: number) => Number.isInteger(value) && value > 0;
+const isPositive = (value: number) => value > 0;
+const NUMBERS: Readonly<Record<string, NumberSetting>> = {
+  lambda: { setting: 'lambda', isValid: () => true, range: 'a number' },
+  xi: { setting: 'xi', isValid: isPositive, range: 'above 0' },
+  margin: { setting: 'margin', isValid: () => true, range: 'a number' },
+  B: { setting: 'lossBeamWidth', isValid: isCount, range: 'a positive whole number' },
+  from: {
+    setting: 'penaltyStart',
+    isValid: (value) => Number.isInteger(value) && value >= 0,
+    range: 'a whole number of at least 0',
+  },
+  end: { setting: 'penaltyEnd', isValid: isCount, range: 'a positive whole number' },
+  T: { setting: 'searchTemperature', isValid: isPositive, range: 'above 0', isOfSearch: true },
 };
 
 /** Masked and unmasked cross-entropy, and every penalty; `reweight` as the authors' sample command has it. */
@@ -27,46 +45,52 @@ export const DEFAULT_VARIANTS = [
 ];
 
 /**
- * Reads a variant: `sft`, `msl`, or a penalty followed by what differs from the defaults, as in `hinge,lambda=1,margin=0.5`;
- * `B=5` is the beam width of the loss, `flow` lets the gradient through the threshold.
+ * Reads a variant: `sft`, `msl`, or a penalty, followed by what differs from the defaults, as in
+ * `hinge,lambda=1,margin=0.5`. `B=5` is the beam width of the loss, `flow` lets the gradient through the threshold, `from=1`
+ * and `end=3` keep the penalty to decisions 1 and 2, counted from 0, and `T=0.8` is the temperature of the finished model's
+ * search, for `sft` and `msl`, too.
  *
  * @throws Error that says what is wrong with the text
  */
 export function parseVariant(text: string): Variant {
   const [kind = '', ...parts] = text.split(',').map((part) => part.trim());
-  const isPlain = kind === LOSSES[0] || kind === LOSSES[1];
   const penalty = PENALTIES.find((name) => name === kind);
-  if (!isPlain && !penalty) {
+  if (!penalty && kind !== 'sft' && kind !== 'msl') {
     throw new Error(
-      `variant ${JSON.stringify(text)}: expected sft, msl or one of ${PENALTIES.join(', ')}, got ${kind}`,
+      `variant ${JSON.stringify(text)}: expected sft, msl or one of ${PENALTIES.join(', ')}, got ${JSON.stringify(kind)}`,
     );
   }
-  if (isPlain && parts.length > 0) throw new Error(`variant ${JSON.stringify(text)}: ${kind} has no settings`);
-  const settings: Partial<LossSettings> = penalty ? { loss: 'bear', penalty } : { loss: kind as LossName };
-  for (const part of parts) Object.assign(settings, parseSetting(part, text));
+  const settings: Variant['settings'] = penalty ? { loss: 'bear', penalty } : { loss: kind as LossName };
+  for (const part of parts) {
+    const setting = parseSetting(part, text, penalty !== undefined);
+    const [name = ''] = Object.keys(setting);
+    if (name in settings) throw new Error(`variant ${JSON.stringify(text)}: ${part} sets what is set already`);
+    Object.assign(settings, setting);
+  }
   return { name: [kind, ...parts].join(','), settings };
 }
 
-function parseSetting(part: string, text: string): Partial<LossSettings> {
-  if (part === 'flow') return { thresholdGradient: 'flow' };
+function parseSetting(part: string, text: string, hasPenalty: boolean): Variant['settings'] {
+  if (part === 'flow' && hasPenalty) return { thresholdGradient: 'flow' };
   const [, name = '', value = ''] = /^(\w+)=(.+)$/.exec(part) ?? [];
-  const setting = NUMBERS[name];
-  if (!setting || !Number.isFinite(Number(value)) || value.trim() === '') {
-    const known = [...Object.keys(NUMBERS).map((key) => `${key}=NUMBER`), 'flow'].join(', ');
-    throw new Error(`variant ${JSON.stringify(text)}: expected ${known}, got ${JSON.stringify(part)}`);
+  const known = Object.entries(NUMBERS).filter(([, { isOfSearch }]) => hasPenalty || isOfSearch);
+  const found = known.find(([key]) => key === name)?.[1];
+  if (!found) {
+    const choices = [...known.map(([key]) => `${key}=NUMBER`), ...(hasPenalty ? ['flow'] : [])].join(', ');
+    throw new Error(`variant ${JSON.stringify(text)}: expected ${choices}, got ${JSON.stringify(part)}`);
   }
-  if (name === 'xi' && Number(value) <= 0) throw new Error(`variant ${JSON.stringify(text)}: xi must be above 0`);
-  if (name === 'B' && (!Number.isInteger(Number(value)) || Number(value) < 1)) {
-    throw new Error(`variant ${JSON.stringify(text)}: B must be a positive whole number`);
+  const number = value.trim() === '' ? Number.NaN : Number(value);
+  if (!Number.isFinite(number) || !found.isValid(number)) {
+    throw new Error(`variant ${JSON.stringify(text)}: ${name} must be ${found.range}, got ${JSON.stringify(value)}`);
   }
-  return { [setting]: Number(value) };
+  return { [found.setting]: number };
 }
 
-/** The variant's settings that differ from the defaults or from one another are in its name; this is its folder. */
+/** Where the runs of a variant are kept. Names hold all that tells variants apart. */
 export function variantFolder({ name }: Variant): string {
   return name.replace(/[^\w.+-]+/g, '_');
 }
 
-export function isBaselineLoss({ settings }: Variant): boolean {
-  return (settings.loss ?? DEFAULT_RUN_OPTIONS.loss) === 'msl';
+export function isPlain({ settings }: Variant): boolean {
+  return settings.loss !== 'bear';
 }

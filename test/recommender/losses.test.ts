@@ -1,5 +1,5 @@
 import { fusedBearLoss } from 'fused-bear-loss';
-import { lossOptions, PENALTIES } from '../../lib/recommender/losses';
+import { lossOptions, PENALTIES, penaltyWeights } from '../../lib/recommender/losses';
 import { DEFAULT_RUN_OPTIONS } from '../../lib/recommender/run-options';
 
 describe('lossOptions', () => {
@@ -28,5 +28,17 @@ describe('lossOptions', () => {
     const options = lossOptions({ ...DEFAULT_RUN_OPTIONS, loss: 'bear', penalty });
     const { loss } = fusedBearLoss(Float32Array.of(1, 2, 3), [1], { ...options, beamWidth: 2 });
     expect(loss).toBeGreaterThan(0);
+  });
+});
+
+describe('penaltyWeights', () => {
+  it('is not there where the penalty counts for all decisions', () => {
+    expect(penaltyWeights({}, { size: 2, steps: 3 })).toBeUndefined();
+  });
+
+  it('keeps the penalty to the decisions from the first up to the end', () => {
+    const batch = { size: 2, steps: 4 };
+    expect([...(penaltyWeights({ penaltyStart: 1, penaltyEnd: 3 }, batch) ?? [])]).toEqual([0, 0, 1, 1, 1, 1, 0, 0]);
+    expect([...(penaltyWeights({ penaltyStart: 3 }, batch) ?? [])]).toEqual([0, 0, 0, 0, 0, 0, 1, 1]);
   });
 });
