@@ -9,12 +9,16 @@ const common = {
   moduleFileExtensions: ['ts', 'mts', 'js', 'mjs', 'cjs', 'json', 'node'],
   transform: { '\\.[cm]?[jt]s$': swc },
   // ES modules only, and jest runs CommonJS.
-  transformIgnorePatterns: ['/node_modules/(?!llama3-tokenizer-js/|@tensorflow/tfjs-core/dist/(?!tf-core))'],
+  transformIgnorePatterns: [
+    '/node_modules/(?!llama3-tokenizer-js/|vega|d3-|internmap/|delaunator/|robust-predicates/|@tensorflow/tfjs-core/dist/(?!tf-core))',
+  ],
   moduleNameMapper: {
     // Tests see the sources, also where an example imports the package by its own name.
     '^fused-bear-loss$': '<rootDir>/lib/index.ts',
     '^fused-bear-loss/decoding$': '<rootDir>/lib/decoding/index.ts',
     '^fused-bear-loss/(tfjs|jax)$': '<rootDir>/lib/adapters/$1.ts',
+    // The build for Node awaits at top level, which CommonJS cannot.
+    '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js',
     // TypeScript sources name the file that tsc will write.
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],

@@ -1,4 +1,5 @@
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   addonFile,
@@ -75,6 +76,36 @@ describe('the packed package', () => {
     const expected = Math.log([1, 2, 3, 4].reduce((sum, logit) => sum + Math.exp(logit), 0)) - 3;
     expect(losses[0]).toBeCloseTo(expected, 6);
     expect(losses[1]).toBe(losses[0]);
+  });
+
+  describe('its command, in an application without the optional packages', () => {
+    const command = () => join(application, 'node_modules', '.bin', 'fused-bear-loss');
+
+    it('says what is there and what to install', () => {
+      const { stdout } = run(command(), ['doctor'], { cwd: application });
+      expect(stdout).toMatch(/^fused-bear-loss \d+\.\d+\.\d+ on Node v\d+/);
+      expect(stdout).toMatch(/^CPU kernel {3}\w+/m);
+      expect(stdout).toMatch(/^recommender {2}not ready: npm install .*"llama3-tokenizer-js@\^/m);
+    });
+
+    it('says why the addon cannot be loaded, where it cannot', () => {
+      const addon = join(application, 'node_modules', 'fused-bear-loss', addonFile);
+      renameSync(addon, `${addon}.aside`);
+      const { status, stdout, stderr } = spawnSync(command(), ['doctor'], { cwd: application, encoding: 'utf8' });
+      renameSync(`${addon}.aside`, addon);
+      expect([status, stderr]).toEqual([1, '']);
+      expect(stdout).toMatch(/^kernel {7}not loaded: \S+/m);
+    });
+
+    it('refuses to train in one line that says the same', () => {
+      const { status, stdout, stderr } = spawnSync(command(), ['train', '--data', 'nowhere', '--out', 'run'], {
+        cwd: application,
+        encoding: 'utf8',
+      });
+      expect([status, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(/^fused-bear-loss: train needs packages that are not installed: npm install .+\n$/);
+      expect(existsSync(join(application, 'run'))).toBe(false);
+    });
   });
 
   it.each(['consumer.cts', 'consumer.mts'])('has types that hold in %s', (name) => {

@@ -76,6 +76,9 @@ describe('library rooms', () => {
     'lib/loss': /^lib\/native$|^package\.json$/,
     'lib/decoding': /^lib\/loss\//,
     'lib/adapters': /^lib\/loss\//,
+    // What any user of the package could import: the recommender shows that the public names are enough.
+    'lib/recommender': /^lib\/(decoding\/)?index$/,
+    'lib/cli': /^lib\/(decoding\/)?index$|^lib\/recommender\/|^package\.json$/,
     examples: /^fused-bear-loss(\/\w+)?$/,
     benchmarks: /^fused-bear-loss(\/\w+)?$/,
   };

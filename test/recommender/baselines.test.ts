@@ -1,16 +1,16 @@
-import { TokenTrie } from 'fused-bear-loss/decoding';
-import { baselineRanks, itemToItem, popularity } from '../../examples/recommender/baselines';
+import { TokenTrie } from '../../lib/decoding/index';
+import { baselineRanks, itemToItem, popularity, recentPopularity, type Scorer } from '../../lib/recommender/baselines';
 
 // Items 4 and 5 have the same title.
 const trie = TokenTrie.fromSequences([[1], [2], [3], [4], [4]], [1, 2, 3, 4, 5]);
 const train = [
-  { user: 1, history: [1, 2], target: 3 },
-  { user: 2, history: [3, 2], target: 3 },
-  { user: 3, history: [2, 1], target: 4 },
-  { user: 4, history: [2, 1], target: 5 },
+  { user: 1, history: [1, 2], target: 3, time: 10 },
+  { user: 2, history: [3, 2], target: 3, time: 20 },
+  { user: 3, history: [2, 1], target: 4, time: 30 },
+  { user: 4, history: [2, 1], target: 5, time: 40 },
 ];
-const rank = (scorer: ReturnType<typeof popularity>, history: number[], target: number) =>
-  baselineRanks(scorer, [{ user: 9, history, target }], trie)[0];
+const rank = (scorer: Scorer, history: number[], target: number, time = 50) =>
+  baselineRanks(scorer, [{ user: 9, history, target, time }], trie)[0];
 
 describe('baselines', () => {
   it('popularity ranks by the number of times that an item was the target, items of one title together', () => {
@@ -21,10 +21,24 @@ describe('baselines', () => {
     expect(rank(scorer, [1], 2)).toBe(-1);
   });
 
+  it('recent popularity knows only what was bought before', () => {
+    const scorer = recentPopularity(train);
+    expect(rank(scorer, [1], 4, 35)).toBe(1);
+    expect(rank(scorer, [1], 4, 30)).toBe(-1);
+    expect(rank(scorer, [1], 3, 30)).toBe(0);
+  });
+
+  it('leaves out what the user itself did', () => {
+    const others = { history: [2], time: 50, user: 3 };
+    expect(itemToItem(train)(others).get(4)).toBeUndefined();
+    expect(itemToItem(train)(others).get(1)).toBe(1);
+    expect(recentPopularity(train)(others).get(4)).toBeUndefined();
+  });
+
   it('item-to-item counts what came after the last items, near ones more', () => {
     const scorer = itemToItem(train);
     // After 2: item 3 twice at once, item 1 twice at once, items 4 and 5 once each two places later.
-    expect(scorer([2])).toEqual(
+    expect(scorer({ history: [2], time: 50 })).toEqual(
       new Map([
         [3, 2],
         [1, 2],
@@ -39,7 +53,7 @@ describe('baselines', () => {
   });
 
   it('lets older items of the history vote less', () => {
-    const scores = itemToItem(train)([3, 1]);
+    const scores = itemToItem(train)({ history: [3, 1], time: 50 });
     // Item 1 is followed by 2, 4 and 5 at once and by 3 later; item 3, one place older, by 2 at once and 3 later.
     expect(scores.get(2)).toBe(1 + 1 / 2);
     expect(scores.get(3)).toBe(0.5 + 0.5 / 2);

@@ -1,5 +1,5 @@
-import { buildCatalogue } from '../../examples/recommender/catalogue';
-import { buildVocabulary, tokenizeTitles } from '../../examples/recommender/tokenizer';
+import { buildCatalogue } from '../../lib/recommender/catalogue';
+import { buildVocabulary, tokenizeTitles } from '../../lib/recommender/tokenizer';
 
 const TITLES = new Map([
   [3, 'Alder Gel Pen, Blue'],
@@ -39,20 +39,25 @@ describe('buildVocabulary', () => {
 
 describe('buildCatalogue', () => {
   it('leads to every title by its choices and what they force', async () => {
-    const { trie, choices, indexOf, vocabulary, titleTokens, tokensSinceChoice } = await buildCatalogue(TITLES);
+    const { trie, choices, indexOf, vocabulary, titleTokens, branches } = await buildCatalogue(TITLES);
     for (const id of TITLES.keys()) {
       const index = indexOf.get(id) as number;
       let node = trie.nextChoice(0);
       for (const choice of choices[index] as (typeof choices)[number]) {
         expect(choice.node).toBe(node);
         expect(choice.token).toBeLessThan(vocabulary.choices);
-        const since = tokensSinceChoice.get(node) as number[];
+        const since = branches.tokensSinceChoice[branches.numberOf[node] as number] as number[];
         expect(trie.path(node).slice(trie.path(node).length - since.length)).toEqual(since);
         node = trie.nextChoice(trie.child(node, choice.token));
       }
       expect(node).toBe(trie.leafOf(id));
       expect(trie.path(node)).toEqual(titleTokens[index]);
     }
+  });
+
+  it('refuses an item without any token, by its id', async () => {
+    const words = async (titles: readonly string[]) => titles.map((title) => [...title].map((_, place) => place));
+    await expect(buildCatalogue(TITLES, words)).rejects.toThrow('item 11 has no token: its title is ""');
   });
 
   it('counts items that share a title, and gives them one leaf', async () => {

@@ -1,64 +1,53 @@
-import { splitByUser } from '../../examples/recommender/splits';
-import { syntheticDataset } from '../../examples/recommender/synthetic';
+import type { Dataset, Row } from '../../lib/recommender/dataset';
+import { splitDataset } from '../../lib/recommender/splits';
+import { syntheticDataset } from '../../lib/recommender/synthetic-data';
 
-const SIZE = { items: 100, users: 60, purchases: 9 };
+const dataset = syntheticDataset({ items: 100, users: 60, purchases: 9 }, 3);
+const usersOf = (rows: readonly Row[]) => new Set(rows.map(({ user }) => user));
 
-describe('splitByUser', () => {
-  const { rows } = syntheticDataset(SIZE, 3);
-  const usersOf = (some: typeof rows) => new Set(some.map(({ user }) => user));
+describe('the split by user', () => {
+  const { train, validation, test } = splitDataset(dataset, { split: 'user' });
 
-  it('has no user on both sides and loses no row', () => {
-    const split = splitByUser(rows, 1, { testShare: 0.25 });
-    const testUsers = usersOf(split.test);
-    expect(split.train.filter(({ user }) => testUsers.has(user))).toEqual([]);
-    expect(split.train.length + split.test.length).toBe(rows.length);
-    expect(new Set([...split.train, ...split.test]).size).toBe(rows.length);
-    expect([split.trainUsers, split.testUsers]).toEqual([45, 15]);
+  it('has each user in one part and loses no row', () => {
+    expect([train, validation, test].map((rows) => usersOf(rows).size)).toEqual([45, 6, 9]);
+    expect(usersOf([...train, ...validation, ...test]).size).toBe(60);
+    expect(new Set([...train, ...validation, ...test]).size).toBe(dataset.rows.length);
   });
 
-  it('is the same for the same seed only', () => {
-    expect(splitByUser(rows, 1)).toEqual(splitByUser(rows, 1));
-    expect(usersOf(splitByUser(rows, 1).test)).not.toEqual(usersOf(splitByUser(rows, 2).test));
+  it('is always the same', () => {
+    expect(splitDataset(dataset, { split: 'user' })).toEqual({ train, validation, test });
   });
 
   it('takes at most as many rows as asked for, of the same users', () => {
-    const all = splitByUser(rows, 1);
-    const some = splitByUser(rows, 1, { trainRows: 20, testRows: 7 });
-    expect([some.train.length, some.test.length]).toEqual([20, 7]);
-    expect([...usersOf(some.test)].filter((user) => !usersOf(all.test).has(user))).toEqual([]);
+    const some = splitDataset(dataset, { split: 'user', trainRows: 20, testRows: 7 });
+    expect([some.train.length, some.validation.length, some.test.length]).toEqual([20, 7, 7]);
+    expect([...usersOf(some.test)].filter((user) => !usersOf(test).has(user))).toEqual([]);
   });
 
-  it('refuses data of one user', () => {
-    expect(() => splitByUser([{ user: 1, history: [1], target: 2 }], 1)).toThrow('at least two users');
+  it('refuses data of two users', () => {
+    const rows = dataset.rows.filter(({ user }) => user <= 2);
+    expect(() => splitDataset({ ...dataset, rows }, { split: 'user' })).toThrow('at least three users, the data has 2');
   });
 });
 
-describe('syntheticDataset', () => {
-  it('is the same for the same seed only', () => {
-    expect(syntheticDataset(SIZE, 3)).toEqual(syntheticDataset(SIZE, 3));
-    expect(syntheticDataset(SIZE, 3).rows).not.toEqual(syntheticDataset(SIZE, 4).rows);
+describe('the split by time', () => {
+  const row = (time: number): Row => ({ user: 1, history: [1], target: 2, time });
+  const rows = [90, 20, 30, 40, 50, 60, 70, 80, 10, 100].map(row);
+  const timed: Dataset = { ...dataset, rows, laterRows: [120, 130, 140].map(row) };
+
+  it('validates on the latest training rows and tests on later ones', () => {
+    const { train, validation, test } = splitDataset(timed, { split: 'time' });
+    expect(train.map(({ time }) => time)).toEqual([10, 20, 30, 40, 50, 60, 70, 80, 90]);
+    expect(validation.map(({ time }) => time)).toEqual([100]);
+    expect(test).toEqual(timed.laterRows);
   });
 
-  it('has distinct titles, rows of known items, and windows of one history', () => {
-    const { titles, rows, description } = syntheticDataset(SIZE, 3);
-    expect(description).toMatch(/SYNTHETIC/);
-    expect(new Set(titles.values()).size).toBe(SIZE.items);
-    expect(rows.length).toBe(SIZE.users * (SIZE.purchases - 4));
-    expect(rows.flatMap(({ history, target }) => [...history, target]).filter((item) => !titles.has(item))).toEqual([]);
-    const [first, second] = rows.filter(({ user }) => user === 1);
-    expect(second?.history).toEqual([...(first?.history ?? []), first?.target]);
+  it('lets training rows know of others only what test rows will: with the gap between', () => {
+    const { train } = splitDataset(timed, { split: 'time' });
+    expect(train[3]).toEqual({ ...row(40), knownUntil: 10 });
   });
 
-  it('can be predicted from the last item', () => {
-    const { rows } = syntheticDataset(SIZE, 3);
-    const followers = new Map<number, Set<number>>();
-    for (const { history, target } of rows.filter(({ user }) => user <= 40)) {
-      const last = history.at(-1) as number;
-      followers.set(last, (followers.get(last) ?? new Set()).add(target));
-    }
-    const others = rows.filter(({ user }) => user > 40);
-    const seen = others.filter(({ history, target }) => followers.get(history.at(-1) as number)?.has(target));
-    // An item has about two of the 100 items after it in 200 rows: by chance it would be about 2 %.
-    expect(seen.length / others.length).toBeGreaterThan(0.2);
+  it('refuses data without later rows', () => {
+    expect(() => splitDataset(dataset, { split: 'time' })).toThrow('test_5000.csv');
   });
 });

@@ -1,0 +1,94 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { capabilities } from '../index.js';
+import type { Dataset } from '../recommender/dataset.js';
+import type { LossSettings } from '../recommender/losses.js';
+import type { RunResult } from '../recommender/run.js';
+import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
+import type { Workbench } from '../recommender/workbench.js';
+import { count } from './option-values.js';
+import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+
+interface DemoFlags {
+  data?: string;
+  epochs?: number;
+  threads?: number;
+  smoke?: boolean;
+}
+
+const LOSSES: readonly { name: string; settings: Partial<LossSettings> }[] = [
+  { name: 'MSL', settings: { loss: 'msl' } },
+  { name: 'BEAR, hinge', settings: { loss: 'bear', penalty: 'hinge' } },
+  { name: "BEAR, the authors' code", settings: { loss: 'bear', penalty: 'reweight', lambda: 0.25, xi: 2.75 } },
+];
+const SYNTHETIC_SEED = 1;
+const FULL = { synthetic: { items: 800, users: 1200, purchases: 13 }, options: {} };
+/** Every part of the full demo, in seconds. */
+const SMOKE = {
+  synthetic: { items: 300, users: 120, purchases: 10 },
+  options: { epochs: 2, dimension: 16, historyPlaces: 5, trainRows: 512, testRows: 64 },
+};
+
+export function addDemoCommand(program: Command): void {
+  program
+    .command('demo')
+    .description('trains the recommender with and without the BEAR penalty and compares what beam search finds')
+    .option('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
+    .option('--epochs <n>', `most epochs of each training (default: ${DEFAULT_RUN_OPTIONS.epochs})`, count)
+    .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count)
+    .option('--smoke', 'a tiny run on synthetic data that only shows that everything works')
+    .action(demonstrate);
+}
+
+async function demonstrate(flags: DemoFlags): Promise<void> {
+  requirePackages('demo', RECOMMENDER_PACKAGES);
+  const started = performance.now();
+  const { describeWorkbench, openWorkbench } = await import('../recommender/index.js');
+  const { baselineLines, demoTable, modelLine, noiseStatement } = await import('./demo-table.js');
+  const { epochs, threads, smoke = false } = flags;
+  const options: RunOptions = {
+    ...DEFAULT_RUN_OPTIONS,
+    ...(smoke ? SMOKE : FULL).options,
+    ...(epochs !== undefined && { epochs }),
+    ...(threads !== undefined && { threads }),
+  };
+  const workbench = await openWorkbench(await openData(flags), options);
+  console.log(describeWorkbench(workbench));
+  const native = capabilities();
+  console.log(
+    `Loss: native, ${native.instructionSet}, ${threads ?? native.threads} threads. Model: jax-js on WebAssembly.`,
+  );
+  const lines = baselineLines(workbench);
+  for (const { name, settings } of LOSSES) {
+    lines.push(modelLine(name, await trainAndTest(name, workbench, { ...options, ...settings })));
+  }
+  if (smoke) console.log('\nA smoke run: it shows that everything works, its figures mean nothing.');
+  console.log(`\n${workbench.split.test.length} test rows, seed ${options.seed}, beam width ${options.beamWidth}.`);
+  console.log(demoTable(lines));
+  console.log(noiseStatement(lines));
+  console.log(`Total: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+}
+
+async function openData({ data, smoke = false }: DemoFlags): Promise<Dataset> {
+  const { loadDataset, syntheticDataset } = await import('../recommender/index.js');
+  if (data !== undefined) return loadDataset(data);
+  if (smoke) return syntheticDataset(SMOKE.synthetic, SYNTHETIC_SEED);
+  const shared = process.env.FUSED_BEAR_LOSS_SHARED ?? join(__dirname, '..', '..', '..', 'shared');
+  const office = join(shared, 'data', 'amazon-office');
+  return existsSync(office) ? loadDataset(office) : syntheticDataset(FULL.synthetic, SYNTHETIC_SEED);
+}
+
+async function trainAndTest(name: string, workbench: Workbench, options: RunOptions): Promise<RunResult> {
+  const { run } = await import('../recommender/index.js');
+  const { runProgress } = await import('./progress.js');
+  const folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-demo-'));
+  const { stop, ...hooks } = runProgress(name);
+  try {
+    return await run(workbench, options, folder, hooks);
+  } finally {
+    stop();
+    rmSync(folder, { recursive: true });
+  }
+}

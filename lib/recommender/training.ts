@@ -1,0 +1,94 @@
+import type { BearLossOptions } from '../index.js';
+import { AdamW } from './adam.js';
+import { type Batch, makeBatch, planBatches } from './batches.js';
+import type { Row } from './dataset.js';
+import type { Dropout, Recommender } from './model.js';
+import { Random } from './random.js';
+import { trainStep } from './training-step.js';
+
+export interface TrainingOptions {
+  loss: BearLossOptions;
+  /** Which decisions the penalty counts for. */
+  penaltyStart?: number;
+  penaltyEnd?: number;
+  /** Whether the loss is over the tokens that the trie allows, or over all. */
+  isMasked: boolean;
+  epochs: number;
+  batchSize: number;
+  /** At the first step; falls to 0 in a straight line. */
+  learningRate: number;
+  weightDecay: number;
+  /** Share of the context and of the hidden vectors that is dropped. */
+  dropout: number;
+  seed: number;
+  /** Called after each step with the means of the epoch so far. */
+  onStep?: (progress: { done: number; total: number; epoch: number; loss: number; prunedRate: number }) => void;
+}
+
+export interface EpochReport {
+  /** Means over the decisions of the epoch. */
+  loss: number;
+  prunedRate: number;
+  /** Time in `fusedBearLoss`, and in whole steps: batch, forward, loss, backward, update. */
+  lossMilliseconds: number;
+  stepMilliseconds: number;
+}
+
+/** Trains epoch by epoch. What the next epoch does follows from the parameters, the optimiser and `random`. */
+export class Trainer {
+  readonly optimizer: AdamW;
+  readonly random: Random;
+
+  constructor(
+    private readonly model: Recommender,
+    private readonly rows: readonly Row[],
+    private readonly options: TrainingOptions,
+  ) {
+    this.optimizer = new AdamW({ weightDecay: options.weightDecay });
+    this.random = new Random(options.seed);
+  }
+
+  async trainEpoch(epoch: number): Promise<EpochReport> {
+    const { epochs, batchSize, learningRate, dropout, onStep } = this.options;
+    const plans = planBatches(this.model.catalogue, this.rows, batchSize, this.random);
+    const total = plans.length * epochs;
+    const sums = { loss: 0, pruned: 0, counted: 0, lossMilliseconds: 0, stepMilliseconds: 0 };
+    for (const [index, { rows, steps }] of plans.entries()) {
+      const started = performance.now();
+      const batch = makeBatch(this.model, rows, batchSize, steps);
+      sums.stepMilliseconds += performance.now() - started;
+      const done = epoch * plans.length + index;
+      const rate = learningRate * (1 - done / total);
+      const step = await trainStep(
+        this.model,
+        batch,
+        this.options,
+        this.dropoutOf(batch, dropout),
+        this.optimizer,
+        rate,
+      );
+      sums.loss += step.loss * step.countedRows;
+      sums.pruned += step.prunedRate * step.countedRows;
+      sums.counted += step.countedRows;
+      sums.lossMilliseconds += step.lossMilliseconds;
+      sums.stepMilliseconds += step.milliseconds;
+      const means = { loss: sums.loss / sums.counted, prunedRate: sums.pruned / sums.counted };
+      onStep?.({ done: done + 1, total, epoch, ...means });
+    }
+    const { lossMilliseconds, stepMilliseconds } = sums;
+    return {
+      loss: sums.loss / sums.counted,
+      prunedRate: sums.pruned / sums.counted,
+      lossMilliseconds,
+      stepMilliseconds,
+    };
+  }
+
+  /** Kept entries are scaled up, so that nothing needs scaling without dropout. */
+  private dropoutOf({ size, nodes }: Batch, share: number): Dropout {
+    const { dimension } = this.model.size;
+    const factors = (length: number) =>
+      Float32Array.from({ length }, () => (this.random.uniform() < share ? 0 : 1 / (1 - share)));
+    return { context: factors(size * dimension), hidden: factors(nodes.length * dimension) };
+  }
+}

@@ -1,0 +1,44 @@
+import { fusedBearLoss } from 'fused-bear-loss';
+import { lossOptions, PENALTIES, penaltyWeights } from '../../lib/recommender/losses';
+import { DEFAULT_RUN_OPTIONS } from '../../lib/recommender/run-options';
+
+describe('lossOptions', () => {
+  it.each(['sft', 'msl'] as const)('%s is the cross-entropy', (loss) => {
+    expect(lossOptions({ ...DEFAULT_RUN_OPTIONS, loss, lossBeamWidth: 7 })).toEqual({ beamWidth: 7, penalty: 'none' });
+  });
+
+  it("has the settings of a penalty, and the authors' divisor for theirs", () => {
+    const settings = { ...DEFAULT_RUN_OPTIONS, loss: 'bear' as const, lambda: 2, xi: 3, margin: 0.5, threads: 1 };
+    const shared = { beamWidth: 10, lambda: 2, xi: 3, threads: 1 };
+    expect(lossOptions({ ...settings, penalty: 'hinge', thresholdGradient: 'flow' })).toEqual({
+      ...shared,
+      penalty: 'hinge',
+      margin: 0.5,
+      thresholdGradient: 'flow',
+      reduction: 'mean',
+    });
+    expect(lossOptions({ ...settings, penalty: 'reweight', thresholdGradient: 'flow' })).toEqual({
+      ...shared,
+      penalty: 'reweight',
+      reduction: 'weighted-mean',
+    });
+  });
+
+  it.each(PENALTIES)('the loss takes the options of %s', (penalty) => {
+    const options = lossOptions({ ...DEFAULT_RUN_OPTIONS, loss: 'bear', penalty });
+    const { loss } = fusedBearLoss(Float32Array.of(1, 2, 3), [1], { ...options, beamWidth: 2 });
+    expect(loss).toBeGreaterThan(0);
+  });
+});
+
+describe('penaltyWeights', () => {
+  it('is not there where the penalty counts for all decisions', () => {
+    expect(penaltyWeights({}, { size: 2, steps: 3 })).toBeUndefined();
+  });
+
+  it('keeps the penalty to the decisions from the first up to the end', () => {
+    const batch = { size: 2, steps: 4 };
+    expect([...(penaltyWeights({ penaltyStart: 1, penaltyEnd: 3 }, batch) ?? [])]).toEqual([0, 0, 1, 1, 1, 1, 0, 0]);
+    expect([...(penaltyWeights({ penaltyStart: 3 }, batch) ?? [])]).toEqual([0, 0, 0, 0, 0, 0, 1, 1]);
+  });
+});

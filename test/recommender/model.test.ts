@@ -1,0 +1,75 @@
+import { makeBatch } from '../../lib/recommender/batches';
+import type { Dropout, Recommender } from '../../lib/recommender/model';
+import { Random } from '../../lib/recommender/random';
+import { lossInput } from '../../lib/recommender/training-step';
+import type { Workbench } from '../../lib/recommender/workbench';
+import { openTinyWorkbench, TINY_DATASET, tinyModel } from './support';
+
+const { rows } = TINY_DATASET;
+let workbench: Workbench;
+
+beforeAll(async () => {
+  workbench = await openTinyWorkbench();
+});
+
+/** Some factors 0, as in training. */
+function someDropout(size: number, steps: number, dimension: number): Dropout {
+  const factors = (length: number) => Float32Array.from({ length }, (_, index) => (index % 5 === 0 ? 0 : 1.25));
+  return { context: factors(size * dimension), hidden: factors(steps * size * dimension) };
+}
+
+describe('the gradient of the model', () => {
+  it('is the slope of sum(logits * G) by every kind of parameter', async () => {
+    const model = tinyModel(workbench, 3);
+    const random = new Random(7);
+    // As large as after training: the first vectors are so short that float32 noise would hide the slope by some of them.
+    for (const { data } of Object.values(model.parameters)) data.set(Float32Array.from(data, () => random.normal()));
+    const batch = makeBatch(model, rows.slice(0, 3), 4, 8);
+    const dropout = someDropout(4, 8, 3);
+    const weights = Float32Array.from(batch.allowed.tokens, () => random.normal());
+    const surrogate = async () => {
+      const { logits, shape } = await lossInput(model, batch, dropout);
+      let sum = 0;
+      for (let row = 0; row < shape[0]; row++) {
+        for (
+          let entry = batch.allowed.offsets[row] as number;
+          entry < (batch.allowed.offsets[row + 1] as number);
+          entry++
+        ) {
+          sum +=
+            (weights[entry] as number) * (logits[row * shape[1] + (batch.allowed.tokens[entry] as number)] as number);
+        }
+      }
+      return sum;
+    };
+    const gradients = await model.gradients(batch, dropout, await lossInput(model, batch, dropout), weights);
+    await expectSlopes(model, gradients, surrogate);
+  });
+});
+
+async function expectSlopes(
+  model: Recommender,
+  gradients: Record<string, Float32Array>,
+  surrogate: () => Promise<number>,
+): Promise<void> {
+  for (const [name, { data }] of Object.entries(model.parameters)) {
+    const gradient = gradients[name] as Float32Array;
+    expect(gradient.length).toBe(data.length);
+    // Along the gradient itself the slope is its norm: a wrong or missing entry would show.
+    const norm = Math.sqrt(gradient.reduce((sum, slope) => sum + slope * slope, 0));
+    expect(`${name} ${norm > 0}`).toBe(`${name} true`);
+    const kept = data.slice();
+    const moved = async (distance: number) => {
+      data.forEach((_, index) => {
+        data[index] = (kept[index] as number) + (distance * (gradient[index] as number)) / norm;
+      });
+      const value = await surrogate();
+      data.set(kept);
+      return value;
+    };
+    // Short, so that few rectifiers change sides.
+    const distance = 3e-3;
+    const slope = ((await moved(distance)) - (await moved(-distance))) / (2 * distance);
+    expect(`${name} ${Math.abs(slope / norm - 1) < 5e-3}`).toBe(`${name} true`);
+  }
+}
