@@ -1,4 +1,4 @@
-import { instructionSetWarning, native } from '../native.js';
+import { instructionSetWarning, native } from '../native/load-addon.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 export interface CudaDevice {

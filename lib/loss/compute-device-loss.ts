@@ -1,4 +1,4 @@
-import { enqueueLoss } from '../native.js';
+import { enqueueLoss } from '../native/loss-calls.js';
 import { assembleDeviceResult, type DeviceBearLossResult } from './device-result.js';
 import { type DeviceTensor, openStorage } from './device-tensor.js';
 import type { CheckedOptions } from './options.js';

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type NativeStream, native } from '../native.js';
+import type { NativeStream } from '../native/binding.js';
+import { native } from '../native/load-addon.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
 import { unwrap } from './device-errors.js';
 import { bearError } from './errors.js';

@@ -1,5 +1,5 @@
 // What a device answers, in the codes and words of the public errors.
-import type { NativeDeviceErrorKind, NativeDeviceFailure } from '../native.js';
+import type { NativeDeviceErrorKind, NativeDeviceFailure } from '../native/binding.js';
 import { deviceName } from './device-arguments.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
 

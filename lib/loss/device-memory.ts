@@ -1,4 +1,5 @@
-import { type NativeMemoryCounts, native } from '../native.js';
+import type { NativeMemoryCounts } from '../native/binding.js';
+import { native } from '../native/load-addon.js';
 import { type CudaDeviceName, readDevice } from './device-arguments.js';
 import { unwrap } from './device-errors.js';
 

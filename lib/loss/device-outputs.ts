@@ -1,5 +1,5 @@
 // Where the results of a call on a device go: tensors of the caller's, or new ones.
-import type { NativeStorage, NativeStream } from '../native.js';
+import type { NativeStorage, NativeStream } from '../native/binding.js';
 import { type DeviceTensor, isDeviceTensor, newTensor, openOn } from './device-tensor.js';
 import { bearError, describe } from './errors.js';
 import { checkStride, rowsExtent } from './logits.js';

@@ -1,4 +1,5 @@
-import { type NativeOutcome, computeLossAsync as nativeComputeLossAsync } from '../native.js';
+import type { NativeOutcome } from '../native/binding.js';
+import { computeLossAsync as nativeComputeLossAsync } from '../native/loss-calls.js';
 import { checkOptions } from './check-options.js';
 import { computeDeviceLoss } from './compute-device-loss.js';
 import type { DeviceBearLossResult } from './device-result.js';

@@ -1,4 +1,4 @@
-import { computeLoss as nativeComputeLoss } from '../native.js';
+import { computeLoss as nativeComputeLoss } from '../native/loss-calls.js';
 import { checkOptions } from './check-options.js';
 import { computeDeviceLoss } from './compute-device-loss.js';
 import type { DeviceBearLossResult } from './device-result.js';

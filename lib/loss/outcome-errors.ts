@@ -1,5 +1,5 @@
 // The addon's refusals in the words of the public arguments.
-import type { NativeFault, NativeLossCall, NativeOutcome, NativeStorage } from '../native.js';
+import type { NativeFault, NativeLossCall, NativeOutcome, NativeStorage } from '../native/binding.js';
 import { deviceName } from './device-arguments.js';
 import { deviceError } from './device-errors.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';

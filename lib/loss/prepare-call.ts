@@ -1,5 +1,5 @@
 // From what the caller gave to what the addon takes: every check that TypeScript makes, and every array that it allocates.
-import type { NativeLossCall } from '../native.js';
+import type { NativeLossCall } from '../native/binding.js';
 import { readAllowed } from './allowed.js';
 import { assertLength, withoutSharing } from './arrays.js';
 import { deviceIndex } from './device-arguments.js';

@@ -1,5 +1,5 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
-import type { NativeLossCall, NativeStorage, NativeStream } from '../native.js';
+import type { NativeLossCall, NativeStorage, NativeStream } from '../native/binding.js';
 import { assertAttached } from './arrays.js';
 import { openStream } from './cuda-stream.js';
 import { deviceIndex, deviceName } from './device-arguments.js';

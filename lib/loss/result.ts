@@ -1,4 +1,4 @@
-import type { NativeSummary } from '../native.js';
+import type { NativeSummary } from '../native/binding.js';
 import type { LogitsArray, Reduction } from './options.js';
 import type { RowStatistics } from './outputs.js';
 import type { PreparedCall } from './prepare-call.js';

@@ -1,4 +1,5 @@
-import { type NativeOutcome, native } from '../native.js';
+import type { NativeOutcome } from '../native/binding.js';
+import { native } from '../native/load-addon.js';
 import { readAllowed } from './allowed.js';
 import { allocate, assertAttached, isArrayOf } from './arrays.js';
 import { checkMembers, checkOptions } from './check-options.js';

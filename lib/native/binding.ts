@@ -1,0 +1,205 @@
+// The types of what the addon exports.
+
+declare const handle: unique symbol;
+/** Memory of a device, which the addon frees with its last owner or when it is released. */
+export interface NativeStorage {
+  readonly [handle]: 'storage';
+}
+/** A queue of work on a device. */
+export interface NativeStream {
+  readonly [handle]: 'stream';
+}
+/** A call of the loss that has been enqueued. */
+export interface NativeEnqueuedLoss {
+  readonly [handle]: 'loss';
+}
+
+/**
+ * One call of the loss: checked numbers and views, nothing left to decide. Names in lists cross as their position in
+ * `optionNames`. Absent arrays are undefined. `On` is the type of arrays on a device, for calls that take them.
+ */
+export interface NativeLossCall<On = never> {
+  /** A CUDA device's index, or -1 for the CPU. */
+  device: number;
+  rows: number;
+  vocabSize: number;
+  rowStride: number;
+  dtype: number;
+  logits: Float32Array | Uint16Array | On;
+  targets: Int32Array | On;
+  tokenWeights: Float32Array | On | undefined;
+  penaltyWeights: Float32Array | On | undefined;
+  gradOutputRows: Float32Array | On | undefined;
+  allowedOffsets: Int32Array | On | undefined;
+  allowedTokens: Int32Array | On | undefined;
+  allowedBitmask: Uint32Array | On | undefined;
+  beamWidth: number;
+  penalty: number;
+  thresholdGradient: number;
+  reduction: number;
+  gradient: number;
+  lambda: number;
+  xi: number;
+  margin: number;
+  temperature: number;
+  /** 0: none. */
+  softcap: number;
+  labelSmoothing: number;
+  zLoss: number;
+  /** 0: the number of counted rows. */
+  normalizer: number;
+  gradOutput: number;
+  ignoreIndex: number;
+  pruningStatistics: boolean;
+  threads: number;
+  gradLogits: Float32Array | Uint16Array | On | undefined;
+  gradRowStride: number;
+  /** Whether the addon may write to gradLogits before the call is certain to end well. */
+  gradIsNew: boolean;
+  rowLosses: Float32Array | On | undefined;
+  nll: Float32Array | On | undefined;
+  logSumExp: Float32Array | On | undefined;
+  threshold: Float32Array | On | undefined;
+  margins: Float32Array | On | undefined;
+  penalties: Float32Array | On | undefined;
+  rank: Int32Array | On | undefined;
+}
+
+export type NativeFault =
+  | 'target-out-of-range'
+  | 'target-not-allowed'
+  | 'allowed-offsets-not-ascending'
+  | 'allowed-offsets-range'
+  | 'allowed-tokens-not-ascending'
+  | 'allowed-token-out-of-range'
+  | 'allowed-row-empty';
+
+export interface NativeSummary {
+  status: 'done';
+  loss: number;
+  countedRows: number;
+  prunedRows: number;
+  topRankedRows: number;
+  nonFiniteRows: number[];
+}
+
+/** Anything but `done` leaves every buffer of the caller as it was (`out-of-memory`: where it struck before the kernel). */
+export type NativeOutcome =
+  | NativeSummary
+  | { status: 'invalid'; fault: NativeFault; row: number; value: number }
+  | { status: 'overlap'; input: string }
+  | { status: 'aborted' }
+  | NativeDeviceFailure
+  | { status: 'detached' | 'out-of-memory' };
+
+export type NativeDeviceErrorKind =
+  | 'not-built'
+  | 'driver-missing'
+  | 'driver-too-old'
+  | 'no-device'
+  | 'not-found'
+  | 'out-of-device-memory'
+  | 'out-of-pinned-memory'
+  | 'out-of-host-memory'
+  | 'launch-failed'
+  | 'invalid-memory'
+  | 'failed';
+
+export interface NativeDeviceFailure {
+  status: 'device-error';
+  kind: NativeDeviceErrorKind;
+  /** What is wrong and what to do. */
+  message: string;
+}
+
+export type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
+
+export interface NativeMemoryCounts {
+  usedBytes: number;
+  usedBlocks: number;
+  cachedBytes: number;
+  cachedBlocks: number;
+}
+
+/** Memory and streams of devices, by a device's index. Undefined for a stream is the device's default stream. */
+export interface NativeDevice {
+  createStream(device: number): NativeStream | NativeDeviceFailure;
+  adoptStream(device: number, pointer: bigint): NativeStream | NativeDeviceFailure;
+  /** Blocks until the stream's work is done. */
+  synchronizeStream(stream: NativeStream): undefined | NativeDeviceFailure;
+  /** Zeros, or whatever the memory held before. */
+  allocate(
+    device: number,
+    bytes: number,
+    stream: NativeStream | undefined,
+    cleared: boolean,
+  ): NativeStorage | NativeDeviceFailure;
+  upload(device: number, source: Uint8Array, stream: NativeStream | undefined): NativeStorage | NativeDeviceFailure;
+  adopt(device: number, pointer: bigint, bytes: number): NativeStorage | NativeDeviceFailure;
+  pointer(storage: NativeStorage): bigint;
+  copy(
+    destination: NativeStorage,
+    source: NativeStorage,
+    bytes: number,
+    stream: NativeStream | undefined,
+  ): undefined | NativeDeviceFailure;
+  /** Blocks until all is there. */
+  download(storage: NativeStorage, destination: Uint8Array): undefined | NativeDeviceFailure;
+  /** `destination` must be memory that nobody else knows before `done` is called. */
+  downloadAsync(
+    storage: NativeStorage,
+    destination: Uint8Array,
+    done: (failure: undefined | NativeDeviceFailure) => void,
+  ): undefined | NativeDeviceFailure;
+  enqueueLoss(
+    numbers: Float64Array,
+    arrays: (NativeArray | NativeStorage | undefined)[],
+    scalarLoss: NativeStorage | undefined,
+    stream: NativeStream | undefined,
+  ): NativeEnqueuedLoss | NativeOutcome;
+  readLoss(loss: NativeEnqueuedLoss, done: (outcome: NativeOutcome) => void): undefined;
+  release(handle: NativeStorage | NativeStream | NativeEnqueuedLoss): undefined;
+  memory(device: number): { device: NativeMemoryCounts; pinned: NativeMemoryCounts } | NativeDeviceFailure;
+  releaseCached(device: number): undefined | NativeDeviceFailure;
+}
+
+export interface NativeCudaDevice {
+  index: number;
+  name: string;
+  computeCapability: string;
+  memoryBytes: number;
+}
+
+/** What the addon exports. A call crosses as its numbers and its arrays, each in the order of `callFields`. */
+export interface NativeBinding {
+  /** Undefined: done, every row finite, and `summary` written. */
+  computeLoss(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    summary: Float64Array,
+  ): NativeOutcome | undefined;
+  /** Reads `numbers` before it returns; looks at `arrays` again when it is done. */
+  computeLossAsync(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    abortFlag: Int32Array | undefined,
+    done: (outcome: NativeOutcome) => void,
+  ): NativeOutcome | undefined;
+  /** Undefined: done. `numbers` are in the order of `callFields.topTokensNumbers`. */
+  topTokens(
+    numbers: Float64Array,
+    logits: Float32Array | Uint16Array,
+    allowedOffsets: Int32Array | undefined,
+    allowedTokens: Int32Array | undefined,
+    allowedBitmask: Uint32Array | undefined,
+    tokens: Int32Array,
+    logProbabilities: Float32Array,
+    logSumExp: Float32Array,
+  ): NativeOutcome | undefined;
+  cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
+  cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] };
+  device: NativeDevice;
+  optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
+  deviceErrorKinds: string[];
+  callFields: Record<'numbers' | 'arrays' | 'summary' | 'topTokensNumbers', string[]>;
+}

@@ -1,0 +1,101 @@
+// The calls of the loss, in the layout that the addon reads.
+import type {
+  NativeArray,
+  NativeEnqueuedLoss,
+  NativeLossCall,
+  NativeOutcome,
+  NativeStorage,
+  NativeStream,
+  NativeSummary,
+} from './binding.js';
+import { CALL_FIELDS } from './call-fields.js';
+import { native } from './load-addon.js';
+
+export function computeLoss(call: NativeLossCall): NativeOutcome {
+  const { computeLoss } = native();
+  return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome();
+}
+
+/**
+ * Copies the inputs before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
+ * once `abortFlag[0]` is not 0.
+ */
+export function computeLossAsync(
+  call: NativeLossCall,
+  abortFlag: Int32Array | undefined,
+  done: (outcome: NativeOutcome) => void,
+): NativeOutcome | undefined {
+  return native().computeLossAsync(numbersOf(call), arraysOf(call), abortFlag, done);
+}
+
+/** Uploads what lies in host memory and returns; the device does the rest. */
+export function enqueueLoss(
+  call: NativeLossCall<NativeStorage>,
+  scalarLoss: NativeStorage | undefined,
+  stream: NativeStream | undefined,
+): NativeEnqueuedLoss | NativeOutcome {
+  return native().device.enqueueLoss(numbersOf(call), arraysOf(call), scalarLoss, stream);
+}
+
+// Used again by every call: nothing of a user's runs between the writing and the reading of them.
+const numbers = new Float64Array(CALL_FIELDS.numbers.length);
+const summary = new Float64Array(CALL_FIELDS.summary.length);
+
+// Field by field, as a loop over the names takes ten times as long.
+function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
+  numbers[0] = call.device;
+  numbers[1] = call.rows;
+  numbers[2] = call.vocabSize;
+  numbers[3] = call.rowStride;
+  numbers[4] = call.dtype;
+  numbers[5] = call.beamWidth;
+  numbers[6] = call.penalty;
+  numbers[7] = call.thresholdGradient;
+  numbers[8] = call.reduction;
+  numbers[9] = call.gradient;
+  numbers[10] = call.lambda;
+  numbers[11] = call.xi;
+  numbers[12] = call.margin;
+  numbers[13] = call.temperature;
+  numbers[14] = call.softcap;
+  numbers[15] = call.labelSmoothing;
+  numbers[16] = call.zLoss;
+  numbers[17] = call.normalizer;
+  numbers[18] = call.gradOutput;
+  numbers[19] = call.ignoreIndex;
+  numbers[20] = call.pruningStatistics ? 1 : 0;
+  numbers[21] = call.threads;
+  numbers[22] = call.gradRowStride;
+  numbers[23] = call.gradIsNew ? 1 : 0;
+  return numbers;
+}
+
+// What every call has, then what few have: the addon takes what lies past the end as undefined, and need not ask for it.
+function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | On | undefined)[] {
+  const arrays: (NativeArray | On | undefined)[] = [call.logits, call.targets, call.gradLogits];
+  const { tokenWeights, penaltyWeights, gradOutputRows, allowedOffsets, allowedTokens, allowedBitmask } = call;
+  const { rowLosses, nll, logSumExp, threshold, margins, penalties, rank } = call;
+  const isPlain =
+    tokenWeights === undefined &&
+    penaltyWeights === undefined &&
+    gradOutputRows === undefined &&
+    allowedOffsets === undefined &&
+    allowedBitmask === undefined &&
+    rowLosses === undefined &&
+    rank === undefined;
+  if (isPlain) return arrays;
+  arrays.push(tokenWeights, penaltyWeights, gradOutputRows, allowedOffsets, allowedTokens, allowedBitmask);
+  arrays.push(rowLosses, nll, logSumExp, threshold, margins, penalties, rank);
+  return arrays;
+}
+
+function summaryOutcome(): NativeSummary {
+  return {
+    status: 'done',
+    loss: summary[0] as number,
+    countedRows: summary[1] as number,
+    prunedRows: summary[2] as number,
+    topRankedRows: summary[3] as number,
+    nonFiniteRows: [],
+  };
+}
