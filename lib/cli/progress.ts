@@ -3,8 +3,12 @@ import type { RunHooks } from '../recommender/run.js';
 import type { EpochMetrics } from '../recommender/run-state.js';
 
 /** A bar for a run, with loss, pruned rate and time left, where the output is a terminal; and a line for each epoch. */
-export function runProgress(title: string): RunHooks & { stop: () => void } {
+export function runProgress(
+  title: string,
+  stream: NodeJS.WritableStream = process.stderr,
+): RunHooks & { stop: () => void } {
   const bar = new SingleBar({
+    stream,
     format: `${title} [{bar}] {percentage} % | epoch {epoch} | loss {loss} | pruned {pruned} | {eta_formatted} left`,
     hideCursor: true,
     clearOnComplete: true,

@@ -1,10 +1,9 @@
 import { type Command, Option } from 'commander';
-import { LOSSES } from '../recommender/losses.js';
+import { LOSSES, PENALTIES } from '../recommender/losses.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
 import { SPLITS } from '../recommender/splits.js';
 import { count, fromZero, number, positive, share, wholeNumber } from './option-values.js';
 
-const PENALTIES = ['hinge', 'softplus', 'sigmoid', 'log-sigmoid', 'reweight'] as const;
 const D = DEFAULT_RUN_OPTIONS;
 
 /** The loss of one run. */

@@ -60,17 +60,7 @@ export function makeBatch(source: BatchSource, rows: readonly Row[], size: numbe
     });
   });
   const allowed = allowedAt(catalogue, nodes);
-  const logMasses = new Float32Array(allowed.tokens.length * CHANNEL_COUNT);
-  rows.forEach((row, column) => {
-    const path = evidence.logMassesTo(row);
-    for (let step = 0, start = 0; start < path.length; step++) {
-      const entry = step * size + column;
-      const begin = (allowed.offsets[entry] as number) * CHANNEL_COUNT;
-      const end = (allowed.offsets[entry + 1] as number) * CHANNEL_COUNT;
-      logMasses.set(path.subarray(start, start + end - begin), begin);
-      start += end - begin;
-    }
-  });
+  const logMasses = evidenceAt(evidence, rows, size, allowed);
   const items = historyBatch(catalogue, rows, size, historyPlaces);
   return { size, steps, items, nodes, targets, allowed, logMasses };
 }
@@ -86,6 +76,26 @@ function allowedAt({ trie }: Catalogue, nodes: Int32Array): TokenLists {
     if (node >= 0) tokens.set(trie.childTokens(node), offsets[row]);
   });
   return { offsets, tokens };
+}
+
+/** The evidence of each row, which lies decision by decision, in the order of the batch. */
+function evidenceAt(
+  evidence: Evidence,
+  rows: readonly Row[],
+  size: number,
+  { offsets, tokens }: TokenLists,
+): Float32Array {
+  const logMasses = new Float32Array(tokens.length * CHANNEL_COUNT);
+  rows.forEach((row, column) => {
+    const path = evidence.logMassesTo(row);
+    for (let entry = column, start = 0; start < path.length; entry += size) {
+      const begin = (offsets[entry] as number) * CHANNEL_COUNT;
+      const end = (offsets[entry + 1] as number) * CHANNEL_COUNT;
+      logMasses.set(path.subarray(start, start + end - begin), begin);
+      start += end - begin;
+    }
+  });
+  return logMasses;
 }
 
 /** Which rows stand in one batch, and how many decisions it is wide. */

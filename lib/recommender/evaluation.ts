@@ -1,6 +1,7 @@
 import { beamSearch, exactTopItems, ndcgAt, type RankedItem, rankOfItem, traceTargets } from '../decoding/index.js';
 import type { Row } from './dataset.js';
 import type { Recommender } from './model.js';
+import { makeSearchStep, queriesAtOnce } from './search-step.js';
 
 export interface Evaluation {
   /** Rank of each row's target in the result of beam search, counted from 0; -1 where it is not there. */
@@ -23,9 +24,9 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const { trie } = model.catalogue;
   const evaluation: Evaluation = { beamRanks: [], exactRanks: [], droppedAt: [], steps: [], searchMilliseconds: 0 };
-  for (const some of chunks(rows, model.queriesAtOnce)) {
+  for (const some of chunks(rows, queriesAtOnce(model))) {
     const started = performance.now();
-    const step = await model.stepFunction(some);
+    const step = await makeSearchStep(model, some);
     const targets = some.map(({ target }) => target);
     const search = { step, trie, users: some.length, temperature };
     const { rankings, droppedAt, steps } = await traceTargets({ ...search, beamWidth, targets });
@@ -41,8 +42,8 @@ export async function evaluate(
 /** NDCG@10 of the beam search alone: what validation looks at. */
 export async function validationNdcg(model: Recommender, rows: readonly Row[], beamWidth: number): Promise<number> {
   const ranks: number[] = [];
-  for (const some of chunks(rows, model.queriesAtOnce)) {
-    const step = await model.stepFunction(some);
+  for (const some of chunks(rows, queriesAtOnce(model))) {
+    const step = await makeSearchStep(model, some);
     const found = await beamSearch({ step, trie: model.catalogue.trie, users: some.length, beamWidth });
     ranks.push(...targetRanks(found, some));
   }

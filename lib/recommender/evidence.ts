@@ -3,31 +3,30 @@ import type { Query, Row } from './dataset.js';
 import { NeighbourCounts } from './neighbour-counts.js';
 import { RecentTargets } from './recent-targets.js';
 
-/** How many of the last items vote in the first channel. */
-const VOTERS = 3;
-
-/** What is counted for each item. `prior` is the mass of an item without any evidence. */
-const CHANNELS = [
-  { name: 'followers of the last items', prior: 0.1 },
-  { name: 'followers of the history', prior: 0.02 },
-  { name: 'last 50 purchases of others', prior: 0.2 },
-  { name: 'last 300 purchases of others', prior: 0.3 },
-  { name: 'last 2000 purchases of others', prior: 0.5 },
-  { name: 'in the history', prior: 0.1 },
-] as const;
-
-/** Channels of recent purchases and the rows that each looks back on. */
+// The channels: what is counted for each item.
+/** What followed the last three items of the history in training. */
+const FOLLOWERS_OF_LAST = 0;
+/** What followed any item of the history. */
+const FOLLOWERS_OF_HISTORY = 1;
+/** What others bought just before, by the number of rows looked back on. */
 const WINDOWS = [
   { channel: 2, rows: 50 },
   { channel: 3, rows: 300 },
   { channel: 4, rows: 2000 },
 ] as const;
-const LONGEST_WINDOW = 2000;
+/** What the history holds. */
+const IN_HISTORY = 5;
+
+/** The mass of an item without any evidence, by channel. */
+const PRIORS = [0.1, 0.02, 0.2, 0.3, 0.5, 0.1] as const;
+export const CHANNEL_COUNT = PRIORS.length;
+
+/** How many of the last items vote in FOLLOWERS_OF_LAST. */
+const VOTERS = 3;
+const LONGEST_WINDOW = Math.max(...WINDOWS.map(({ rows }) => rows));
 
 /** Numbers of 4 bytes that an object keeps for the next epoch. */
 const MOST_KEPT = 1.5e8;
-
-export const CHANNEL_COUNT = CHANNELS.length;
 
 /**
  * What is known of a query without any training: which items came after those of its history, what others bought just before
@@ -75,8 +74,8 @@ export class Evidence {
     this.recent.forEachBefore(query.knownUntil ?? query.time, LONGEST_WINDOW, query.user, (item, age) => {
       for (const { channel, rows } of WINDOWS) if (age < rows) add(channel, item, 1);
     });
-    for (const item of new Set(query.history)) add(5, item, 1);
-    CHANNELS.forEach(({ prior }, channel) => {
+    for (const item of new Set(query.history)) add(IN_HISTORY, item, 1);
+    PRIORS.forEach((prior, channel) => {
       let sum = 0;
       for (let place = channel * extent + 1; place < (channel + 1) * extent; place++) {
         sum += (into[place] as number) + prior;
@@ -130,8 +129,8 @@ export class Evidence {
     for (let age = 0; age < history.length; age++) {
       const item = history[history.length - 1 - age] as number;
       this.neighbours.forEachFollower(item, user, (later, count) => {
-        if (age < VOTERS) add(0, later, count / (age + 1));
-        add(1, later, count / (age + 1));
+        if (age < VOTERS) add(FOLLOWERS_OF_LAST, later, count / (age + 1));
+        add(FOLLOWERS_OF_HISTORY, later, count / (age + 1));
       });
     }
   }

@@ -3,11 +3,14 @@ import type { BearLossOptions, Penalty, ThresholdGradient } from '../index.js';
 export const LOSSES = ['sft', 'msl', 'bear'] as const;
 export type LossName = (typeof LOSSES)[number];
 
+/** Those of the loss `bear`. */
+export const PENALTIES = ['hinge', 'softplus', 'sigmoid', 'log-sigmoid', 'reweight'] as const satisfies Penalty[];
+
 /** What is minimised. The penalty's settings count for `bear` only. */
 export interface LossSettings {
   /** `sft`: cross-entropy over all tokens; `msl`: over those that the trie allows; `bear`: that with the penalty. */
   loss: LossName;
-  penalty: Exclude<Penalty, 'none'>;
+  penalty: (typeof PENALTIES)[number];
   lambda: number;
   xi: number;
   margin: number;

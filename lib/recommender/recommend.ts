@@ -1,10 +1,12 @@
 import { beamSearch } from '../decoding/index.js';
 import { buildCatalogue } from './catalogue.js';
 import type { Query } from './dataset.js';
+import { startDevice } from './device.js';
 import { Evidence } from './evidence.js';
-import { Recommender, startDevice } from './model.js';
+import { Recommender } from './model.js';
 import { loadBestParameters, readRun } from './run-folder.js';
 import type { RunOptions } from './run-options.js';
+import { makeSearchStep } from './search-step.js';
 
 /** A run's model with the parameters of its best epoch. */
 export interface TrainedRun {
@@ -37,7 +39,7 @@ export async function recommend(model: Recommender, query: Query, beamWidth: num
   const { titles, indexOf, trie } = model.catalogue;
   const unknown = query.history.find((item) => !indexOf.has(item));
   if (unknown !== undefined) throw new Error(`history: item ${unknown} is not in the catalogue`);
-  const step = await model.stepFunction([query]);
+  const step = await makeSearchStep(model, [query]);
   const [ranking = []] = await beamSearch({ step, trie, users: 1, beamWidth, maxResults: beamWidth });
   return ranking.map(({ items, logProbability }) => ({
     title: titles.get(items[0] as number) as string,

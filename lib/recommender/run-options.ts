@@ -1,5 +1,5 @@
 import type { LossSettings } from './losses.js';
-import type { ModelSize } from './model.js';
+import type { ModelSize } from './network-parameters.js';
 import type { SplitOptions } from './splits.js';
 
 /** All that the numbers of a run depend on, beside the data and the threads, on which they do not depend. */

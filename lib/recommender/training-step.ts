@@ -26,17 +26,12 @@ export interface LossInput {
   shape: [number, number];
 }
 
-/** Kept between steps: only allowed places are touched, so it needs no clearing. */
-let maskedLogits = new Float32Array(0);
-
-/** The logits of the allowed tokens of a batch. They hold until the next call. */
+/** The logits of the allowed tokens of a batch. They hold until the next call for the model. */
 export async function lossInput(model: Recommender, batch: Batch, dropout?: Dropout): Promise<LossInput> {
   const rows = await model.hiddenRows(batch, dropout);
   const edgeVectors = model.output.edgeVectors();
   const shape: [number, number] = [batch.nodes.length, model.catalogue.vocabulary.choices];
-  const length = shape[0] * shape[1];
-  if (maskedLogits.length < length) maskedLogits = new Float32Array(length);
-  const logits = maskedLogits.subarray(0, length);
+  const logits = model.maskedLogits(shape[0] * shape[1]);
   const allowed = model.output.logits(rows, edgeVectors);
   forEachPlace(batch.allowed, shape[1], (entry, place) => {
     logits[place] = allowed[entry] as number;

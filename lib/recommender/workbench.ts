@@ -1,7 +1,7 @@
 import { buildCatalogue, type Catalogue } from './catalogue.js';
 import type { Dataset } from './dataset.js';
+import { startDevice } from './device.js';
 import { Evidence } from './evidence.js';
-import { startDevice } from './model.js';
 import { type Split, type SplitOptions, splitDataset } from './splits.js';
 
 /** What runs on the same data share. */

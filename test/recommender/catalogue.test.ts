@@ -1,4 +1,3 @@
-import type { TokenTrie } from '../../lib/decoding/index';
 import { buildCatalogue } from '../../lib/recommender/catalogue';
 import { buildVocabulary, tokenizeTitles } from '../../lib/recommender/tokenizer';
 
@@ -56,44 +55,14 @@ describe('buildCatalogue', () => {
     }
   });
 
+  it('refuses an item without any token, by its id', async () => {
+    const words = async (titles: readonly string[]) => titles.map((title) => [...title].map((_, place) => place));
+    await expect(buildCatalogue(TITLES, words)).rejects.toThrow('item 11 has no token: its title is ""');
+  });
+
   it('counts items that share a title, and gives them one leaf', async () => {
     const { trie, itemsWithSharedTitle } = await buildCatalogue(TITLES);
     expect(itemsWithSharedTitle).toBe(2);
     expect([...trie.items(trie.leafOf(7))]).toEqual([7, 9]);
   });
-
-  it('numbers the edges out of branching nodes, child by child, and counts the choices above', async () => {
-    const { trie, branches } = await buildCatalogue(TITLES);
-    const edges: number[] = [];
-    for (let node = 0; node < trie.nodeCount; node++) {
-      const first = branches.firstEdge[node] as number;
-      expect(first >= 0).toBe(trie.childCount(node) > 1);
-      trie.childTokens(node).forEach((token, child) => {
-        if (first >= 0) edges[first + child] = token;
-      });
-      const above = trie.path(node).map((_, length) => trie.find(trie.path(node).slice(0, length)));
-      expect(branches.depth[node]).toBe(above.filter((ancestor) => trie.childCount(ancestor) > 1).length);
-    }
-    expect([...branches.edgeTokens]).toEqual(edges);
-    expect(branches.edgeCount).toBe(edges.length);
-  });
-
-  it('holds the leaves below each node in one span', async () => {
-    const { trie, leafSpans, indexOf } = await buildCatalogue(TITLES);
-    expect(leafSpans.count).toBe(4);
-    for (let node = 0; node < trie.nodeCount; node++) {
-      const below = [...TITLES.keys()].filter((id) => isBelow(trie, trie.leafOf(id), node));
-      const places = below.map((id) => leafSpans.ofItem[indexOf.get(id) as number] as number);
-      const span = Array.from(
-        { length: (leafSpans.end[node] as number) - (leafSpans.first[node] as number) },
-        (_, index) => (leafSpans.first[node] as number) + index,
-      );
-      expect([...new Set(places)].sort()).toEqual(span);
-    }
-  });
 });
-
-function isBelow(trie: TokenTrie, leaf: number, node: number): boolean {
-  for (let above = leaf; above >= 0; above = trie.parent(above)) if (above === node) return true;
-  return false;
-}

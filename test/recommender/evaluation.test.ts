@@ -1,5 +1,6 @@
 import { beamSearch, hitRatioAt, ndcgAt } from '../../lib/decoding/index';
 import { evaluate, validationNdcg } from '../../lib/recommender/evaluation';
+import { makeSearchStep } from '../../lib/recommender/search-step';
 import { openWorkbench, type Workbench } from '../../lib/recommender/workbench';
 import { openTinyWorkbench, TINY_DATASET, tinyModel } from './support';
 
@@ -41,7 +42,7 @@ describe('evaluate', () => {
  */
 async function authorsFigures({ dataset }: Workbench, model: ReturnType<typeof tinyModel>, beamWidth: number) {
   const { rows } = TINY_DATASET;
-  const step = await model.stepFunction(rows);
+  const step = await makeSearchStep(model, rows);
   const found = await beamSearch({ step, trie: model.catalogue.trie, users: rows.length, beamWidth });
   const quoted = (item: number) => `"${dataset.titles.get(item)}"`;
   const predictions = found.map((ranking) => ranking.map(({ items }) => quoted(items[0] as number)));

@@ -73,25 +73,3 @@ async function expectSlopes(
     expect(`${name} ${Math.abs(slope / norm - 1) < 5e-3}`).toBe(`${name} true`);
   }
 }
-
-describe('the step function of the search', () => {
-  it('has the logits that training has', async () => {
-    const model = tinyModel(workbench, 4);
-    const { catalogue } = model;
-    const row = rows[0] as (typeof rows)[number];
-    const batch = makeBatch(model, [row], 1, 8);
-    const { logits } = await lossInput(model, batch);
-    const step = await model.stepFunction([row]);
-    for (let index = 0; index < batch.steps && (batch.nodes[index] as number) >= 0; index++) {
-      const nodes = batch.nodes.subarray(index, index + 1);
-      const allowed = catalogue.trie.allowed(nodes);
-      const consumed = { offsets: Int32Array.of(0, 0), tokens: new Int32Array(0) };
-      const parents = Int32Array.of(index === 0 ? -1 : 0);
-      const result = await step({ users: Int32Array.of(0), parents, state: undefined, consumed, nodes, allowed });
-      allowed.tokens.forEach((token, entry) => {
-        const trained = logits[index * catalogue.vocabulary.choices + token] as number;
-        expect(result.logits[entry]).toBeCloseTo(trained, 5);
-      });
-    }
-  });
-});

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { exactTopItems } from '../../lib/decoding/index';
 import { openTrainedRun, recommend } from '../../lib/recommender/recommend';
 import { run } from '../../lib/recommender/run';
+import { makeSearchStep } from '../../lib/recommender/search-step';
 import { openTinyWorkbench, TINY_DATASET, TINY_RUN, withFolder } from './support';
 
 const options = { ...TINY_RUN, epochs: 1 };
@@ -15,7 +16,7 @@ it('recommends from the folder of a run alone, with the probabilities of its mod
     const query = { history, time: endOfTraining };
     const { trie, titles } = model.catalogue;
     const best = await recommend(model, query, 30);
-    const step = await model.stepFunction([query]);
+    const step = await makeSearchStep(model, [query]);
     const [exact = []] = await exactTopItems({ step, trie, users: 1, count: 30 });
     expect(best).toHaveLength(30);
     expect(best.map(({ items }) => items)).toEqual(exact.map(({ items }) => [...items]));
