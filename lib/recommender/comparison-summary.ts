@@ -13,6 +13,7 @@ import type { Comparison, HeldOut } from './comparison.js';
 import type { Evaluation } from './evaluation.js';
 import type { MarginHistogram } from './margins.js';
 import type { RunResult } from './run.js';
+import type { RunOptions } from './run-options.js';
 
 export const PARTS = ['validation', 'test'] as const;
 export type Part = (typeof PARTS)[number];
@@ -57,6 +58,8 @@ export interface VariantSummary {
 export interface ComparisonSummary {
   description: string;
   seeds: readonly number[];
+  /** What all runs share. */
+  options: RunOptions;
   beamWidth: number;
   /** HitRatio@K and NDCG@K: 10, or the beam width where that is less. */
   k: number;
@@ -76,7 +79,8 @@ export interface ComparisonSummary {
  * @param parts the parts to look at: without 'test' while settings are still being chosen
  */
 export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS): ComparisonSummary {
-  const { description, seeds, beamWidth, validation, test } = comparison;
+  const { description, seeds, options, validation, test } = comparison;
+  const { beamWidth } = options;
   const reference = comparison.variants.find(({ name }) => name === REFERENCE)?.results;
   const k = Math.min(10, beamWidth);
   const byPart = <T>(of: (part: Part, heldOut: HeldOut) => T) =>
@@ -101,7 +105,18 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, k)),
   }));
   const rows = { validation: validation.users.length, test: test.users.length };
-  return { description, seeds, beamWidth, k, parts, rows, baselines, variants, chosen: chooseOnValidation(variants) };
+  return {
+    description,
+    seeds,
+    options,
+    beamWidth,
+    k,
+    parts,
+    rows,
+    baselines,
+    variants,
+    chosen: chooseOnValidation(variants),
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Interval } from '../decoding/index.js';
 import { type ComparisonSummary, type Difference, type Figures, type Part, REFERENCE } from './comparison-summary.js';
 import { type MarginHistogram, marginQuantile } from './margins.js';
+import { flagOf } from './run-options.js';
 
 /** A table as text, for the terminal, Markdown and HTML. The first column holds names, the others figures. */
 export interface TextTable {
@@ -104,6 +105,19 @@ export function timeTable({ variants }: ComparisonSummary): TextTable {
       ((loss + rest) / 1000).toFixed(1),
       percent(loss / (loss + rest), 1),
     ]),
+  };
+}
+
+/** Options that a variant sets or that tell its runs apart: not shared. */
+const OWN_OPTIONS = ['loss', 'penalty', 'lambda', 'xi', 'margin', 'thresholdGradient', 'lossBeamWidth', 'seed'];
+
+/** What all runs share, by the names of the command line's flags. */
+export function settingsTable({ options }: ComparisonSummary): TextTable {
+  const shared = Object.entries(options).filter(([name]) => !OWN_OPTIONS.includes(name));
+  return {
+    title: 'Settings of all runs',
+    head: ['', ''],
+    rows: shared.map(([name, value]) => [flagOf(name), String(value)]),
   };
 }
 

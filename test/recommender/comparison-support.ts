@@ -45,7 +45,7 @@ export function madeUpComparison(): Comparison {
   const heldOut = { users: [7, 7, 8, 8], baselines: [{ name: 'popularity', ranks: [0, -1, -1, -1] }] };
   return {
     description: 'made up <data>',
-    beamWidth: 3,
+    options: { ...DEFAULT_RUN_OPTIONS, beamWidth: 3 },
     validation: heldOut,
     test: heldOut,
     seeds: [1, 2],
