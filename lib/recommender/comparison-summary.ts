@@ -48,7 +48,7 @@ export interface VariantSummary {
   steps: Partial<Record<Part, StepPruning[]>>;
   /** NDCG@10 on the validation rows after each epoch that every seed reached: mean, lowest and highest of the seeds. */
   training: { epoch: number; mean: number; low: number; high: number }[];
-  /** Means of an epoch, in milliseconds. */
+  /** Of the median epoch, in milliseconds: another program on the machine may hold up some epochs. */
   time: { loss: number; rest: number };
   /** Sums over the seeds, of the validation rows. */
   marginsBefore: MarginHistogram;
@@ -96,7 +96,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     })),
     steps: byPart((part) => stepPruning(evaluations(results, part), beamWidth)),
     training: trainingCurve(results),
-    time: meanTimes(results),
+    time: medianTimes(results),
     marginsBefore: sumHistograms(results.map(({ marginsBefore }) => marginsBefore)),
     marginsAfter: sumHistograms(results.map(({ marginsAfter }) => marginsAfter)),
   }));
@@ -219,10 +219,10 @@ function trainingCurve(results: readonly RunResult[]): VariantSummary['training'
   });
 }
 
-function meanTimes(results: readonly RunResult[]): VariantSummary['time'] {
+function medianTimes(results: readonly RunResult[]): VariantSummary['time'] {
   const epochs = results.flatMap(({ metrics }) => metrics);
-  const loss = mean(epochs.map(({ lossMilliseconds }) => lossMilliseconds));
-  return { loss, rest: mean(epochs.map(({ stepMilliseconds }) => stepMilliseconds)) - loss };
+  const loss = median(epochs.map(({ lossMilliseconds }) => lossMilliseconds));
+  return { loss, rest: median(epochs.map(({ stepMilliseconds }) => stepMilliseconds)) - loss };
 }
 
 function sumHistograms(histograms: readonly MarginHistogram[]): MarginHistogram {
@@ -245,4 +245,10 @@ function sum(values: ArrayLike<number>): number {
 
 function mean(values: ArrayLike<number>): number {
   return sum(values) / values.length;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return ((sorted[middle] as number) + (sorted[sorted.length - 1 - middle] as number)) / 2;
 }

@@ -95,10 +95,10 @@ export function marginsTable({ variants, beamWidth, rows }: ComparisonSummary): 
   };
 }
 
-/** Time of training. */
+/** Time of training: the median epoch. */
 export function timeTable({ variants }: ComparisonSummary): TextTable {
   return {
-    title: 'Time of an epoch',
+    title: 'Time of the median epoch',
     head: ['', 'seconds', 'of it the loss'],
     rows: variants.map(({ name, time: { loss, rest } }) => [
       name,
