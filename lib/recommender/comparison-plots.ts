@@ -41,7 +41,7 @@ const STYLE = {
     tickColor: '#888888',
     labelLimit: 280,
   },
-  legend: { labelFontSize: 11, titleFontSize: 12, symbolSize: 80, labelLimit: 280 },
+  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 280 },
   header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
 } as const;
 
