@@ -25,7 +25,7 @@ async function printRecommendations({ run, history, time, beamWidth }: Recommend
   const { openTrainedRun, recommend } = await import('../recommender/index.js');
   const { model, options, endOfTraining } = await openTrainedRun(run);
   const query = { history, time: time ?? endOfTraining };
-  const best = await recommend(model, query, beamWidth ?? options.beamWidth);
+  const best = await recommend(model, query, beamWidth ?? options.beamWidth, options.searchTemperature);
   console.log('History:');
   for (const item of history) console.log(`  ${model.catalogue.titles.get(item)}  (item ${item})`);
   console.log('Recommended, with the natural logarithm of the probability:');

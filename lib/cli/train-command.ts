@@ -17,7 +17,7 @@ export function addTrainCommand(program: Command): void {
     .requiredOption('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
     .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result')
     .option('--resume', 'go on with the run in that folder');
-  addLossFlags(addRunFlags(command)).action(train);
+  addRunFlags(addLossFlags(command)).action(train);
 }
 
 async function train(flags: TrainFlags): Promise<void> {

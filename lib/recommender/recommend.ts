@@ -34,13 +34,23 @@ export interface Recommendation {
   logProbability: number;
 }
 
-/** The best items for one query, best first. Throws where the history has an item that is not in the catalogue. */
-export async function recommend(model: Recommender, query: Query, beamWidth: number): Promise<Recommendation[]> {
+/**
+ * The best items for one query, best first.
+ *
+ * @param temperature divides the logits, as `beamSearch` has it
+ * @throws Error where the history has an item that is not in the catalogue
+ */
+export async function recommend(
+  model: Recommender,
+  query: Query,
+  beamWidth: number,
+  temperature = 1,
+): Promise<Recommendation[]> {
   const { titles, indexOf, trie } = model.catalogue;
   const unknown = query.history.find((item) => !indexOf.has(item));
   if (unknown !== undefined) throw new Error(`history: item ${unknown} is not in the catalogue`);
   const step = await makeSearchStep(model, [query]);
-  const [ranking = []] = await beamSearch({ step, trie, users: 1, beamWidth, maxResults: beamWidth });
+  const [ranking = []] = await beamSearch({ step, trie, users: 1, beamWidth, maxResults: beamWidth, temperature });
   return ranking.map(({ items, logProbability }) => ({
     title: titles.get(items[0] as number) as string,
     items: [...items],
