@@ -39,7 +39,7 @@ async function train(flags: TrainFlags): Promise<void> {
   console.log(`Total: ${seconds(performance.now() - started)}. recommend --run ${flags.out} uses the model.`);
 }
 
-export function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
+function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
   const { beamWidth } = options;
   const { rate, pruned, eligible } = pruningRate(test.exactRanks, test.beamRanks, beamWidth);
   const usersPerSecond = (1000 * test.beamRanks.length) / test.searchMilliseconds;

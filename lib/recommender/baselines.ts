@@ -20,9 +20,9 @@ export function popularity(train: readonly Row[]): Scorer {
 /** How often each item was the target in the 300 training rows just before the query's time. */
 export function recentPopularity(train: readonly Row[]): Scorer {
   const recent = new RecentTargets(train);
-  return ({ time, user }) => {
+  return ({ time, user, knownUntil = time }) => {
     const counts = new Map<number, number>();
-    recent.forEachBefore(time, RECENT_ROWS, user, (item) => counts.set(item, (counts.get(item) ?? 0) + 1));
+    recent.forEachBefore(knownUntil, RECENT_ROWS, user, (item) => counts.set(item, (counts.get(item) ?? 0) + 1));
     return counts;
   };
 }
@@ -33,13 +33,16 @@ export function recentPopularity(train: readonly Row[]): Scorer {
  */
 export function itemToItem(train: readonly Row[]): Scorer {
   const neighbours = new NeighbourCounts(train);
-  return ({ history, user }) => {
+  return (query) => {
     const scores = new Map<number, number>();
-    [...history.slice(-VOTERS)].reverse().forEach((item, age) => {
-      neighbours.forEachFollower(item, user, (later, count) => {
-        scores.set(later, (scores.get(later) ?? 0) + count / (age + 1));
+    query.history
+      .slice(-VOTERS)
+      .reverse()
+      .forEach((item, age) => {
+        neighbours.forEachFollower(item, query, (later, count) => {
+          scores.set(later, (scores.get(later) ?? 0) + count / (age + 1));
+        });
       });
-    });
     return scores;
   };
 }

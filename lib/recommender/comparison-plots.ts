@@ -12,7 +12,18 @@ export interface Plot {
 }
 
 /** Told apart by the colour-blind, too; the reference is black. */
-const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8c6d31', '#7f7fbf'];
+const COLORS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#8c6d31',
+  '#7f7fbf',
+  '#117733',
+  '#882255',
+];
 const REFERENCE_COLOR = '#222222';
 const SFT_COLOR = '#9a9a9a';
 
@@ -30,7 +41,7 @@ const STYLE = {
     tickColor: '#888888',
     labelLimit: 280,
   },
-  legend: { labelFontSize: 11, titleFontSize: 12, symbolSize: 80, labelLimit: 280 },
+  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 280 },
   header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
 } as const;
 
@@ -156,40 +167,61 @@ function trainingPlot({ variants, k, seeds }: ComparisonSummary): Plot {
   };
 }
 
+/** Decisions told apart; the last colour is for all later ones. */
+const DECISION_COLORS = ['#9a9a9a', '#0072b2', '#56b4e9', '#e69f00', '#d55e00'];
+
 function stepsPlot({ variants, beamWidth }: ComparisonSummary, part: Part): Plot {
-  const last = Math.max(
-    0,
-    ...variants.map(({ steps }) => (steps[part] ?? []).reduce((l, { pruned }, step) => (pruned > 0 ? step : l), 0)),
-  );
+  const last = DECISION_COLORS.length - 1;
+  const nameOf = (decision: number) => (decision < last ? String(decision) : `${last} and later`);
   const values = variants.flatMap(({ name, steps }) => {
     const eligible = steps[part]?.[0]?.present ?? 0;
     return (steps[part] ?? [])
-      .slice(0, last + 1)
-      .map(({ step, pruned }) => ({ name, decision: step, share: pruned / eligible }));
+      .filter(({ pruned }) => pruned > 0)
+      .map(({ step, pruned }) => ({ name, step, decision: nameOf(step), share: pruned / eligible }));
   });
+  const totals = variants.map(({ name, figures }) => {
+    const share = figures[part]?.pruning?.rate.estimate ?? 0;
+    return { name, share, label: `${(100 * share).toFixed(1)} %` };
+  });
+  const y = namesOf(variants);
   return {
     name: 'pruned-by-decision',
     title: `Which decision loses the items, ${part} rows`,
     caption:
       `Of the rows whose item is among the exact ${beamWidth} best, the share that beam search drops at each decision. A decision is a ` +
-      'token of the title where the catalogue leaves a choice, counted from 0. The bars of a variant add up to its pruning rate.',
+      'token of the title where the catalogue leaves a choice, counted from 0. All of a bar is the pruning rate.',
     spec: {
       config: STYLE,
-      width: { step: Math.max(5, Math.min(16, Math.floor(100 / variants.length))) },
-      height: 260,
-      data: { values },
-      mark: { type: 'bar' },
-      encoding: {
-        x: {
-          field: 'decision',
-          type: 'ordinal',
-          title: 'decision',
-          axis: { labelAngle: 0 },
+      width: 420,
+      height: { step: 22 },
+      layer: [
+        {
+          data: { values },
+          mark: { type: 'bar', size: 13 },
+          encoding: {
+            y,
+            x: {
+              field: 'share',
+              type: 'quantitative',
+              title: 'share of the rows',
+              stack: 'zero',
+              axis: { format: '.0%', tickCount: 6 },
+            },
+            color: {
+              field: 'decision',
+              type: 'nominal',
+              title: 'lost at decision',
+              scale: { domain: DECISION_COLORS.map((_, decision) => nameOf(decision)), range: DECISION_COLORS },
+            },
+            order: { field: 'step' },
+          },
         },
-        xOffset: { field: 'name', sort: variants.map(({ name }) => name) },
-        y: { field: 'share', type: 'quantitative', title: 'share of the rows', axis: { format: '.0%' } },
-        color: colorOf(variants),
-      },
+        {
+          data: { values: totals },
+          mark: { type: 'text', align: 'left', dx: 5, fontSize: 11, color: '#444444' },
+          encoding: { y, x: { field: 'share', type: 'quantitative' }, text: { field: 'label' } },
+        },
+      ],
     },
   };
 }
@@ -267,11 +299,11 @@ function timePlot({ variants }: ComparisonSummary): Plot {
     seconds: (loss + rest) / 1000,
     label: `${((100 * loss) / (loss + rest)).toFixed(1)} %`,
   }));
-  const y = { field: 'name', type: 'nominal', sort: variants.map(({ name }) => name), title: null } as const;
+  const y = namesOf(variants);
   return {
     name: 'time-of-the-loss',
     title: 'Time of the loss in the training step',
-    caption: 'Mean time of an epoch, and how much of it is spent in fusedBearLoss.',
+    caption: 'The median epoch, and how much of it is spent in fusedBearLoss.',
     spec: {
       config: STYLE,
       width: 420,
@@ -301,6 +333,10 @@ function timePlot({ variants }: ComparisonSummary): Plot {
       ],
     },
   };
+}
+
+function namesOf(variants: readonly VariantSummary[]) {
+  return { field: 'name', type: 'nominal', sort: variants.map(({ name }) => name), title: null } as const;
 }
 
 function colorOf(variants: readonly VariantSummary[]) {

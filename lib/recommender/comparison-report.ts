@@ -5,6 +5,7 @@ import {
   figuresTable,
   marginsTable,
   notes,
+  settingsTable,
   stepsTable,
   type TextTable,
   timeTable,
@@ -24,7 +25,9 @@ export function comparisonTables(summary: ComparisonSummary): TextTable[] {
     differenceTable(summary, part),
     stepsTable(summary, part),
   ]);
-  return [...tables, marginsTable(summary), timeTable(summary)].filter(({ rows }) => rows.length > 0);
+  return [...tables, marginsTable(summary), timeTable(summary), settingsTable(summary)].filter(
+    ({ rows }) => rows.length > 0,
+  );
 }
 
 export function markdownReport(summary: ComparisonSummary, { command, version }: ReportSettings): string {

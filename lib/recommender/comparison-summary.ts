@@ -13,6 +13,7 @@ import type { Comparison, HeldOut } from './comparison.js';
 import type { Evaluation } from './evaluation.js';
 import type { MarginHistogram } from './margins.js';
 import type { RunResult } from './run.js';
+import type { RunOptions } from './run-options.js';
 
 export const PARTS = ['validation', 'test'] as const;
 export type Part = (typeof PARTS)[number];
@@ -47,7 +48,7 @@ export interface VariantSummary {
   steps: Partial<Record<Part, StepPruning[]>>;
   /** NDCG@10 on the validation rows after each epoch that every seed reached: mean, lowest and highest of the seeds. */
   training: { epoch: number; mean: number; low: number; high: number }[];
-  /** Means of an epoch, in milliseconds. */
+  /** Of the median epoch, in milliseconds: another program on the machine may hold up some epochs. */
   time: { loss: number; rest: number };
   /** Sums over the seeds, of the validation rows. */
   marginsBefore: MarginHistogram;
@@ -57,6 +58,8 @@ export interface VariantSummary {
 export interface ComparisonSummary {
   description: string;
   seeds: readonly number[];
+  /** What all runs share. */
+  options: RunOptions;
   beamWidth: number;
   /** HitRatio@K and NDCG@K: 10, or the beam width where that is less. */
   k: number;
@@ -76,7 +79,8 @@ export interface ComparisonSummary {
  * @param parts the parts to look at: without 'test' while settings are still being chosen
  */
 export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS): ComparisonSummary {
-  const { description, seeds, beamWidth, validation, test } = comparison;
+  const { description, seeds, options, validation, test } = comparison;
+  const { beamWidth } = options;
   const reference = comparison.variants.find(({ name }) => name === REFERENCE)?.results;
   const k = Math.min(10, beamWidth);
   const byPart = <T>(of: (part: Part, heldOut: HeldOut) => T) =>
@@ -92,7 +96,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     })),
     steps: byPart((part) => stepPruning(evaluations(results, part), beamWidth)),
     training: trainingCurve(results),
-    time: meanTimes(results),
+    time: medianTimes(results),
     marginsBefore: sumHistograms(results.map(({ marginsBefore }) => marginsBefore)),
     marginsAfter: sumHistograms(results.map(({ marginsAfter }) => marginsAfter)),
   }));
@@ -101,7 +105,18 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, k)),
   }));
   const rows = { validation: validation.users.length, test: test.users.length };
-  return { description, seeds, beamWidth, k, parts, rows, baselines, variants, chosen: chooseOnValidation(variants) };
+  return {
+    description,
+    seeds,
+    options,
+    beamWidth,
+    k,
+    parts,
+    rows,
+    baselines,
+    variants,
+    chosen: chooseOnValidation(variants),
+  };
 }
 
 /**
@@ -204,10 +219,10 @@ function trainingCurve(results: readonly RunResult[]): VariantSummary['training'
   });
 }
 
-function meanTimes(results: readonly RunResult[]): VariantSummary['time'] {
+function medianTimes(results: readonly RunResult[]): VariantSummary['time'] {
   const epochs = results.flatMap(({ metrics }) => metrics);
-  const loss = mean(epochs.map(({ lossMilliseconds }) => lossMilliseconds));
-  return { loss, rest: mean(epochs.map(({ stepMilliseconds }) => stepMilliseconds)) - loss };
+  const loss = median(epochs.map(({ lossMilliseconds }) => lossMilliseconds));
+  return { loss, rest: median(epochs.map(({ stepMilliseconds }) => stepMilliseconds)) - loss };
 }
 
 function sumHistograms(histograms: readonly MarginHistogram[]): MarginHistogram {
@@ -230,4 +245,10 @@ function sum(values: ArrayLike<number>): number {
 
 function mean(values: ArrayLike<number>): number {
   return sum(values) / values.length;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return ((sorted[middle] as number) + (sorted[sorted.length - 1 - middle] as number)) / 2;
 }

@@ -1,6 +1,7 @@
 import type { Interval } from '../decoding/index.js';
 import { type ComparisonSummary, type Difference, type Figures, type Part, REFERENCE } from './comparison-summary.js';
 import { type MarginHistogram, marginQuantile } from './margins.js';
+import { flagOf } from './run-options.js';
 
 /** A table as text, for the terminal, Markdown and HTML. The first column holds names, the others figures. */
 export interface TextTable {
@@ -94,16 +95,29 @@ export function marginsTable({ variants, beamWidth, rows }: ComparisonSummary): 
   };
 }
 
-/** Time of training. */
+/** Time of training: the median epoch. */
 export function timeTable({ variants }: ComparisonSummary): TextTable {
   return {
-    title: 'Time of an epoch',
+    title: 'Time of the median epoch',
     head: ['', 'seconds', 'of it the loss'],
     rows: variants.map(({ name, time: { loss, rest } }) => [
       name,
       ((loss + rest) / 1000).toFixed(1),
       percent(loss / (loss + rest), 1),
     ]),
+  };
+}
+
+/** Options that a variant sets or that tell its runs apart: not shared. */
+const OWN_OPTIONS = ['loss', 'penalty', 'lambda', 'xi', 'margin', 'thresholdGradient', 'lossBeamWidth', 'seed'];
+
+/** What all runs share, by the names of the command line's flags. */
+export function settingsTable({ options }: ComparisonSummary): TextTable {
+  const shared = Object.entries(options).filter(([name]) => !OWN_OPTIONS.includes(name));
+  return {
+    title: 'Settings of all runs',
+    head: ['', ''],
+    rows: shared.map(([name, value]) => [flagOf(name), String(value)]),
   };
 }
 

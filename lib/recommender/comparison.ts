@@ -17,7 +17,8 @@ export interface HeldOut {
 export interface Comparison {
   /** Of the data, in a few lines. */
   description: string;
-  beamWidth: number;
+  /** What all runs share; a variant's settings replace some of them. */
+  options: RunOptions;
   validation: HeldOut;
   test: HeldOut;
   seeds: readonly number[];
@@ -58,7 +59,7 @@ export async function compare(
   }
   return {
     description: describeWorkbench(workbench),
-    beamWidth: shared.beamWidth,
+    options: shared,
     ...describeHeldOut(workbench),
     seeds,
     variants: compared,

@@ -125,10 +125,11 @@ export class Evidence {
     }
   }
 
-  private addFollowers({ history, user }: Query, add: (channel: number, item: number, mass: number) => void): void {
+  private addFollowers(query: Query, add: (channel: number, item: number, mass: number) => void): void {
+    const { history } = query;
     for (let age = 0; age < history.length; age++) {
       const item = history[history.length - 1 - age] as number;
-      this.neighbours.forEachFollower(item, user, (later, count) => {
+      this.neighbours.forEachFollower(item, query, (later, count) => {
         if (age < VOTERS) add(FOLLOWERS_OF_LAST, later, count / (age + 1));
         add(FOLLOWERS_OF_HISTORY, later, count / (age + 1));
       });

@@ -1,5 +1,4 @@
 // What the command line uses. Not a public entry point of the package.
-export { BASELINES, baselineRanks } from './baselines.js';
 export { compare } from './comparison.js';
 export { writeComparison } from './comparison-files.js';
 export { comparisonTables } from './comparison-report.js';
@@ -9,4 +8,4 @@ export { loadDataset } from './dataset-files.js';
 export { openTrainedRun, recommend } from './recommend.js';
 export { run } from './run.js';
 export { syntheticDataset } from './synthetic-data.js';
-export { describeWorkbench, openWorkbench, type Workbench } from './workbench.js';
+export { describeWorkbench, openWorkbench } from './workbench.js';

@@ -47,7 +47,7 @@ export type Masks = {
 /** A logit so low that its softmax is 0. */
 const EXCLUDED = -1e9;
 
-export function encodeHistory(parameters: EncoderParameters, history: np.Array, mask: np.Array): np.Array {
+function encodeHistory(parameters: EncoderParameters, history: np.Array, mask: np.Array): np.Array {
   const [places, n, d] = history.shape as [number, number, number];
   const last = history.ref.slice(places - 1);
   const items = np.matmul(history.ref.reshape([places * n, d]), parameters.attentionItem).reshape([places, n, d]);
@@ -65,7 +65,7 @@ export function encodeHistory(parameters: EncoderParameters, history: np.Array, 
 }
 
 /** Context and prefix as `[rows, d]`, or any shapes that broadcast, to hidden vectors. */
-export function decodePrefixes(parameters: DecoderParameters, context: np.Array, prefixes: np.Array): np.Array {
+function decodePrefixes(parameters: DecoderParameters, context: np.Array, prefixes: np.Array): np.Array {
   const mixed = projectRows(context, parameters.decoderContext)
     .add(projectRows(prefixes, parameters.decoderPrefix))
     .add(parameters.decoderBias);
@@ -79,7 +79,7 @@ function projectRows(rows: np.Array, weights: np.Array): np.Array {
 }
 
 /** Hidden vectors `[T * n, d]`, decision by decision. */
-export function hiddenVectors(parameters: NetworkParameters, inputs: NetworkInputs, masks: Masks): np.Array {
+function hiddenVectors(parameters: NetworkParameters, inputs: NetworkInputs, masks: Masks): np.Array {
   const { attentionItem, attentionLast, attentionScore, attentionPlace, contextWeights, contextBias, ...decoder } =
     parameters;
   const encoder = { attentionItem, attentionLast, attentionScore, attentionPlace, contextWeights, contextBias };

@@ -14,7 +14,7 @@ const CHECKPOINT_FILE = 'checkpoint.safetensors';
 /** The parameters of the best epoch so far. */
 const BEST_FILE = 'best.safetensors';
 /** A line of JSON with the options, then one for each epoch. */
-export const METRICS_FILE = 'metrics.jsonl';
+const METRICS_FILE = 'metrics.jsonl';
 const DATA_FILE = 'data.json';
 export const RESULT_FILE = 'result.json';
 const FILES = [CHECKPOINT_FILE, BEST_FILE, METRICS_FILE, DATA_FILE, RESULT_FILE];

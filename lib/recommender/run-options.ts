@@ -47,7 +47,11 @@ export function differingOption(stored: RunOptions, wanted: RunOptions): string 
   names.delete('threads');
   const different = [...names].find((name) => stored[name] !== wanted[name]);
   if (different === undefined) return undefined;
-  const flag = different.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const inWords = (value: unknown) => value ?? 'not set';
-  return `--${flag} is ${inWords(stored[different])} there and ${inWords(wanted[different])} here`;
+  return `${flagOf(different)} is ${inWords(stored[different])} there and ${inWords(wanted[different])} here`;
+}
+
+/** The flag of the command line that sets an option. */
+export function flagOf(option: string): string {
+  return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

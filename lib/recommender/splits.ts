@@ -37,7 +37,7 @@ export function splitDataset(dataset: Dataset, options: SplitOptions): Split {
 }
 
 /** No row of a validation or test user is trained on: rows of one user are overlapping windows of one history. */
-export function splitByUser(rows: readonly Row[], seed: number): Split {
+function splitByUser(rows: readonly Row[], seed: number): Split {
   const users = new Random(seed).shuffled([...new Set(rows.map(({ user }) => user))]);
   if (users.length < 3) throw new Error(`a split by user needs at least three users, the data has ${users.length}`);
   const count = (share: number) => Math.max(1, Math.round(users.length * share));
@@ -57,7 +57,7 @@ export function splitByUser(rows: readonly Row[], seed: number): Split {
  * So that training meets what the test will be, purchases of others are known only up to as long before a training row's
  * time as the gap is long.
  */
-export function splitByTime({ rows, laterRows, description }: Dataset): Split {
+function splitByTime({ rows, laterRows, description }: Dataset): Split {
   if (laterRows.length === 0) throw new Error(`${description}: a split by time needs ${LATER_ROWS_FILE}`);
   const ordered = [...rows].sort((a, b) => a.time - b.time);
   const trainCount = Math.max(1, Math.round(ordered.length * (1 - VALIDATION_SHARE)));

@@ -40,7 +40,7 @@ export async function lossInput(model: Recommender, batch: Batch, dropout?: Drop
 }
 
 /** The logits of all tokens. Those of allowed ones are the same as with the mask. */
-async function unmaskedLossInput(model: Recommender, batch: Batch, dropout: Dropout): Promise<LossInput> {
+export async function unmaskedLossInput(model: Recommender, batch: Batch, dropout: Dropout): Promise<LossInput> {
   const rows = await model.hiddenRows(batch, dropout);
   const edgeVectors = model.output.edges.data;
   const shape: [number, number] = [batch.nodes.length, model.catalogue.vocabulary.choices];

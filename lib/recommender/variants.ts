@@ -1,4 +1,4 @@
-import type { LossName, LossSettings } from './losses.js';
+import { type LossName, type LossSettings, PENALTIES } from './losses.js';
 import type { RunOptions } from './run-options.js';
 
 /** One way to train and to search, by its name in the tables. */
@@ -6,8 +6,6 @@ export interface Variant {
   name: string;
   settings: Partial<LossSettings & Pick<RunOptions, 'searchTemperature'>>;
 }
-
-const PENALTIES = ['hinge', 'softplus', 'sigmoid', 'log-sigmoid', 'reweight'] as const;
 
 interface NumberSetting {
   setting: keyof Variant['settings'];

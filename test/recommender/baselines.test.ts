@@ -35,6 +35,24 @@ describe('baselines', () => {
     expect(recentPopularity(train)(others).get(4)).toBeUndefined();
   });
 
+  it('leaves out what is not known yet', () => {
+    const early = { history: [2], time: 50, knownUntil: 35 };
+    expect(itemToItem(train)(early)).toEqual(
+      new Map([
+        [3, 2],
+        [1, 1],
+        [4, 0.5],
+      ]),
+    );
+    expect(itemToItem(train)({ ...early, user: 3 })).toEqual(new Map([[3, 2]]));
+    expect(recentPopularity(train)(early)).toEqual(
+      new Map([
+        [4, 1],
+        [3, 2],
+      ]),
+    );
+  });
+
   it('item-to-item counts what came after the last items, near ones more', () => {
     const scorer = itemToItem(train);
     // After 2: item 3 twice at once, item 1 twice at once, items 4 and 5 once each two places later.

@@ -51,6 +51,12 @@ describe('the tables of a comparison', () => {
     expect(msl).toEqual(['msl', '25.0 %; -0.3 (-0.7 to 0.0)', '-', '-']);
   });
 
+  it('have the settings that all runs share, by their flags', () => {
+    const settings = Object.fromEntries(table(/^Settings/).rows);
+    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': '0.002' });
+    for (const own of ['--seed', '--lambda', '--loss']) expect(settings).not.toHaveProperty(own);
+  });
+
   it('say what was chosen, and whether the test rows were looked at', () => {
     expect(notes(summary).join('\n')).toMatch(/Chosen on the validation rows: hinge,lambda=1\./);
     expect(notes(summary).join('\n')).not.toMatch(/not looked at/);

@@ -58,7 +58,7 @@ describe('summarize', () => {
     expect(more).toEqual([]);
   });
 
-  it('adds up the margins of the seeds and takes the mean time', () => {
+  it('adds up the margins of the seeds and takes the time of the median epoch', () => {
     const { marginsBefore, marginsAfter, time } = variant(summary, 'msl');
     expect(marginsBefore).toMatchObject({ counts: [[2, 6]], decisions: [8], pruned: [6] });
     expect(marginsAfter).toMatchObject({ counts: [[6, 2]], decisions: [8], pruned: [2] });

@@ -24,8 +24,9 @@ export function result(validation: Evaluation, test: Evaluation, ndcg: number[] 
       validationNdcg,
       loss: 1,
       prunedRate: 0,
-      lossMilliseconds: 50,
-      stepMilliseconds: 1000,
+      // The last epoch is held up.
+      lossMilliseconds: index === ndcg.length - 1 ? 100 : 50,
+      stepMilliseconds: index === ndcg.length - 1 ? 9000 : 1000,
     })),
     bestEpoch: ndcg.length,
     parameterCount: 1,
@@ -45,7 +46,7 @@ export function madeUpComparison(): Comparison {
   const heldOut = { users: [7, 7, 8, 8], baselines: [{ name: 'popularity', ranks: [0, -1, -1, -1] }] };
   return {
     description: 'made up <data>',
-    beamWidth: 3,
+    options: { ...DEFAULT_RUN_OPTIONS, beamWidth: 3 },
     validation: heldOut,
     test: heldOut,
     seeds: [1, 2],

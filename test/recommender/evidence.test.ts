@@ -61,7 +61,8 @@ describe('Evidence', () => {
     const { a, b } = massesAtRoot({ history: [1], time: 25, user: 2 });
     expectMasses(a, [0.2, 0.04, 0.4, 0.6, 1, 0.2 + 1]);
     expectMasses(b, [0.2 + 1, 0.04 + 1, 0.4 + 1, 0.6 + 1, 1 + 1, 0.2]);
-    expectMasses(massesAtRoot({ history: [1], time: 25, knownUntil: 15 }).b.slice(2, 5), [1.4, 1.6, 2]);
+    // Only the first row: item 3 at once after item 1.
+    expectMasses(massesAtRoot({ history: [1], time: 25, knownUntil: 15 }).b, [1.2, 1.04, 1.4, 1.6, 2, 0.2]);
   });
 
   it('has the log masses of all decisions toward a target, one after the other', () => {

@@ -1,7 +1,7 @@
-import { makeBatch } from '../../lib/recommender/batches';
+import { type Batch, makeBatch } from '../../lib/recommender/batches';
 import type { Dropout, Recommender } from '../../lib/recommender/model';
 import { Random } from '../../lib/recommender/random';
-import { lossInput } from '../../lib/recommender/training-step';
+import { lossInput, unmaskedLossInput } from '../../lib/recommender/training-step';
 import type { Workbench } from '../../lib/recommender/workbench';
 import { openTinyWorkbench, TINY_DATASET, tinyModel } from './support';
 
@@ -18,31 +18,53 @@ function someDropout(size: number, steps: number, dimension: number): Dropout {
   return { context: factors(size * dimension), hidden: factors(steps * size * dimension) };
 }
 
+/** Parameters as large as after training: the first ones are so short that float32 noise would hide some slopes. */
+function trainedModel(): Recommender {
+  const model = tinyModel(workbench, 3);
+  const random = new Random(7);
+  for (const { data } of Object.values(model.parameters)) data.set(Float32Array.from(data, () => random.normal()));
+  return model;
+}
+
+/** Where the allowed tokens of a batch lie in `[N, V]`. */
+function allowedPlaces({ allowed: { offsets, tokens } }: Batch, vocabSize: number): number[] {
+  const rowOf = (entry: number) => offsets.findLastIndex((offset) => offset <= entry);
+  return Array.from(tokens, (token, entry) => rowOf(entry) * vocabSize + token);
+}
+
+function dot(values: ArrayLike<number>, weights: ArrayLike<number>): number {
+  return Array.from(values).reduce((sum, value, index) => sum + value * (weights[index] as number), 0);
+}
+
 describe('the gradient of the model', () => {
-  it('is the slope of sum(logits * G) by every kind of parameter', async () => {
-    const model = tinyModel(workbench, 3);
-    const random = new Random(7);
-    // As large as after training: the first vectors are so short that float32 noise would hide the slope by some of them.
-    for (const { data } of Object.values(model.parameters)) data.set(Float32Array.from(data, () => random.normal()));
+  const random = new Random(8);
+  const dropout = someDropout(4, 8, 3);
+
+  it('is the slope of sum(logits * G) over the allowed tokens, by every kind of parameter', async () => {
+    const model = trainedModel();
     const batch = makeBatch(model, rows.slice(0, 3), 4, 8);
-    const dropout = someDropout(4, 8, 3);
     const weights = Float32Array.from(batch.allowed.tokens, () => random.normal());
     const surrogate = async () => {
       const { logits, shape } = await lossInput(model, batch, dropout);
-      let sum = 0;
-      for (let row = 0; row < shape[0]; row++) {
-        for (
-          let entry = batch.allowed.offsets[row] as number;
-          entry < (batch.allowed.offsets[row + 1] as number);
-          entry++
-        ) {
-          sum +=
-            (weights[entry] as number) * (logits[row * shape[1] + (batch.allowed.tokens[entry] as number)] as number);
-        }
-      }
-      return sum;
+      const places = allowedPlaces(batch, shape[1]);
+      return dot(
+        places.map((place) => logits[place] as number),
+        weights,
+      );
     };
     const gradients = await model.gradients(batch, dropout, await lossInput(model, batch, dropout), weights);
+    await expectSlopes(model, gradients, surrogate);
+  });
+
+  it('is the slope over all tokens, too', async () => {
+    const model = trainedModel();
+    const batch = makeBatch(model, rows.slice(0, 3), 4, 8);
+    const input = await unmaskedLossInput(model, batch, dropout);
+    const weights = Float32Array.from(input.logits, () => random.normal());
+    const ofAllowed = allowedPlaces(batch, input.shape[1]).map((place) => weights[place] as number);
+    const surrogate = async () => dot((await unmaskedLossInput(model, batch, dropout)).logits, weights);
+    const upstream = { ...input, logits: weights };
+    const gradients = await model.unmaskedGradients(batch, dropout, upstream, Float32Array.from(ofAllowed));
     await expectSlopes(model, gradients, surrogate);
   });
 });
