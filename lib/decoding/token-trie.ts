@@ -138,7 +138,7 @@ export class TokenTrie {
 
   /** Bytes of its arrays. */
   get byteLength(): number {
-    const arrays = [...Object.values(this.arrays), ...Object.values(this.itemIndex ?? {})] as Int32Array[];
+    const arrays = [...Object.values(this.arrays), ...Object.values(this.itemIndex ?? {})] as { byteLength: number }[];
     return arrays.reduce((sum, array) => sum + array.byteLength, 0);
   }
 
@@ -148,31 +148,31 @@ export class TokenTrie {
     let depth = -1;
     // The nodes of a depth are consecutive.
     for (let [begin, end] = [0, 1]; begin < end; depth++) {
-      [begin, end] = [at(edgeOffsets, begin) + 1, at(edgeOffsets, end) + 1];
+      [begin, end] = [edgeOffsets.at(begin) + 1, edgeOffsets.at(end) + 1];
     }
     return depth;
   }
 
   childCount(node: number): number {
-    return at(this.arrays.edgeOffsets, node + 1) - at(this.arrays.edgeOffsets, node);
+    return this.arrays.edgeOffsets.at(node + 1) - this.arrays.edgeOffsets.at(node);
   }
 
   /** The tokens that may follow the prefix `node`, ascending. A view, not a copy. */
   childTokens(node: number): Int32Array {
     const { edgeOffsets, edgeTokens } = this.arrays;
-    return edgeTokens.subarray(at(edgeOffsets, node), at(edgeOffsets, node + 1));
+    return edgeTokens.subarray(edgeOffsets.at(node), edgeOffsets.at(node + 1));
   }
 
   /** The child by the first of `childTokens(node)`; the others follow it one by one. */
   firstChild(node: number): number {
-    return at(this.arrays.edgeOffsets, node) + 1;
+    return this.arrays.edgeOffsets.at(node) + 1;
   }
 
   /** The child of `node` by `token`, or -1. */
   child(node: number, token: number): number {
     const { edgeOffsets, edgeTokens } = this.arrays;
-    const end = at(edgeOffsets, node + 1);
-    const edge = lowerBound(edgeTokens, token, at(edgeOffsets, node), end);
+    const end = edgeOffsets.at(node + 1);
+    const edge = lowerBound(edgeTokens, token, edgeOffsets.at(node), end);
     return edge < end && edgeTokens[edge] === token ? edge + 1 : -1;
   }
 
@@ -191,7 +191,14 @@ export class TokenTrie {
   parent(node: number): number {
     if (node === TokenTrie.root) return -1;
     // The first node whose edges end after the edge into this one.
-    return lowerBound(this.arrays.edgeOffsets, node, 0, node + 1) - 1;
+    const { edgeOffsets } = this.arrays;
+    let [low, high] = [0, node];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (edgeOffsets.at(middle + 1) < node) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** The last token of the prefix `node`; -1 for the root. */
@@ -210,9 +217,12 @@ export class TokenTrie {
 
   /** The first node at or below `node` that leaves a choice, or the leaf that everything below it is forced to. */
   nextChoice(node: number): number {
-    let current = node;
-    while (this.childCount(current) === 1) current = this.firstChild(current);
-    return current;
+    const { edgeOffsets } = this.arrays;
+    for (let current = node; ; ) {
+      const first = edgeOffsets.at(current);
+      if (edgeOffsets.at(current + 1) - first !== 1) return current;
+      current = first + 1;
+    }
   }
 
   /** The ids of the items that end in `leaf`, ascending; empty for an inner node. A view, not a copy. */

@@ -1,5 +1,6 @@
 // From token sequences to the arrays of a trie, in time linear in their tokens once they are sorted.
 import { decodingError } from './decoding-error.js';
+import { RisingOffsets } from './rising-offsets.js';
 
 /** One list of token ids per row, as compressed rows: row `i` is `tokens[offsets[i] .. offsets[i + 1])`. */
 export interface TokenLists {
@@ -15,11 +16,11 @@ export interface Catalogue extends TokenLists {
 
 /**
  * Nodes are numbered in breadth-first order, children by ascending token, and the root is 0. So the children of a node are
- * consecutive, the edge into node `n` is edge `n - 1`, and the whole tree is two typed arrays.
+ * consecutive, the edge into node `n` is edge `n - 1`, and the whole tree is a typed array and two bits a node.
  */
 export interface TrieArrays {
-  /** `[nodes + 1]`: the edges of node `n` are `edgeOffsets[n] .. edgeOffsets[n + 1]`. */
-  edgeOffsets: Int32Array;
+  /** `[nodes + 1]`: the edges of node `n` are `edgeOffsets.at(n) .. edgeOffsets.at(n + 1)`. */
+  edgeOffsets: RisingOffsets;
   /** `[nodes - 1]`: edge `e` leads to node `e + 1`. */
   edgeTokens: Int32Array;
   /** `[leaves]`, ascending. */
@@ -111,7 +112,7 @@ export function growTrie(catalogue: Catalogue, order: Uint32Array): TrieArrays {
   const levels = countLevels(catalogue, order, shared);
   const nodeCount = levels.nodeStarts[levels.nodeStarts.length - 1] as number;
   const leafCount = levels.leafStarts[levels.leafStarts.length - 1] as number;
-  const arrays: TrieArrays = {
+  const arrays: GrowingTrie = {
     edgeOffsets: new Int32Array(nodeCount + 1),
     edgeTokens: new Int32Array(nodeCount - 1),
     leafNodes: new Int32Array(leafCount),
@@ -119,7 +120,11 @@ export function growTrie(catalogue: Catalogue, order: Uint32Array): TrieArrays {
     leafItems: new Int32Array(order.length),
   };
   fillNodes(arrays, catalogue, order, shared, levels);
-  return arrays;
+  return { ...arrays, edgeOffsets: RisingOffsets.fromArray(arrays.edgeOffsets) };
+}
+
+interface GrowingTrie extends Omit<TrieArrays, 'edgeOffsets'> {
+  edgeOffsets: Int32Array;
 }
 
 /** How many tokens each sequence shares with the one before it; for the same sequence again, all of them. */
@@ -182,7 +187,7 @@ function countLevels({ offsets }: Catalogue, order: Uint32Array, shared: Int32Ar
 }
 
 function fillNodes(
-  { edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: TrieArrays,
+  { edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: GrowingTrie,
   { offsets, tokens, items }: Catalogue,
   order: Uint32Array,
   shared: Int32Array,
@@ -219,7 +224,9 @@ function fillNodes(
 }
 
 /** The sequences of a trie in lexicographic order. */
-export function sequencesOf({ edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: TrieArrays): Catalogue {
+export function sequencesOf(arrays: TrieArrays): Catalogue {
+  const { edgeTokens, leafNodes, itemOffsets, leafItems } = arrays;
+  const edgeOffsets = arrays.edgeOffsets.toArray();
   const leafIndex = new Int32Array(edgeOffsets.length - 1);
   leafNodes.forEach((node, leaf) => {
     leafIndex[node] = leaf;

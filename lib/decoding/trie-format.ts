@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { decodingError } from './decoding-error.js';
+import { RisingOffsets, wordCount } from './rising-offsets.js';
 import { isId, type TrieArrays } from './trie-arrays.js';
 
 const MAGIC = 'FBLTRIE\n';
@@ -12,7 +13,7 @@ const HEADER_BYTES = DIGEST_AT + 32;
 
 export function serializeTrie({ edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: TrieArrays): Uint8Array {
   // Leaves are the nodes without children, so they need not be written.
-  const arrays = [edgeOffsets, edgeTokens, itemOffsets, leafItems];
+  const arrays = [edgeOffsets.words, edgeTokens, itemOffsets, leafItems];
   const bytes = Buffer.alloc(arrays.reduce((sum, array) => sum + array.byteLength, HEADER_BYTES));
   bytes.write(MAGIC, 'latin1');
   [VERSION, edgeOffsets.length - 1, leafNodes.length, leafItems.length].forEach((value, index) => {
@@ -42,7 +43,7 @@ export function parseTrie(data: Uint8Array): TrieArrays {
     number,
   ];
   if (version !== VERSION) throw formatError(`version ${version} is not the version ${VERSION} that can be read`);
-  const lengths = [nodes + 1, nodes - 1, leaves + 1, items];
+  const lengths = [wordCount(nodes + 1, nodes - 1), nodes - 1, leaves + 1, items];
   const expected = lengths.reduce((sum, length) => sum + 4 * length, HEADER_BYTES);
   if (nodes < 2 || bytes.length !== expected) {
     throw formatError(`expected ${expected} bytes for ${nodes} nodes and ${items} items, got ${bytes.length}`);
@@ -50,7 +51,7 @@ export function parseTrie(data: Uint8Array): TrieArrays {
   if (!digestOf(bytes).equals(bytes.subarray(DIGEST_AT, HEADER_BYTES)))
     throw formatError('the bytes have been changed');
   let at = HEADER_BYTES;
-  const [edgeOffsets, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
+  const [edgeMarks, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
     const array = new Int32Array(length);
     const copy = Buffer.from(array.buffer);
     bytes.copy(copy, 0, at, at + copy.length);
@@ -58,8 +59,11 @@ export function parseTrie(data: Uint8Array): TrieArrays {
     if (endianness() === 'BE') copy.swap32();
     return array;
   }) as [Int32Array, Int32Array, Int32Array, Int32Array];
-  checkEdges(edgeOffsets, edgeTokens);
-  const leafNodes = leavesOf(edgeOffsets);
+  const edgeOffsets = RisingOffsets.fromWords(new Uint32Array(edgeMarks.buffer), nodes + 1, nodes - 1);
+  if (edgeOffsets === undefined) throw formatError(`the offsets of its edges do not rise from 0 to ${nodes - 1}`);
+  const offsets = edgeOffsets.toArray();
+  checkEdges(offsets, edgeTokens);
+  const leafNodes = leavesOf(offsets);
   if (leafNodes.length !== leaves)
     throw formatError(`${leaves} leaves are announced and ${leafNodes.length} are there`);
   checkItems(itemOffsets, leafItems);
@@ -84,7 +88,6 @@ function digestOf(bytes: Buffer): Buffer {
 
 function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
   const nodes = edgeOffsets.length - 1;
-  checkOffsets(edgeOffsets, edgeTokens.length, 'edges');
   for (let node = 0; node < nodes; node++) {
     const [begin, end] = [edgeOffsets[node] as number, edgeOffsets[node + 1] as number];
     // A child comes after its parent.
@@ -98,7 +101,7 @@ function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
 }
 
 function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
-  checkOffsets(itemOffsets, leafItems.length, 'items');
+  checkItemOffsets(itemOffsets, leafItems.length);
   for (let leaf = 0; leaf + 1 < itemOffsets.length; leaf++) {
     const [begin, end] = [itemOffsets[leaf] as number, itemOffsets[leaf + 1] as number];
     if (begin === end) throw formatError(`leaf ${leaf} has no item`);
@@ -109,10 +112,10 @@ function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
   }
 }
 
-function checkOffsets(offsets: Int32Array, end: number, what: string): void {
+function checkItemOffsets(offsets: Int32Array, end: number): void {
   const isRising = offsets.every((offset, index) => index === 0 || offset >= (offsets[index - 1] as number));
   if (offsets[0] !== 0 || offsets[offsets.length - 1] !== end || !isRising) {
-    throw formatError(`the offsets of its ${what} do not rise from 0 to ${end}`);
+    throw formatError(`the offsets of its items do not rise from 0 to ${end}`);
   }
 }
 

@@ -66,15 +66,16 @@ describe('a trie as bytes', () => {
     }
   });
 
-  // 7 nodes: edge offsets at 56, then 6 edge tokens at 88, 4 item offsets at 112, 4 items at 128.
+  // 7 nodes: 14 marks of the edge offsets at 56, then 6 edge tokens at 60, 4 item offsets at 84, 4 items at 100.
   it.each([
-    ['edges that fall', 64, -1, 'edges'],
-    ['a child before its parent', 60, 0, 'child before itself'],
-    ['tokens that do not rise', 92, 2, 'tokens of node 0'],
-    ['a negative token', 88, -5, 'tokens of node 0'],
-    ['items past the end', 124, 9, 'items'],
-    ['a leaf without items', 116, 0, 'no item'],
-    ['an item that occurs twice', 128, 11, 'item 11'],
+    ['marks that are too few', 56, 1, 'edges'],
+    ['marks that are too many', 56, -1, 'edges'],
+    ['a child before its parent', 56, 0b11111000100011, 'child before itself'],
+    ['tokens that do not rise', 64, 2, 'tokens of node 0'],
+    ['a negative token', 60, -5, 'tokens of node 0'],
+    ['items past the end', 96, 9, 'items'],
+    ['a leaf without items', 88, 0, 'no item'],
+    ['an item that occurs twice', 100, 11, 'item 11'],
   ])('is refused with a right digest and %s', (_, at, value, says) => {
     const bytes = bytesOf(trie);
     bytes.writeInt32LE(value, at);
@@ -150,9 +151,10 @@ describe('a large trie', () => {
     expect(bytesOf(TokenTrie.fromSequences(sequences)).equals(bytesOf(trie))).toBe(true);
   });
 
-  it('takes 8 bytes a node, 8 a leaf and 4 an item', () => {
-    const expected = 8 * trie.nodeCount + 8 * trie.leafCount + 4 * trie.itemCount;
-    expect(Math.abs(TokenTrie.load(trie.serialize()).byteLength - 8 * count - expected)).toBeLessThan(16);
+  // 4 bytes for the token of a node, 2 bits and an eighth of a byte for its edges.
+  it('takes 4.4 bytes a node, 8 a leaf and 4 an item', () => {
+    const expected = 4.375 * trie.nodeCount + 8 * trie.leafCount + 4 * trie.itemCount;
+    expect((TokenTrie.load(trie.serialize()).byteLength - 8 * count) / expected).toBeCloseTo(1, 2);
   });
 
   it('finds every item', () => {
