@@ -80,7 +80,7 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
       type: 'quantitative',
       title,
       axis: { format, tickCount: 4, labelFlush: false },
-      scale: { zero: false },
+      scale: { zero: false, nice: false, padding: 10 },
     } as const;
     const values = compared.map(({ name, figures }) => ({ name, ...figures[part]?.difference?.[figure] }));
     const seedValues = compared.flatMap(({ name, figures }) =>
@@ -212,6 +212,8 @@ function stepsPlot({ variants, beamWidth }: ComparisonSummary, part: Part): Plot
               type: 'nominal',
               title: 'lost at decision',
               scale: { domain: DECISION_COLORS.map((_, decision) => nameOf(decision)), range: DECISION_COLORS },
+              // At the right it would lie on the labels of the longest bars.
+              legend: { orient: 'bottom' },
             },
             order: { field: 'step' },
           },

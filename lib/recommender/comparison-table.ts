@@ -28,17 +28,20 @@ export function figuresTable({ baselines, variants, k, rows }: ComparisonSummary
   };
 }
 
-/** Each variant against the reference; empty where the reference was not run. */
-export function differenceTable({ variants, k, rows }: ComparisonSummary, part: Part): TextTable {
+/** Each variant against the reference, with the range of the seeds where there are several; empty without the reference. */
+export function differenceTable({ variants, k, rows, seeds }: ComparisonSummary, part: Part): TextTable {
+  const range = (values: readonly number[], format: Format, digits: number) =>
+    seeds.length > 1 ? [spread(values, (value) => format(value, digits))] : [];
+  const rangeHead = seeds.length > 1 ? ['lowest to highest seed'] : [];
   const line = ({ ndcg, ndcgBySeed, pruningRate, pruningRateBySeed }: Difference) => [
     interval(ndcg, 4, signed),
-    spread(ndcgBySeed, (value) => signed(value, 4)),
+    ...range(ndcgBySeed, signed, 4),
     interval(pruningRate, 1, signedPercent),
-    spread(pruningRateBySeed, (value) => signedPercent(value, 1)),
+    ...range(pruningRateBySeed, signedPercent, 1),
   ];
   return {
     title: `${capitalized(part)}, ${rows[part]} rows, against ${REFERENCE}`,
-    head: ['', `NDCG@${k}`, 'lowest to highest seed', 'pruning rate', 'lowest to highest seed'],
+    head: ['', `NDCG@${k}`, ...rangeHead, 'pruning rate', ...rangeHead],
     rows: variants.flatMap(({ name, figures }) => {
       const difference = figures[part]?.difference;
       return difference ? [[name, ...line(difference)]] : [];

@@ -39,6 +39,18 @@ describe('the tables of a comparison', () => {
     expect(rows[0]?.[4]).toBe('-50.0 % to +0.0 %');
   });
 
+  it('have no range of the seeds where there is one', () => {
+    const comparison = madeUpComparison();
+    const single = {
+      ...comparison,
+      seeds: [1],
+      variants: comparison.variants.map(({ name, results }) => ({ name, results: results.slice(0, 1) })),
+    };
+    const found = comparisonTables(summarize(single)).find(({ title }) => /against msl/.test(title));
+    expect(found?.head).toEqual(['', 'NDCG@3', 'pruning rate']);
+    expect(found?.rows[0]).toHaveLength(3);
+  });
+
   it('tell the decisions apart, and the loss from the rest of the step', () => {
     expect(table(/^Validation: lost at each decision/).rows[0]).toEqual(['msl', '33.3 % (2 of 6)', '50.0 % (2 of 4)']);
     expect(table(/^Time/).rows[0]).toEqual(['msl', '1.0', '5.0 %']);
