@@ -4,7 +4,7 @@ import { deviceName } from './device-arguments.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
 
 const KINDS: Record<NativeDeviceErrorKind, { code: BearErrorCode; argument: string; expected: string }> = {
-  'not-built': { code: 'ERR_BEAR_CUDA_UNAVAILABLE', argument: 'device', expected: "'cpu' or 'auto'" },
+  'not-built': { code: 'ERR_BEAR_CUDA_NOT_BUILT', argument: 'device', expected: "'cpu' or 'auto'" },
   'driver-missing': { code: 'ERR_BEAR_CUDA_UNAVAILABLE', argument: 'device', expected: "'cpu' or 'auto'" },
   'driver-too-old': { code: 'ERR_BEAR_CUDA_DRIVER_TOO_OLD', argument: 'device', expected: "'cpu' or 'auto'" },
   'no-device': { code: 'ERR_BEAR_CUDA_NO_DEVICE', argument: 'device', expected: "'cpu' or 'auto'" },

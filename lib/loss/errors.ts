@@ -32,7 +32,9 @@ const ERROR_CLASSES = {
   ERR_BEAR_OUT_OVERLAP: RangeError,
   /** A view whose buffer was transferred, detached or made smaller. */
   ERR_BEAR_BUFFER_DETACHED: TypeError,
-  /** CUDA cannot be used: this build of the addon has none, or the machine has no NVIDIA driver. */
+  /** This build of the addon has no CUDA. */
+  ERR_BEAR_CUDA_NOT_BUILT: RangeError,
+  /** The machine has no NVIDIA driver. */
   ERR_BEAR_CUDA_UNAVAILABLE: RangeError,
   /** The NVIDIA driver is older than this addon needs. */
   ERR_BEAR_CUDA_DRIVER_TOO_OLD: RangeError,

@@ -116,7 +116,7 @@ export interface BearLossOptions<R extends Reduction = Reduction> {
   pruningStatistics?: boolean;
   /** Where the gradient goes; default a new array, dense. */
   out?: GradientOutput;
-  /** Default `auto`: where the logits live. A device that is not there is ERR_BEAR_CUDA_UNAVAILABLE. */
+  /** Default `auto`: where the logits live. Why a device cannot be used is one of the ERR_BEAR_CUDA_ codes. */
   device?: Device;
   /** Most threads to use; default the environment's FUSED_BEAR_LOSS_THREADS, else all. Results do not depend on it. */
   threads?: number;

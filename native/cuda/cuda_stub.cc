@@ -5,7 +5,7 @@
 namespace fused_bear_loss {
 namespace {
 
-constexpr const char* kReason = "this build of the addon has no CUDA backend";
+constexpr const char* kReason = "this build of the addon has no CUDA backend: build it where nvcc is installed";
 
 } // namespace
 

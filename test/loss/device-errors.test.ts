@@ -15,6 +15,7 @@ describe('the error of a device', () => {
 
   it('has a code of its own for each cause that has a remedy of its own', () => {
     const separate: NativeDeviceErrorKind[] = [
+      'not-built',
       'driver-missing',
       'driver-too-old',
       'no-device',

@@ -35,6 +35,7 @@ class RowSweep {
   // `final_limit`: how many logits the queue may hold at the end.
   FBL_DEVICE void run(int final_limit) {
     const int step = thread_count() * kTileVectors;
+    const bool may_overflow = (slice_.end - slice_.begin) * kLength > kQueueCapacity;
     int next_check = step;
 #pragma unroll 1
     for (int base = slice_.begin;; base += step) {
@@ -44,10 +45,14 @@ class RowSweep {
       // After 1, 2, 4, 8... tiles: a row in random order has doubled since then, and brought about `width` new ones.
       const bool checks = base - slice_.begin >= next_check;
       if (checks) next_check *= 2;
-      queue_.update(fmaxf(largest_of(raw[0]), largest_of(raw[1])), fmaxf(largest_of(raw[2]), largest_of(raw[3])),
-                    at_end   ? final_limit
-                    : checks ? kQueuePruneCount
-                             : kQueueCapacity);
+      float largest = largest_of(raw[0]);
+#pragma unroll
+      for (int u = 1; u < kTileVectors; ++u) largest = fmaxf(largest, largest_of(raw[u]));
+      queue_.update(
+          largest, [&](const auto& visit) { visit_tile(raw, visit); }, may_overflow,
+          at_end   ? final_limit
+          : checks ? kQueuePruneCount
+                   : kQueueCapacity);
       if (at_end) break;
         // A rolled loop, for the sake of the instruction cache; the vectors move up as registers have no index.
 #pragma unroll 1
@@ -89,6 +94,21 @@ class RowSweep {
     for (int u = 0; u < kTileVectors; ++u) {
       const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
       if (vector < slice_.end) kept_[vector - slice_.begin] = raw[u];
+    }
+  }
+
+  // Leaves the tile as it was.
+  template <class Visit>
+  static FBL_DEVICE void visit_tile(uint4 (&raw)[kTileVectors], const Visit& visit) {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      ElementWindow<Element> window(raw[0]);
+#pragma unroll 1
+      for (int e = 0; e < kLength; ++e) {
+        visit(ordered_key(Packing<Element>::to_number(window.first())));
+        window.push(0);
+      }
+      rotate(raw, raw[0]);
     }
   }
 

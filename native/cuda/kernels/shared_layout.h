@@ -16,7 +16,8 @@ constexpr int kMaxQueueWidth = 256;
 // Logits that the queue holds before it is cut down; where it overflows all the same, the row is left to radix
 // selection.
 constexpr int kQueueCapacity = 1024;
-constexpr int kQueuePruneCount = kQueueCapacity / 2;
+// Until the next check the queue of a row in random order doubles: from here on with some 250 places to spare.
+constexpr int kQueuePruneCount = kQueueCapacity * 3 / 8;
 // Selection among so few takes one comparison of each with each; among more, radix selection.
 constexpr int kMaxRankedCount = 256;
 
@@ -52,8 +53,8 @@ struct GradientFactors {
 
 struct BlockState {
   alignas(16) std::uint32_t histogram[kRadixBins * kRadixCopies];
-  std::uint32_t queue[kQueueCapacity];   // ordered keys
-  std::uint32_t maxima[2 * kMaxThreads]; // ordered keys; also the survivors of a cut
+  std::uint32_t queue[kQueueCapacity]; // ordered keys
+  std::uint32_t maxima[kMaxThreads];   // ordered keys; also the survivors of a cut
   SlicePartial warps[kMaxWarps];
   SlicePartial partial;
   GradientFactors factors;
@@ -74,6 +75,8 @@ struct BlockState {
   std::int32_t target_position; // -1: not seen by this block
   float target_logit;
 };
+
+static_assert(kMaxQueueWidth <= kMaxThreads, "a cut leaves fewer than the width, in the place of maxima");
 
 constexpr std::size_t kRowOffset = (sizeof(BlockState) + 15) / 16 * 16;
 

@@ -12,7 +12,7 @@ namespace fused_bear_loss::cuda {
 struct RowFindings {
   SlicePartial total; // without `sum_others`
   bool has_nan;
-  bool overflowed; // some block's queue, or all of them together
+  bool overflowed; // some block's queue
 };
 
 FBL_DEVICE RowFindings collect_partials(int cluster_size) {
@@ -38,7 +38,6 @@ FBL_DEVICE RowFindings collect_partials(int cluster_size) {
       total.target_logit = partial.target_logit;
     }
   }
-  findings.overflowed |= findings.total.queued > kQueueCapacity;
   return findings;
 }
 
@@ -96,6 +95,18 @@ FBL_DEVICE std::int32_t gather_queues(const RowFindings& findings, int cluster_s
   return state.queued;
 }
 
+// The queues of the cluster's first blocks, by the threads of the first one.
+template <class Visit>
+FBL_DEVICE void visit_queues(int blocks, const Visit& visit) {
+#pragma unroll 1
+  for (int rank = 0; rank < blocks; ++rank) {
+    const BlockState& state = rank > 0 ? *peer_shared(&block_state(), rank) : block_state();
+    const std::int32_t queued = state.queued;
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) visit(state.queue[i]);
+  }
+}
+
 // All threads of the row call; with a cluster, only the first block has what the queues give.
 template <class Element>
 FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowFindings& findings, int width,
@@ -106,14 +117,15 @@ FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowF
   const bool by_queues = width <= kMaxQueueWidth && !findings.overflowed;
   Threshold threshold = {};
   threshold.position = -1;
-  std::int32_t queued = 0;
+  // More than the first block has places for stay where they are.
+  const bool gathered = findings.total.queued <= kQueueCapacity;
   if (by_queues) {
     // Without a bound, every logit of A is in a queue.
     threshold.effective_width = bounded ? width : min(width, findings.total.queued);
     threshold.several_allowed = bounded || findings.total.queued > 1;
     threshold.logit = bound;
     if (cluster_size > 1 && cluster_rank() != 0) return threshold;
-    queued = gather_queues(findings, cluster_size);
+    const std::int32_t queued = gathered ? gather_queues(findings, cluster_size) : findings.total.queued;
     if (queued < threshold.effective_width) return threshold;
     if (queued <= kMaxRankedCount) {
       const std::uint32_t key = select_by_rank(state.queue, queued, threshold.effective_width);
@@ -122,17 +134,14 @@ FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowF
     }
   }
   const float largest = fmaxf(findings.total.max_others, findings.total.target_logit);
-  const Selection selection = select_by_radix(
-      ordered_key(-infinity()) + 1, ordered_key(largest), width, by_queues ? 1 : cluster_size, [&](const auto& visit) {
-        if (by_queues) {
-#pragma unroll 1
-          for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
-            visit(state.queue[i]);
-          }
-        } else {
-          visit_logits(source, visit);
-        }
-      });
+  const Selection selection = select_by_radix(ordered_key(-infinity()) + 1, ordered_key(largest), width,
+                                              by_queues ? 1 : cluster_size, [&](const auto& visit) {
+                                                if (by_queues) {
+                                                  visit_queues(gathered ? 1 : cluster_size, visit);
+                                                } else {
+                                                  visit_logits(source, visit);
+                                                }
+                                              });
   threshold.logit = from_ordered_key(selection.key);
   if (by_queues) {
     threshold.logit = fmaxf(bound, threshold.logit);

@@ -1,7 +1,7 @@
 // The largest logits of a block's part of a row, as many as the threshold can need. A logit goes into the queue, in
-// shared memory, where it is above a bound that at least `width` logits reach; the first bound comes from the maxima of
-// groups of threads over the first logits, so that few logits ever pass. Which ones do depends on the row alone, not on
-// the order in which threads run, as the bound changes between barriers only.
+// shared memory, where it is above a bound that at least `width` logits reach. The first bound comes from the first
+// tile, so that few logits ever pass. Which ones do depends on the row alone, not on the order in which threads run, as
+// the bound changes between barriers only.
 #pragma once
 
 #include "native/cuda/kernels/select.h"
@@ -41,57 +41,69 @@ class TopQueue {
     }
   }
 
-  // All threads call, before each tile of the row and at its end. Where there is no bound yet, takes one from the
-  // largest logits of two halves of what each thread has of the tile: a tile without `width` groups that have any, as
-  // under a constraint, leaves it to the next. Else, with more than `limit` logits in the queue, cuts it down; a limit
-  // of kQueueCapacity or more leaves it.
-  FBL_DEVICE void update(float first_largest, float second_largest, int limit) {
-    BlockState& state = block_state();
-    const std::uint32_t* keys = state.maxima;
-    int count = 0;
-    const bool by_maxima = is_unbounded_;
-    if (by_maxima) {
-      count = put_maxima(first_largest, second_largest);
-    } else if (width_ > 0 && limit < kQueueCapacity) {
-      __syncthreads(); // what was queued is there
-      keys = state.queue;
-      count = state.queued;
-      __syncthreads(); // and nothing comes in before all have seen how much
-      if (count > kQueueCapacity) bound_ = infinity();
-      if (count > kQueueCapacity || count <= max(limit, width_)) count = 0;
+  // All threads call, before each tile of the row and at its end, with the largest logit that the thread has of the
+  // tile; `visit_tile(visit)` calls visit(key) for all that it has. Where there is no bound yet, takes one from the
+  // tile; one with fewer than `width` logits, as under a constraint, leaves it to the next. With more than `limit`
+  // logits in the queue, cuts it down; a limit of kQueueCapacity or more leaves it. `may_overflow`: the block's part of
+  // the row is longer than the queue.
+  template <class VisitTile>
+  FBL_DEVICE void update(float largest, const VisitTile& visit_tile, bool may_overflow, int limit) {
+    if (width_ == 0) return;
+    if (is_unbounded_) {
+      take_bound_of_tile(largest, visit_tile, may_overflow);
+      // Tiles with few logits each fill the queue as well.
+      if (is_unbounded_ && may_overflow) limit = width_;
     }
-    if (count == 0) return;
-    const std::uint32_t cut = select_key(keys, count, width_);
-    bound_ = fmaxf(bound_, from_ordered_key(cut));
-    is_unbounded_ = false;
-    if (!by_maxima) drop_queued(count, cut);
+    if (limit < kQueueCapacity) cut(max(limit, width_));
   }
 
  private:
-  // How many maxima there are to select from; 0: fewer than `width` of them are above -infinity.
-  FBL_DEVICE int put_maxima(float first, float second) {
-    BlockState& state = block_state();
-    const int thread = static_cast<int>(threadIdx.x);
-    // Four threads make a group where that leaves enough of them: few keys are selected from faster.
-    const bool shared = width_ * 2 <= thread_count() / 4;
-    int finite = 0;
-    if (shared) {
-      first = fmaxf(first, second);
-      first = fmaxf(first, __shfl_xor_sync(kAllLanes, first, 1));
-      first = fmaxf(first, __shfl_xor_sync(kAllLanes, first, 2));
-      if (thread % 4 == 0) {
-        state.maxima[thread / 4] = ordered_key(first);
-        finite = first > -infinity() ? 1 : 0;
-      }
-    } else {
-      state.maxima[thread] = ordered_key(first);
-      state.maxima[thread + thread_count()] = ordered_key(second);
+  template <class VisitTile>
+  FBL_DEVICE void take_bound_of_tile(float largest, const VisitTile& visit_tile, bool may_overflow) {
+    const int groups = put_maxima(largest);
+    const int group_size = threads_in_group();
+    // Of twice as many maxima as are wanted, few logits are above the one in the middle.
+    if (groups >= 2 * width_) {
+      raise_bound(select_by_rank(block_state().maxima, thread_count() / group_size, width_));
+    } else if (groups > 0 && may_overflow) {
+      const Selection selection =
+          select_by_radix(ordered_key(-infinity()) + 1, ordered_key(infinity()), width_, 1, visit_tile);
+      if (selection.count >= width_) raise_bound(selection.key);
     }
-    const int count = shared ? thread_count() / 4 : thread_count() * 2;
-    int reached = __syncthreads_count(shared ? finite : (first > -infinity() ? 1 : 0));
-    const int others = __syncthreads_count(!shared && second > -infinity() ? 1 : 0);
-    reached += others;
-    return reached >= width_ ? count : 0;
+  }
+
+  // Four threads make a group where that leaves enough of them: few keys are selected from faster.
+  FBL_DEVICE int threads_in_group() const { return width_ * 2 <= thread_count() / 4 ? 4 : 1; }
+
+  // Returns how many groups of threads have a logit above -infinity.
+  FBL_DEVICE int put_maxima(float largest) {
+    const int thread = static_cast<int>(threadIdx.x);
+    const int group_size = threads_in_group();
+    if (group_size > 1) {
+      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
+      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
+    }
+    const bool is_first = thread % group_size == 0;
+    if (is_first) block_state().maxima[thread / group_size] = ordered_key(largest);
+    return __syncthreads_count(is_first && largest > -infinity() ? 1 : 0);
+  }
+
+  FBL_DEVICE void raise_bound(std::uint32_t key) {
+    bound_ = fmaxf(bound_, from_ordered_key(key));
+    is_unbounded_ = false;
+  }
+
+  // Leaves the `width` largest at most, where there are more than `limit`.
+  FBL_DEVICE void cut(int limit) {
+    BlockState& state = block_state();
+    __syncthreads(); // what was queued is there
+    const int queued = state.queued;
+    __syncthreads(); // and nothing comes in before all have seen how much
+    if (queued > kQueueCapacity) bound_ = infinity();
+    if (queued > kQueueCapacity || queued <= limit) return;
+    const std::uint32_t key = select_key(state.queue, queued, width_);
+    raise_bound(key);
+    drop_queued(queued, key);
   }
 
   FBL_DEVICE void drop_queued(int queued, std::uint32_t cut) {

@@ -1,12 +1,15 @@
 /**
  * The mutation run: does the emulator with its small cases find each barrier, mask and bound of the kernels that is
  * removed? Mutants that survive stand in survivors.json with the reason why; any other survivor, and any listed one that is
- * found after all, fails. `npm run test:mutation`, with a pattern to run the mutants of some lines alone.
+ * found after all, fails. `npm run test:mutation`, with a pattern to run the mutants of some lines alone, and with
+ * `--sample` to run as many of them, drawn by `--seed`.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { SeededRandom } from '../../support/random';
 import { type Mutant, mutantsOf, mutatedSource } from './mutants';
 import survivors from './survivors.json';
 
@@ -146,7 +149,23 @@ async function verdictOn(mutant: Mutant, index: number, baseline: Baseline): Pro
 const nameOf = ({ file, before, after, occurrence }: Omit<Mutant, 'line'>) =>
   `${file}: ${before}  ->  ${after}${occurrence > 0 ? `  (number ${occurrence + 1})` : ''}`;
 
-async function main(pattern: string | undefined): Promise<void> {
+/** `count` of the mutants, the same ones for the same seed and the same kernels, in their order. */
+function sampleOf(mutants: readonly Mutant[], count: number, seed: number): Mutant[] {
+  const random = new SeededRandom(seed);
+  const left = [...mutants];
+  while (left.length > count) left.splice(random.integer(left.length), 1);
+  return left;
+}
+
+interface Selection {
+  /** Of the mutants' names; undefined: all. */
+  pattern: string | undefined;
+  /** Infinity: all. */
+  sample: number;
+  seed: number;
+}
+
+async function main({ pattern, sample, seed }: Selection): Promise<void> {
   const baseline = await buildBaseline();
   const program = join(build, 'run_small_cases');
   await link(program, [...baseline.objects, ...sources.cuda.kernels.map((source) => objectOf(build, source))]);
@@ -154,28 +173,33 @@ async function main(pattern: string | undefined): Promise<void> {
     console.log(`without a mutant, ${dtype}: ${(await mustRun(program, [dtype])).trim()}`);
   }
 
-  const mutants = readdirSync(join(snapshot, kernels))
+  const candidates = readdirSync(join(snapshot, kernels))
     .map((name) => `${kernels}/${name}`)
     .flatMap((file) => mutantsOf(file, readFileSync(join(snapshot, file), 'utf8')))
     .filter((mutant) => pattern === undefined || new RegExp(pattern).test(nameOf(mutant)));
+  const mutants = sampleOf(candidates, sample, seed);
+  const isWhole = pattern === undefined && mutants.length === candidates.length;
   const listed = new Map(survivors.map((survivor) => [nameOf(survivor), survivor.reason]));
   const unlisted: Mutant[] = [];
   const foundAfterAll: string[] = [];
-  let done = 0;
+  let [done, found, listedSurvivors] = [0, 0, 0];
   await inParallel([...mutants.entries()], async ([index, mutant]) => {
     const name = nameOf(mutant);
     const verdict = await verdictOn(mutant, index, baseline);
     const isListed = listed.has(name);
     if (verdict === null && !isListed) unlisted.push(mutant);
+    if (verdict === null && isListed) ++listedSurvivors;
+    if (verdict !== null) ++found;
     if (verdict !== null && isListed) foundAfterAll.push(name);
     const outcome = verdict ?? (isListed ? 'SURVIVES, as listed' : 'SURVIVES');
     console.log(`${++done}/${mutants.length} ${mutant.file}:${mutant.line} ${mutant.after}\n    ${outcome}`);
   });
 
   const names = new Set(mutants.map(nameOf));
-  const stale = pattern === undefined ? [...listed.keys()].filter((name) => !names.has(name)) : [];
-  const killed = mutants.length - unlisted.length - (listed.size - stale.length - foundAfterAll.length);
-  console.log(`\n${mutants.length} mutants${pattern === undefined ? `, ${killed} found` : ''}`);
+  const stale = isWhole ? [...listed.keys()].filter((name) => !names.has(name)) : [];
+  console.log(
+    `\n${mutants.length} of ${candidates.length} mutants run: ${found} found, ${listedSurvivors} survive as listed`,
+  );
   for (const name of foundAfterAll) console.log(`listed as a survivor, but found: ${name}`);
   for (const name of stale) console.log(`listed as a survivor, but no mutant any more: ${name}`);
   for (const mutant of unlisted) console.log(`survives: ${nameOf(mutant)}`);
@@ -183,4 +207,8 @@ async function main(pattern: string | undefined): Promise<void> {
   if (unlisted.length + foundAfterAll.length + stale.length > 0) process.exitCode = 1;
 }
 
-void main(process.argv[2]);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { sample: { type: 'string', default: 'Infinity' }, seed: { type: 'string', default: '1' } },
+});
+void main({ pattern: positionals[0], sample: Number(values.sample), seed: Number(values.seed) });

@@ -198,6 +198,22 @@ void add_sizes(std::vector<SmallCase>& cases) {
       Builder("read once", 2, vocab_size, 10, properties).with(without_ranks).with(flow).add_to(cases);
     }
   }
+  // Wide beams whose row is read once, though nobody keeps it: the queue must not overflow.
+  for (const std::int64_t vocab_size : {1100, 4600, 9000}) {
+    Builder("a wide beam, not kept", 2, vocab_size, 256, one_block())
+        .with(forward_only)
+        .with(without_ranks)
+        .add_to(cases);
+  }
+  Builder("a wide beam, few bits a tile", 1, 30'000, 250, one_block())
+      .masked(20)
+      .with(forward_only)
+      .with(without_ranks)
+      .add_to(cases);
+  Builder("more in a cluster's queues than one holds", 2, 2560, 200, small_cluster())
+      .with(forward_only)
+      .with(without_ranks)
+      .add_to(cases);
   Builder("all ignored", 3, 20, 2, one_block()).with(all_ignored).add_to(cases);
   Builder("many rows", 1100, 2, 1, one_block()).with(weighted).add_to(cases);
 }
