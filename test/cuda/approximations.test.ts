@@ -12,6 +12,9 @@ const ULPS = 2;
 
 const emulator = useEmulatedDevice();
 
+// The emulated device takes its time, on a busy machine more.
+jest.setTimeout(120_000);
+
 const options: [string, BearLossOptions][] = [
   ['defaults', {}],
   ['a softcap', { softcap: 10 }],

@@ -11,6 +11,9 @@ import { SeededRandom } from '../support/random';
 
 const emulator = useEmulatedDevice();
 
+// The emulated device takes its time, on a busy machine more.
+jest.setTimeout(120_000);
+
 const SEEDS = [0, 1, 2];
 const BEAM_WIDTHS = [1, 2, 10, 64, 65, 128, 129, 256, 257, 700];
 const ROWS = 3;

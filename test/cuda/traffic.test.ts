@@ -11,6 +11,9 @@ import { SeededRandom } from '../support/random';
 
 const emulator = useEmulatedDevice();
 
+// The emulated device takes its time, on a busy machine more.
+jest.setTimeout(120_000);
+
 interface Case {
   rows: number;
   vocabSize: number;

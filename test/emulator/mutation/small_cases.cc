@@ -210,6 +210,15 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .with(forward_only)
       .with(without_ranks)
       .add_to(cases);
+  Builder("few logits in the first tile, all above the threshold", 1, 9000, 250, one_block())
+      .with(descending)
+      .masked(20)
+      .add_to(cases);
+  Builder("more ties at a cut than there are places", 1, 17'000, 256, one_block()).with(with_ties).add_to(cases);
+  Builder("a first tile without logits", 1, 9000, 10, one_block()).with(first_tile_masked).add_to(cases);
+  Builder("a queue that overflows by far", 2, 9000, 250, one_block()).with(ascending).with(flow).add_to(cases);
+  Builder("blocks that each have less than the width", 2, 1280, 200, small_cluster()).with(forward_only).add_to(cases);
+  Builder("blocks whose queues are just full", 1, 8192, 200, small_cluster()).with(forward_only).add_to(cases);
   Builder("more in a cluster's queues than one holds", 2, 2560, 200, small_cluster())
       .with(forward_only)
       .with(without_ranks)
