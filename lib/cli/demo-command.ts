@@ -86,11 +86,15 @@ async function trainAndTest(name: string, workbench: Workbench, options: RunOpti
   const { run } = await import('../recommender/index.js');
   const { runProgress } = await import('./progress.js');
   const folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-demo-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  // Before the handler of the progress bar, which ends the process.
+  process.once('SIGINT', remove);
   const { stop, ...hooks } = runProgress(name);
   try {
     return await run(workbench, options, folder, hooks);
   } finally {
     stop();
-    rmSync(folder, { recursive: true });
+    process.removeListener('SIGINT', remove);
+    remove();
   }
 }
