@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { baselineRanks, popularity } from '../../lib/recommender/baselines';
 import { compare } from '../../lib/recommender/comparison';
@@ -93,6 +93,42 @@ describe('compare', () => {
       expect(readdirSync(join(folder, 'runs'))).toEqual(runs);
       expect(statSync(result).mtimeMs).toBe(written);
     }));
+
+  it('refuses an unfinished run of other options before it runs another', () =>
+    withFolder(async (folder) => {
+      const onRun = () => ({
+        stop: () => {},
+        onEpoch: () => {
+          throw new Error('cut off');
+        },
+      });
+      await expect(compare(workbench, RUN, [MSL], [1], folder, { onRun })).rejects.toThrow('cut off');
+      const { titles, onRun: note } = noting();
+      const other = { ...RUN, learningRate: 0.01 };
+      await expect(compare(workbench, other, [HINGE, MSL], [1], folder, { onRun: note })).rejects.toThrow(
+        /msl-seed-1: cannot go on with other options: --learning-rate is 0.03 there and 0.01 here/,
+      );
+      expect(titles).toEqual([]);
+    }));
+
+  it('refuses a folder that holds something else', () =>
+    withFolder(async (folder) => {
+      writeFileSync(join(folder, 'report.html'), 'mine');
+      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
+        `${folder}: holds report.html, which is no comparison's`,
+      );
+      expect(readdirSync(folder)).toEqual(['report.html']);
+    }));
+
+  it.each(['{}', 'null'])('names a result that is none: %s', (content) =>
+    withFolder(async (folder) => {
+      await compare(workbench, RUN, [MSL], [1], folder);
+      writeFileSync(join(folder, 'runs', 'msl-seed-1', 'result.json'), content);
+      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
+        /result\.json: cannot be read \(not the result of a run\)/,
+      );
+    }),
+  );
 
   it('names a result that is cut short', () =>
     withFolder(async (folder) => {
