@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BASELINES, baselineRanks } from './baselines.js';
-import { RESULT_FILE, type RunHooks, type RunResult, run } from './run.js';
+import { type RunHooks, type RunResult, run } from './run.js';
 import { digestOf } from './run-data.js';
-import { storedRun } from './run-folder.js';
+import { RESULT_FILE, storedRun } from './run-folder.js';
 import { differingOption, type RunOptions } from './run-options.js';
 import { type Variant, variantFolder } from './variants.js';
 import { describeWorkbench, type Workbench } from './workbench.js';

@@ -62,6 +62,13 @@ describe('Trainer', () => {
     expect(turns).toBeGreaterThanOrEqual(steps);
   });
 
+  it('ends with an error when it diverges', async () => {
+    const trainer = new Trainer(tinyModel(workbench, 4), rows, { ...options, learningRate: 1e30 });
+    await expect(trainer.trainEpoch(0)).rejects.toThrow(
+      /^training has diverged in epoch 1 \(.+\); try a smaller --learning-rate/,
+    );
+  });
+
   it('tells how far it is', async () => {
     const seen: number[] = [];
     const onStep = ({ done, total }: { done: number; total: number }) => seen.push(done / total);
