@@ -29,7 +29,7 @@ export interface Interval {
 /**
  * The mean of a value for each row, or a ratio of sums, with its interval. A ratio is 0 where its denominators sum to 0.
  *
- * @throws RangeError `ERR_BEAR_OPTION_VALUE`, or `ERR_BEAR_SHAPE` for no rows and for lengths that differ
+ * @throws RangeError `ERR_BEAR_OPTION_VALUE`, `ERR_BEAR_NOT_FINITE`, or `ERR_BEAR_SHAPE` for no rows and for lengths that differ
  */
 export function bootstrapInterval(rows: ArrayLike<number> | RatioRows, options: BootstrapOptions = {}): Interval {
   const clusters = clusterOf(lengthOf(rows), options);
@@ -108,6 +108,11 @@ function clusterSums(rows: ArrayLike<number> | RatioRows, { count, numbers }: Cl
   const { numerators, denominators } = isRatio(rows) ? rows : { numerators: rows, denominators: undefined };
   if (denominators !== undefined && denominators.length !== numerators.length) {
     throw shapeError('denominators', numerators.length, denominators.length);
+  }
+  const faulty = [numerators, denominators ?? []].findIndex((values) => !Array.from(values).every(Number.isFinite));
+  if (faulty >= 0) {
+    const argument = isRatio(rows) ? (['numerators', 'denominators'][faulty] as string) : 'rows';
+    throw decodingError('range', 'ERR_BEAR_NOT_FINITE', argument, 'expected finite numbers only');
   }
   const sums = { numerators: new Float64Array(count), denominators: new Float64Array(count) };
   numbers.forEach((cluster, row) => {

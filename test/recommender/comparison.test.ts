@@ -9,6 +9,10 @@ import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from './support';
 const RUN = { ...TINY_RUN, epochs: 1 };
 const MSL = parseVariant('msl');
 const HINGE = parseVariant('hinge,lambda=2');
+
+// Whole trainings, on a machine that may be shared.
+jest.setTimeout(60_000);
+
 let workbench: Workbench;
 
 beforeAll(async () => {

@@ -7,6 +7,9 @@ import { syntheticDataset } from '../../lib/recommender/synthetic-data';
 import { openWorkbench, type Workbench } from '../../lib/recommender/workbench';
 import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from './support';
 
+// Whole trainings, on a machine that may be shared.
+jest.setTimeout(60_000);
+
 let workbench: Workbench;
 
 beforeAll(async () => {
