@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BASELINES, baselineRanks } from './baselines.js';
+import { REPORT_NAMES } from './comparison-files.js';
 import { type RunHooks, type RunResult, run } from './run.js';
 import { digestOf } from './run-data.js';
 import { RESULT_FILE, storedRun } from './run-folder.js';
@@ -40,7 +41,7 @@ const RUNS_FOLDER = 'runs';
  * comparable at any time.
  *
  * @throws Error, before anything is written, where two variants have one name, or the folder holds a run with other options
- *   or data, or anything else
+ *   or data, or a report of somebody else
  */
 export async function compare(
   workbench: Workbench,
@@ -77,8 +78,9 @@ export async function compare(
 /** The report must not replace files of somebody else. */
 function requireComparison(folder: string): void {
   const names = existsSync(folder) ? readdirSync(folder) : [];
-  if (names.length === 0 || names.includes(RUNS_FOLDER)) return;
-  throw new Error(`${folder}: holds ${names[0]}, which is no comparison's; give another folder`);
+  const report = names.find((name) => REPORT_NAMES.includes(name));
+  if (report === undefined || names.includes(RUNS_FOLDER)) return;
+  throw new Error(`${folder}: holds ${report} but no runs of a comparison; give another folder`);
 }
 
 interface PlannedRun {

@@ -115,13 +115,20 @@ describe('compare', () => {
       expect(titles).toEqual([]);
     }));
 
-  it('refuses a folder that holds something else', () =>
+  it('refuses a folder that holds the report of somebody else', () =>
     withFolder(async (folder) => {
       writeFileSync(join(folder, 'report.html'), 'mine');
       await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
-        `${folder}: holds report.html, which is no comparison's`,
+        `${folder}: holds report.html but no runs of a comparison`,
       );
       expect(readdirSync(folder)).toEqual(['report.html']);
+    }));
+
+  it('does not mind a file that it does not write, as a log', () =>
+    withFolder(async (folder) => {
+      writeFileSync(join(folder, 'log.txt'), 'mine');
+      await compare(workbench, RUN, [MSL], [1], folder);
+      expect(readFileSync(join(folder, 'log.txt'), 'utf8')).toBe('mine');
     }));
 
   it.each(['{}', 'null'])('names a result that is none: %s', (content) =>
