@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -37,7 +37,10 @@ export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('trains the recommender with and without the BEAR penalty and compares what beam search finds')
-    .option('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
+    .option(
+      '--data <folder>',
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them (default: data that it makes up)',
+    )
     .option('--epochs <n>', `most epochs of each training (default: ${DEFAULT_RUN_OPTIONS.epochs})`, count)
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count)
     .option('--smoke', 'a tiny run on synthetic data that only shows that everything works')
@@ -76,21 +79,22 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
 async function openData({ data, smoke = false }: DemoFlags): Promise<Dataset> {
   const { loadDataset, syntheticDataset } = await import('../recommender/index.js');
   if (data !== undefined) return loadDataset(data);
-  if (smoke) return syntheticDataset(SMOKE.synthetic, SYNTHETIC_SEED);
-  const shared = process.env.FUSED_BEAR_LOSS_SHARED ?? join(__dirname, '..', '..', '..', 'shared');
-  const office = join(shared, 'data', 'amazon-office');
-  return existsSync(office) ? loadDataset(office) : syntheticDataset(FULL.synthetic, SYNTHETIC_SEED);
+  return syntheticDataset((smoke ? SMOKE : FULL).synthetic, SYNTHETIC_SEED);
 }
 
 async function trainAndTest(name: string, workbench: Workbench, options: RunOptions): Promise<RunResult> {
   const { run } = await import('../recommender/index.js');
   const { runProgress } = await import('./progress.js');
   const folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-demo-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  // Before the handler of the progress bar, which ends the process.
+  process.once('SIGINT', remove);
   const { stop, ...hooks } = runProgress(name);
   try {
     return await run(workbench, options, folder, hooks);
   } finally {
     stop();
-    rmSync(folder, { recursive: true });
+    process.removeListener('SIGINT', remove);
+    remove();
   }
 }
