@@ -205,6 +205,14 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .masked(2000)
       .with(weighted_mean)
       .add_to(cases);
+  Builder("a wide beam, one bit in a long row", 2, 1100, 300, one_block())
+      .masked(2000)
+      .with(weighted_mean)
+      .add_to(cases);
+  for (const auto& properties : {one_block(), small_cluster()}) {
+    Builder("a wide beam, fewer bits", 2, 1100, 300, properties).masked(100).with(flow).add_to(cases);
+  }
+  Builder("a queue that is just full", 2, 1024, 200, one_block()).with(forward_only).with(read_once).add_to(cases);
   for (const std::int64_t vocab_size : {300, 4600, 9000}) {
     for (const auto& properties : {one_block(), small_cluster(), large_cluster()}) {
       Builder("read once", 2, vocab_size, 10, properties).with(without_ranks).with(flow).add_to(cases);
