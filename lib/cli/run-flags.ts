@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { LOSSES, PENALTIES } from '../recommender/losses.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
 import { SPLITS } from '../recommender/splits.js';
+import { ITEM_TOKENS } from '../recommender/title-codes.js';
 import { count, fromZero, number, positive, share, wholeNumber } from './option-values.js';
 
 const D = DEFAULT_RUN_OPTIONS;
@@ -27,6 +28,11 @@ export function addLossFlags(command: Command): Command {
 export function addRunFlags(command: Command): Command {
   return command
     .addOption(new Option('--split <kind>', 'how rows are held out').choices(SPLITS).default(D.split))
+    .addOption(
+      new Option('--item-tokens <kind>', 'what the decoder writes: the tokens of titles, or short codes')
+        .choices(ITEM_TOKENS)
+        .default(D.itemTokens),
+    )
     .option('--beam-width <n>', 'width of the beam search, and B of the loss', count, D.beamWidth)
     .option('--epochs <n>', 'most epochs', count, D.epochs)
     .option('--patience <n>', 'epochs without a better validation NDCG@10 before training ends', count, D.patience)

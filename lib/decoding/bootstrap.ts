@@ -1,5 +1,6 @@
 // Confidence intervals by resampling: percentile bootstrap over rows, or over clusters of rows that belong together.
 import { decodingError, requirePositiveInteger } from './decoding-error.js';
+import { mulberry32 } from './mulberry32.js';
 
 /** What a figure is the ratio of: the sum of `numerators` to that of `denominators`, or without them to the row count. */
 export interface RatioRows {
@@ -153,17 +154,6 @@ function resample(
     });
   }
   return values;
-}
-
-/** Uniform numbers in [0, 1), the same for the same seed on every machine. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function intervalOf(estimate: number, draws: Float64Array, { confidence = 0.95 }: BootstrapOptions): Interval {

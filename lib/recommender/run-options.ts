@@ -1,9 +1,12 @@
 import type { LossSettings } from './losses.js';
 import type { ModelSize } from './network-parameters.js';
 import type { SplitOptions } from './splits.js';
+import type { ItemTokens } from './title-codes.js';
 
 /** All that the numbers of a run depend on, beside the data and the threads, on which they do not depend. */
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
+  /** What the decoder writes. */
+  itemTokens: ItemTokens;
   /** Width of the beam search that validates and tests. */
   beamWidth: number;
   /** Divides the logits when the finished model searches, not in training; default 1. Below 1 sharpens. */
@@ -30,6 +33,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   lossBeamWidth: 10,
   beamWidth: 10,
   split: 'user',
+  itemTokens: 'titles',
   dimension: 64,
   historyPlaces: 8,
   epochs: 6,
