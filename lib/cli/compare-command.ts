@@ -23,7 +23,7 @@ export function addCompareCommand(program: Command): void {
     .requiredOption('--out <folder>', 'folder for the runs and the report')
     .option(
       '--variants <list...>',
-      'sft, msl or PENALTY[,lambda=..][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,T=..]',
+      'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,T=..]',
       DEFAULT_VARIANTS,
     )
     .option('--seeds <range>', 'seeds of the runs of each variant: 1..5, or 5 for the same', seedRange, seedRange('5'))

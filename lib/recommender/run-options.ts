@@ -1,4 +1,5 @@
-import type { LossSettings } from './losses.js';
+import { isDeepStrictEqual } from 'node:util';
+import { DEFAULT_LAMBDAS, type LossSettings } from './losses.js';
 import type { ModelSize } from './network-parameters.js';
 import type { SplitOptions } from './splits.js';
 import type { ItemTokens } from './title-codes.js';
@@ -25,8 +26,8 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
 /** Chosen on the validation users of Amazon Office. */
 export const DEFAULT_RUN_OPTIONS: RunOptions = {
   loss: 'bear',
-  penalty: 'hinge',
-  lambda: 0.25,
+  penalty: 'log-sigmoid',
+  lambda: DEFAULT_LAMBDAS['log-sigmoid'],
   xi: 1,
   margin: 0,
   thresholdGradient: 'detach',
@@ -49,7 +50,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
 export function differingOption(stored: RunOptions, wanted: RunOptions): string | undefined {
   const names = new Set([...Object.keys(stored), ...Object.keys(wanted)] as (keyof RunOptions)[]);
   names.delete('threads');
-  const different = [...names].find((name) => stored[name] !== wanted[name]);
+  const different = [...names].find((name) => !isDeepStrictEqual(stored[name], wanted[name]));
   if (different === undefined) return undefined;
   const inWords = (value: unknown) => value ?? 'not set';
   return `${flagOf(different)} is ${inWords(stored[different])} there and ${inWords(wanted[different])} here`;
