@@ -3,8 +3,8 @@ const MOST_ROUNDS = 25;
 
 /**
  * k-means with clusters of at most ceil(points / clusters) points: Lloyd's rounds, in each of which the points choose one
- * after the other the nearest centre that has room, those first that are nearest to theirs, compared with the others. Libraries
- * leave clusters their natural sizes, and on item vectors a few then hold most items.
+ * after the other the nearest centre that has room, those first that are nearest to theirs, compared with the others. The k-means
+ * of libraries knows no such bound, and codes of a bounded length need it.
  *
  * @param points vectors of one length, at least as many as clusters
  * @param random uniform in [0, 1)
