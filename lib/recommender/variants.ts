@@ -39,7 +39,7 @@ export const DEFAULT_VARIANTS = [
   'hinge,lambda=1',
   'softplus,lambda=1',
   'sigmoid,lambda=1',
-  'log-sigmoid,lambda=0.25',
+  'log-sigmoid,lambda=4',
   'reweight,lambda=0.25,xi=2.75',
 ];
 
