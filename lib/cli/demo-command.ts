@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { capabilities } from '../index.js';
 import type { Dataset } from '../recommender/dataset.js';
-import type { LossSettings } from '../recommender/losses.js';
+import { DEFAULT_LAMBDAS, type LossSettings } from '../recommender/losses.js';
 import type { RunResult } from '../recommender/run.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
 import type { Workbench } from '../recommender/workbench.js';
@@ -20,7 +20,7 @@ interface DemoFlags {
 
 const LOSSES: readonly { name: string; settings: Partial<LossSettings> }[] = [
   { name: 'MSL', settings: { loss: 'msl' } },
-  { name: 'BEAR, hinge', settings: { loss: 'bear', penalty: 'hinge' } },
+  { name: 'BEAR, hinge', settings: { loss: 'bear', penalty: 'hinge', lambda: DEFAULT_LAMBDAS.hinge } },
   // As chosen on the validation rows of Office: docs/experiment.md.
   { name: 'BEAR, log-sigmoid, lambda 16', settings: { loss: 'bear', penalty: 'log-sigmoid', lambda: 16 } },
   { name: "BEAR, the authors' code", settings: { loss: 'bear', penalty: 'reweight', lambda: 0.25, xi: 2.75 } },

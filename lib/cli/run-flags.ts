@@ -1,17 +1,19 @@
 import { type Command, Option } from 'commander';
-import { LOSSES, PENALTIES } from '../recommender/losses.js';
+import { DEFAULT_LAMBDAS, LOSSES, PENALTIES } from '../recommender/losses.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
 import { SPLITS } from '../recommender/splits.js';
+import { ITEM_TOKENS } from '../recommender/title-codes.js';
 import { count, fromZero, number, positive, share, wholeNumber } from './option-values.js';
 
 const D = DEFAULT_RUN_OPTIONS;
+const DEFAULT_LAMBDAS_IN_WORDS = PENALTIES.map((penalty) => `${penalty} ${DEFAULT_LAMBDAS[penalty]}`).join(', ');
 
 /** The loss of one run. */
 export function addLossFlags(command: Command): Command {
   return command
     .addOption(new Option('--loss <name>', 'what to minimise').choices(LOSSES).default(D.loss))
     .addOption(new Option('--penalty <kind>', 'penalty of the bear loss').choices(PENALTIES).default(D.penalty))
-    .option('--lambda <factor>', 'factor of the penalty', number, D.lambda)
+    .option('--lambda <factor>', `factor of the penalty (default: ${DEFAULT_LAMBDAS_IN_WORDS})`, fromZero)
     .option('--xi <scale>', 'scale of the pruning margin', positive, D.xi)
     .option('--margin <margin>', 'margin of the hinge', number, D.margin)
     .addOption(
@@ -27,6 +29,11 @@ export function addLossFlags(command: Command): Command {
 export function addRunFlags(command: Command): Command {
   return command
     .addOption(new Option('--split <kind>', 'how rows are held out').choices(SPLITS).default(D.split))
+    .addOption(
+      new Option('--item-tokens <kind>', 'what the decoder writes: the tokens of titles, or short codes')
+        .choices(ITEM_TOKENS)
+        .default(D.itemTokens),
+    )
     .option('--beam-width <n>', 'width of the beam search, and B of the loss', count, D.beamWidth)
     .option('--epochs <n>', 'most epochs', count, D.epochs)
     .option('--patience <n>', 'epochs without a better validation NDCG@10 before training ends', count, D.patience)
@@ -45,6 +52,7 @@ export function addRunFlags(command: Command): Command {
 export function runOptionsOf(flags: Record<string, unknown>): RunOptions {
   const options = { ...D } as Record<string, unknown>;
   for (const name of Object.keys(flags)) if (name in D || OPTIONAL.has(name)) options[name] = flags[name];
+  options.lambda = flags.lambda ?? DEFAULT_LAMBDAS[options.penalty as RunOptions['penalty']];
   options.lossBeamWidth = flags.lossBeamWidth ?? options.beamWidth;
   return options as unknown as RunOptions;
 }

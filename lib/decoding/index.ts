@@ -7,6 +7,7 @@ export {
   type RatioRows,
 } from './bootstrap.js';
 export { type ExactTopItemsOptions, exactTopItems } from './exact-top-items.js';
+export { type ItemCodesOptions, itemCodes } from './item-codes.js';
 export type { DecodingOptions, StepFunction, StepRequest, StepResult } from './prefix-step.js';
 export { type RankedItem, rankOfItem } from './ranked-item.js';
 export {

@@ -16,8 +16,8 @@ export interface Catalogue {
   vocabulary: Vocabulary;
   /** Index of an item, by its id. */
   indexOf: ReadonlyMap<number, number>;
-  /** Tokens of each item's title, by item index. */
-  titleTokens: number[][];
+  /** Tokens of each item, of its title or its code, by item index. */
+  itemTokens: number[][];
   /** Decisions that lead to each item, by item index. */
   choices: Choice[][];
   branches: Branches;
@@ -27,7 +27,7 @@ export interface Catalogue {
 }
 
 /**
- * @param tokenize from titles to token ids; default the tokens of the titles
+ * @param tokenize from titles to token ids; default the tokens of the titles; titles with the same tokens share a leaf
  * @throws Error for an item without any token, and where there is only one title
  */
 export async function buildCatalogue(
@@ -40,8 +40,8 @@ export async function buildCatalogue(
   if (bare !== undefined)
     throw new Error(`item ${bare} has no token: its title is ${JSON.stringify(titles.get(bare))}`);
   const vocabulary = buildVocabulary(tokenizerIds);
-  const titleTokens = tokenizerIds.map((sequence) => vocabulary.encode(sequence));
-  const trie = TokenTrie.fromSequences(titleTokens, ids);
+  const itemTokens = tokenizerIds.map((sequence) => vocabulary.encode(sequence));
+  const trie = TokenTrie.fromSequences(itemTokens, ids);
   if (trie.leafCount === 1) {
     throw new Error(
       `there is nothing to choose from: all ${ids.length} items have the title ${JSON.stringify(titles.get(ids[0] as number))}`,
@@ -52,8 +52,8 @@ export async function buildCatalogue(
     trie,
     vocabulary,
     indexOf: new Map(ids.map((id, index) => [id, index])),
-    titleTokens,
-    choices: titleTokens.map((tokens) => choicesAlong(trie, tokens)),
+    itemTokens,
+    choices: itemTokens.map((tokens) => choicesAlong(trie, tokens)),
     branches: numberBranches(trie),
     leafSpans: spanLeaves(trie, ids),
     itemsWithSharedTitle: ids.filter((id) => trie.items(trie.leafOf(id)).length > 1).length,

@@ -21,14 +21,14 @@ export class Embeddings {
     random: Random,
   ) {
     this.tokens = normals([catalogue.vocabulary.size, dimension], 0.1, random);
-    this.items = normals([catalogue.titleTokens.length, dimension], 0.05, random);
+    this.items = normals([catalogue.itemTokens.length, dimension], 0.05, random);
     this.nodes = normals([catalogue.branches.count, dimension], 0.05, random);
   }
 
-  /** `[items.length, d]`: mean vector of the title's tokens, plus the item's own; zeros for index -1. */
+  /** `[items.length, d]`: mean vector of the item's tokens, plus the item's own; zeros for index -1. */
   itemVectors(items: Int32Array): Float32Array {
     return this.fillRows(items, (item, row) => {
-      this.addMean(this.catalogue.titleTokens[item] as number[], row);
+      this.addMean(this.catalogue.itemTokens[item] as number[], row);
       addTo(row, this.vector(this.items.data, item));
     });
   }
@@ -50,10 +50,10 @@ export class Embeddings {
     nodeGradient: Float32Array,
     tokens: Float32Array,
   ): { items: Float32Array; nodes: Float32Array } {
-    const { titleTokens, branches } = this.catalogue;
+    const { itemTokens, branches } = this.catalogue;
     const itemTable = new Float32Array(this.items.data.length);
     for (const [item, sum] of this.sumRows(items, itemGradient)) {
-      this.spreadMean(titleTokens[item] as number[], sum, tokens);
+      this.spreadMean(itemTokens[item] as number[], sum, tokens);
       itemTable.set(sum, item * this.dimension);
     }
     const nodeTable = new Float32Array(this.nodes.data.length);

@@ -7,6 +7,7 @@ import { Recommender } from './model.js';
 import { loadBestParameters, readRun } from './run-folder.js';
 import type { RunOptions } from './run-options.js';
 import { makeSearchStep } from './search-step.js';
+import { tokenizeByCode } from './title-codes.js';
 
 /** A run's model with the parameters of its best epoch. */
 export interface TrainedRun {
@@ -18,9 +19,9 @@ export interface TrainedRun {
 
 /** Reads only the run's folder, not the data that it was trained on. */
 export async function openTrainedRun(folder: string): Promise<TrainedRun> {
-  const { options, titles, train } = readRun(folder);
+  const { options, titles, codes, train } = readRun(folder);
   await startDevice();
-  const catalogue = await buildCatalogue(titles);
+  const catalogue = await buildCatalogue(titles, codes && tokenizeByCode(codes));
   const model = new Recommender(catalogue, new Evidence(catalogue, train), options, options.seed);
   loadBestParameters(folder, model);
   return { model, options, endOfTraining: train.reduce((latest, { time }) => Math.max(latest, time), 0) + 1 };

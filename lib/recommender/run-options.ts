@@ -1,9 +1,13 @@
-import type { LossSettings } from './losses.js';
+import { isDeepStrictEqual } from 'node:util';
+import { DEFAULT_LAMBDAS, type LossSettings } from './losses.js';
 import type { ModelSize } from './network-parameters.js';
 import type { SplitOptions } from './splits.js';
+import type { ItemTokens } from './title-codes.js';
 
 /** All that the numbers of a run depend on, beside the data and the threads, on which they do not depend. */
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
+  /** What the decoder writes. */
+  itemTokens: ItemTokens;
   /** Width of the beam search that validates and tests. */
   beamWidth: number;
   /** Divides the logits when the finished model searches, not in training; default 1. Below 1 sharpens. */
@@ -25,14 +29,15 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
  */
 export const DEFAULT_RUN_OPTIONS: RunOptions = {
   loss: 'bear',
-  penalty: 'hinge',
-  lambda: 0.25,
+  penalty: 'log-sigmoid',
+  lambda: DEFAULT_LAMBDAS['log-sigmoid'],
   xi: 1,
   margin: 0,
   thresholdGradient: 'detach',
   lossBeamWidth: 10,
   beamWidth: 10,
   split: 'user',
+  itemTokens: 'titles',
   dimension: 64,
   historyPlaces: 8,
   epochs: 6,
@@ -48,7 +53,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
 export function differingOption(stored: RunOptions, wanted: RunOptions): string | undefined {
   const names = new Set([...Object.keys(stored), ...Object.keys(wanted)] as (keyof RunOptions)[]);
   names.delete('threads');
-  const different = [...names].find((name) => stored[name] !== wanted[name]);
+  const different = [...names].find((name) => !isDeepStrictEqual(stored[name], wanted[name]));
   if (different === undefined) return undefined;
   const inWords = (value: unknown) => value ?? 'not set';
   return `${flagOf(different)} is ${inWords(stored[different])} there and ${inWords(wanted[different])} here`;

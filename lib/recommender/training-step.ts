@@ -2,7 +2,7 @@ import type { TokenLists } from '../decoding/index.js';
 import { fusedBearLoss } from '../index.js';
 import type { AdamW } from './adam.js';
 import type { Batch } from './batches.js';
-import { penaltyWeights } from './losses.js';
+import { type PenaltyDecisions, penaltyWeights } from './losses.js';
 import type { Dropout, Recommender } from './model.js';
 import type { OutputRows } from './output-layer.js';
 import type { TrainingOptions } from './training.js';
@@ -59,7 +59,7 @@ export async function unmaskedLossInput(model: Recommender, batch: Batch, dropou
 export async function trainStep(
   model: Recommender,
   batch: Batch,
-  { loss, isMasked, ...decisions }: Pick<TrainingOptions, 'loss' | 'isMasked' | 'penaltyStart' | 'penaltyEnd'>,
+  { loss, isMasked, ...decisions }: Pick<TrainingOptions, 'loss' | 'isMasked'> & PenaltyDecisions,
   dropout: Dropout,
   optimizer: AdamW,
   learningRate: number,

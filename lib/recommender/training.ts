@@ -2,15 +2,14 @@ import type { BearLossOptions } from '../index.js';
 import { AdamW } from './adam.js';
 import { type Batch, makeBatch, planBatches } from './batches.js';
 import type { Row } from './dataset.js';
+import type { PenaltyDecisions } from './losses.js';
 import type { Dropout, Recommender } from './model.js';
 import { Random } from './random.js';
 import { trainStep } from './training-step.js';
 
-export interface TrainingOptions {
+/** With which decisions the penalty counts for. */
+export interface TrainingOptions extends PenaltyDecisions {
   loss: BearLossOptions;
-  /** Which decisions the penalty counts for. */
-  penaltyStart?: number;
-  penaltyEnd?: number;
   /** Whether the loss is over the tokens that the trie allows, or over all. */
   isMasked: boolean;
   epochs: number;

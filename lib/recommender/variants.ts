@@ -1,4 +1,4 @@
-import { type LossName, type LossSettings, PENALTIES } from './losses.js';
+import { DEFAULT_LAMBDAS, type LossName, type LossSettings, PENALTIES } from './losses.js';
 import type { RunOptions } from './run-options.js';
 
 /** One way to train and to search, by its name in the tables. */
@@ -17,14 +17,15 @@ interface NumberSetting {
 
 const isCount = (value: number) => Number.isInteger(value) && value > 0;
 const isPositive = (value: number) => value > 0;
+const isFromZero = (value: number) => value >= 0;
 const NUMBERS: Readonly<Record<string, NumberSetting>> = {
-  lambda: { setting: 'lambda', isValid: () => true, range: 'a number' },
+  lambda: { setting: 'lambda', isValid: isFromZero, range: 'at least 0' },
   xi: { setting: 'xi', isValid: isPositive, range: 'above 0' },
   margin: { setting: 'margin', isValid: () => true, range: 'a number' },
   B: { setting: 'lossBeamWidth', isValid: isCount, range: 'a positive whole number' },
   from: {
     setting: 'penaltyStart',
-    isValid: (value) => Number.isInteger(value) && value >= 0,
+    isValid: (value) => Number.isInteger(value) && isFromZero(value),
     range: 'a whole number of at least 0',
   },
   end: { setting: 'penaltyEnd', isValid: isCount, range: 'a positive whole number' },
@@ -38,14 +39,15 @@ export const DEFAULT_VARIANTS = [
   'hinge,lambda=1',
   'softplus,lambda=1',
   'sigmoid,lambda=1',
-  'log-sigmoid,lambda=0.25',
+  'log-sigmoid,lambda=4',
   'reweight,lambda=0.25,xi=2.75',
 ];
 
 /**
  * Reads a variant: `sft`, `msl`, or a penalty, followed by what differs from the defaults, as in
  * `hinge,lambda=1,margin=0.5`. `B=5` is the beam width of the loss, `flow` lets the gradient through the threshold, `from=1`
- * and `end=3` keep the penalty to decisions 1 and 2, counted from 0, and `T=0.8` is the temperature of the finished model's
+ * and `end=3` keep the penalty to decisions 1 and 2, counted from 0, `lambda=16/4/1` has a lambda for decision 0, for decision 1
+ * and for all later ones, and `T=0.8` is the temperature of the finished model's
  * search, for `sft` and `msl`, too.
  *
  * @throws Error that says what is wrong with the text
@@ -58,13 +60,15 @@ export function parseVariant(text: string): Variant {
       `variant ${JSON.stringify(text)}: expected sft, msl or one of ${PENALTIES.join(', ')}, got ${JSON.stringify(kind)}`,
     );
   }
-  const settings: Variant['settings'] = penalty ? { loss: 'bear', penalty } : { loss: kind as LossName };
-  for (const part of parts) {
-    const setting = parseSetting(part, text, penalty !== undefined);
-    const [name = ''] = Object.keys(setting);
-    if (name in settings) throw new Error(`variant ${JSON.stringify(text)}: ${part} sets what is set already`);
-    Object.assign(settings, setting);
-  }
+  const settings: Variant['settings'] = penalty
+    ? { loss: 'bear', penalty, lambda: DEFAULT_LAMBDAS[penalty] }
+    : { loss: kind as LossName };
+  const names = parts.map((part) => part.split('=')[0]);
+  parts.forEach((part, index) => {
+    Object.assign(settings, parseSetting(part, text, penalty !== undefined));
+    if (names.indexOf(names[index]) === index) return;
+    throw new Error(`variant ${JSON.stringify(text)}: ${part} sets what is set already`);
+  });
   return { name: [kind, ...parts].join(','), settings };
 }
 
@@ -77,11 +81,12 @@ function parseSetting(part: string, text: string, hasPenalty: boolean): Variant[
     const choices = [...known.map(([key]) => `${key}=NUMBER`), ...(hasPenalty ? ['flow'] : [])].join(', ');
     throw new Error(`variant ${JSON.stringify(text)}: expected ${choices}, got ${JSON.stringify(part)}`);
   }
-  const number = value.trim() === '' ? Number.NaN : Number(value);
-  if (!Number.isFinite(number) || !found.isValid(number)) {
+  const texts = name === 'lambda' ? value.split('/') : [value];
+  const numbers = texts.map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
+  if (!numbers.every((number) => Number.isFinite(number) && found.isValid(number))) {
     throw new Error(`variant ${JSON.stringify(text)}: ${name} must be ${found.range}, got ${JSON.stringify(value)}`);
   }
-  return { [found.setting]: number };
+  return numbers.length > 1 ? { lambdas: numbers } : { [found.setting]: numbers[0] };
 }
 
 /** Where the runs of a variant are kept. Names hold all that tells variants apart. */

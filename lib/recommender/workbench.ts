@@ -3,24 +3,33 @@ import type { Dataset } from './dataset.js';
 import { startDevice } from './device.js';
 import { Evidence } from './evidence.js';
 import { type Split, type SplitOptions, splitDataset } from './splits.js';
+import { type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from './title-codes.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
   dataset: Dataset;
+  /** Where the decoder writes codes: those of the titles. */
+  codes?: TitleCodes;
   catalogue: Catalogue;
   split: Split;
   evidence: Evidence;
 }
 
-export async function openWorkbench(dataset: Dataset, options: SplitOptions): Promise<Workbench> {
+export interface WorkbenchOptions extends SplitOptions {
+  /** Default `titles`. */
+  itemTokens?: ItemTokens;
+}
+
+export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
-  const catalogue = await buildCatalogue(dataset.titles);
+  const codes = options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train) : undefined;
+  const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
-  return { dataset, catalogue, split, evidence: new Evidence(catalogue, split.train) };
+  return { dataset, catalogue, split, evidence: new Evidence(catalogue, split.train), ...(codes && { codes }) };
 }
 
 /** The data in a few lines, with what is not clean about it. */
-export function describeWorkbench({ dataset, catalogue, split }: Workbench): string {
+export function describeWorkbench({ dataset, catalogue, split, codes }: Workbench): string {
   const { titles, description } = dataset;
   const { vocabulary, itemsWithSharedTitle, branches } = catalogue;
   const users = (rows: readonly { user: number }[]) => new Set(rows.map(({ user }) => user)).size;
@@ -28,7 +37,7 @@ export function describeWorkbench({ dataset, catalogue, split }: Workbench): str
     `${rows.length} ${name} rows of ${users(rows)} users`;
   const lines = [
     `Data: ${description}`,
-    `  ${titles.size} items, ${vocabulary.size} tokens, ${vocabulary.choices} of them where there is a choice, ` +
+    `  ${titles.size} items, ${vocabulary.size} tokens${codes ? ' of short codes' : ''}, ${vocabulary.choices} of them where there is a choice, ` +
       `${branches.count} prefixes that leave one`,
     `  ${part('training', split.train)}, ${part('validation', split.validation)}, ${part('test', split.test)}`,
   ];

@@ -58,6 +58,22 @@ describe('train', () => {
       expect((await runCommand(...train, '--resume', '--xi', '2')).error).toMatch(/--xi is 1 there and 2 here/);
     }));
 
+  it('trains on short codes, and goes on with them only', () =>
+    withFolder(async (root) => {
+      const run = join(root, 'run');
+      const train = ['train', '--data', makeDataFolder(root), '--out', run, ...SMALL];
+      const { output, error } = await runCommand(...train, '--item-tokens', 'codes');
+      expect(error).toBeUndefined();
+      expect(output).toMatch(/30 items, \d+ tokens of short codes, /);
+      const other = await runCommand(...train, '--resume');
+      expect(other.error).toMatch(/--item-tokens is codes there and titles here/);
+      const history = TINY_DATASET.rows[0]?.history as number[];
+      const recommended = await runCommand('recommend', '--run', run, '--history', history.join(','));
+      expect(recommended.error).toBeUndefined();
+      const titles = [...recommended.output.matchAll(/ {2}(\S.*) {2}\(item (\d+)\)/g)].map(([, title]) => title);
+      expect(titles.length).toBeGreaterThanOrEqual(3);
+    }));
+
   it('refuses a data folder without the files, and writes nothing', () =>
     withFolder(async (root) => {
       const run = join(root, 'run');
@@ -82,6 +98,8 @@ describe('train', () => {
     [['--epochs', '1.5'], /--epochs <n>.*positive whole number/],
     [['--xi', '0'], /--xi <scale>.*above 0/],
     [['--lambda', 'much'], /--lambda <factor>.*Expected a number/],
+    [['--lambda', '-1'], /--lambda <factor>.*at least 0/],
+    [['--item-tokens', 'ids'], /--item-tokens <kind>.*Allowed choices are titles, codes/],
     [['--seed', '-1'], /--seed <n>.*from 0 to 2\^32 - 1/],
     [['--dropout', '1'], /--dropout <share>.*\[0, 1\)/],
     [['--weight-decay', '-1'], /--weight-decay <rate>.*at least 0/],

@@ -39,7 +39,7 @@ describe('buildVocabulary', () => {
 
 describe('buildCatalogue', () => {
   it('leads to every title by its choices and what they force', async () => {
-    const { trie, choices, indexOf, vocabulary, titleTokens, branches } = await buildCatalogue(TITLES);
+    const { trie, choices, indexOf, vocabulary, itemTokens, branches } = await buildCatalogue(TITLES);
     for (const id of TITLES.keys()) {
       const index = indexOf.get(id) as number;
       let node = trie.nextChoice(0);
@@ -51,7 +51,7 @@ describe('buildCatalogue', () => {
         node = trie.nextChoice(trie.child(node, choice.token));
       }
       expect(node).toBe(trie.leafOf(id));
-      expect(trie.path(node)).toEqual(titleTokens[index]);
+      expect(trie.path(node)).toEqual(itemTokens[index]);
     }
   });
 

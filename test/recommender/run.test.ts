@@ -143,11 +143,12 @@ describe('a folder that already holds something', () => {
     withFolder(async (folder) => {
       await run(workbench, TINY_RUN, folder);
       const other = 'cannot go on with other options:';
-      await expectRefusal(folder, `${other} --lambda is 0.25 there and 1 here`, { ...TINY_RUN, lambda: 1 });
+      await expectRefusal(folder, `${other} --lambda is 4 there and 1 here`, { ...TINY_RUN, lambda: 1 });
       await expectRefusal(folder, `${other} --loss-beam-width is 3 there and 5 here`, {
         ...TINY_RUN,
         lossBeamWidth: 5,
       });
+      await expectRefusal(folder, `${other} --lambdas is not set there and 2,1 here`, { ...TINY_RUN, lambdas: [2, 1] });
       await expectRefusal(folder, `${other} --train-rows is not set there and 9 here`, { ...TINY_RUN, trainRows: 9 });
       const otherData = await openWorkbench(syntheticDataset({ items: 30, users: 20, purchases: 7 }, 6), TINY_RUN);
       await expectRefusal(folder, 'cannot go on with other data', TINY_RUN, otherData);

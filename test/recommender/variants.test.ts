@@ -1,3 +1,4 @@
+import { DEFAULT_LAMBDAS } from '../../lib/recommender/losses';
 import { DEFAULT_VARIANTS, parseVariant, variantFolder } from '../../lib/recommender/variants';
 
 describe('parseVariant', () => {
@@ -10,12 +11,19 @@ describe('parseVariant', () => {
     expect(parseVariant('log-sigmoid,xi=0.5,B=3,flow,from=1,end=3').settings).toEqual({
       loss: 'bear',
       penalty: 'log-sigmoid',
+      lambda: DEFAULT_LAMBDAS['log-sigmoid'],
       xi: 0.5,
       lossBeamWidth: 3,
       thresholdGradient: 'flow',
       penaltyStart: 1,
       penaltyEnd: 3,
     });
+  });
+
+  it('reads a lambda for each decision', () => {
+    const { name, settings } = parseVariant('reweight,lambda=16/4.5/0,xi=2');
+    expect(settings).toMatchObject({ penalty: 'reweight', lambdas: [16, 4.5, 0], xi: 2 });
+    expect(variantFolder({ name, settings })).toBe('reweight_lambda_16_4.5_0_xi_2');
   });
 
   it('lets any variant search at another temperature', () => {
@@ -27,11 +35,16 @@ describe('parseVariant', () => {
     ['msl,lambda=1', /expected T=NUMBER, got "lambda=1"/],
     ['hinge,tau=1', /expected lambda=NUMBER, .*, flow, got "tau=1"/],
     ['hinge,lambda=', /expected .*, got "lambda="/],
-    ['hinge,lambda=x', /lambda must be a number, got "x"/],
+    ['hinge,lambda=x', /lambda must be at least 0, got "x"/],
+    ['hinge,lambda=-1', /lambda must be at least 0, got "-1"/],
+    ['hinge,lambda=1//2', /lambda must be at least 0, got "1\/\/2"/],
+    ['hinge,xi=1/2', /xi must be above 0, got "1\/2"/],
     ['hinge,xi=0', /xi must be above 0, got "0"/],
     ['hinge,B=2.5', /B must be a positive whole number, got "2.5"/],
     ['hinge,from=-1', /from must be a whole number of at least 0/],
     ['hinge,lambda=1,lambda=2', /lambda=2 sets what is set already/],
+    ['hinge,lambda=1,lambda=2/3', /lambda=2\/3 sets what is set already/],
+    ['hinge,flow,flow', /flow sets what is set already/],
   ])('refuses %s', (text, message) => {
     expect(() => parseVariant(text)).toThrow(message);
     expect(() => parseVariant(text)).toThrow(JSON.stringify(text));
