@@ -53,6 +53,9 @@ enum class StoreKind { kPlain, kStream };
 template <StoreKind kStore, class Element, class Out, class Gradient>
 class GradientWriter {
  public:
+  // Of nothing: each step is idle.
+  GradientWriter() = default;
+
   GradientWriter(const GradientJob& job, const void* source, const Gradient& gradient)
       : source_(static_cast<const Element*>(source)),
         out_(static_cast<Out*>(job.out.gradient)),
@@ -149,15 +152,15 @@ class GradientWriter {
     store_first(out_ + begin, load(block), size);
   }
 
-  const Element* source_; // logits, or kept exponentials
-  Out* out_;
-  std::int64_t count_;
-  std::int64_t head_;
-  std::int64_t blocks_;   // up to this one is left to write,
-  std::int64_t next_ = 0; // from this one on
-  const GradientTerm* terms_;
-  std::int64_t term_blocks_[2];
-  Gradient gradient_;
+  const Element* source_ = nullptr; // logits, or kept exponentials
+  Out* out_ = nullptr;
+  std::int64_t count_ = 0;
+  std::int64_t head_ = 0;
+  std::int64_t blocks_ = 0; // up to this one is left to write,
+  std::int64_t next_ = 0;   // from this one on
+  const GradientTerm* terms_ = nullptr;
+  std::int64_t term_blocks_[2] = {-1, -1};
+  Gradient gradient_ = {};
 };
 
 } // namespace

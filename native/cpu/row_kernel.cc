@@ -153,11 +153,13 @@ void write_gradient(const GradientJob& job) {
   });
 }
 
+template <StoreKind kStore, class Out>
+using PendingWriter = GradientWriter<kStore, float, Out, ScaledExponential>;
+
 // Sweeps a row while the gradient of another is written: `sweep(companion)` is called once.
 template <StoreKind kStore, class Out, class Sweep>
 void sweep_and_write(const GradientJob& pending, const Sweep& sweep) {
-  GradientWriter<kStore, float, Out, ScaledExponential> writer(pending, pending.exponentials,
-                                                               ScaledExponential{gradient_constant(pending)});
+  PendingWriter<kStore, Out> writer(pending, pending.exponentials, ScaledExponential{gradient_constant(pending)});
   writer.write_edges();
   sweep(writer);
   writer.write_ascending();
@@ -168,8 +170,8 @@ template <class Element, class Sweep>
 void sweep_beside(const GradientJob* pending, DType dtype, const Sweep& sweep) {
   if (pending == nullptr || pending->out.dtype != dtype || !can_scale_exponentials(*pending)) {
     if (pending != nullptr) write_gradient(*pending);
-    NoCompanion none;
-    return sweep(none);
+    PendingWriter<StoreKind::kPlain, Element> idle; // as NoCompanion would cost the sweep's code once more
+    return sweep(idle);
   }
   if constexpr (sizeof(Element) == sizeof(float)) {
     if (is_streamed(*pending)) return sweep_and_write<StoreKind::kStream, Element>(*pending, sweep);

@@ -336,7 +336,7 @@ FBL_ALWAYS_INLINE float insert_block(const Element* block, std::int64_t position
 
 // Offers the logits of the blocks in `hits` to the candidates; returns the largest of them.
 template <class Element, class Candidates>
-float visit_hits(const Row<Element>& row, std::int64_t begin, std::uint64_t hits, Candidates& top) {
+FBL_NEVER_INLINE float visit_hits(const Row<Element>& row, std::int64_t begin, std::uint64_t hits, Candidates& top) {
   const Vec bound = broadcast(top.bound());
   float largest = -INFINITY;
   for (; hits != 0; hits &= hits - 1) {
@@ -394,7 +394,7 @@ class RowSweep {
  private:
   // Takes the reference and the first bound from a chunk; false where it has no finite logit: a masked chunk, a normal
   // beginning under a constraint.
-  bool start(std::int64_t begin, std::int64_t end) {
+  FBL_NEVER_INLINE bool start(std::int64_t begin, std::int64_t end) {
     Vec maxima[kAccumulators];
     lane_maxima(row_, begin, end, maxima);
     const float largest = largest_lane(maxima);
