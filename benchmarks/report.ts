@@ -35,7 +35,8 @@ function caseTable(results: CaseResult[]): string {
       'with statistics',
       'BEAR, bare C++',
       'BEAR / CE',
-      'TS / C++',
+      'TS / bare call',
+      'bare call / C++',
     ],
     style,
   });
@@ -51,7 +52,8 @@ function caseTable(results: CaseResult[]): string {
       withRatio(each, lossOf(each, 'cross-entropy + statistics')),
       milliseconds(lossOf(each, 'BEAR', 'C++')),
       number(ratio(bear, crossEntropy), 2),
-      number(ratio(lossOf(each, 'BEAR', 'TypeScript'), lossOf(each, 'BEAR', 'C++')), 3),
+      number(ratio(lossOf(each, 'BEAR', 'TypeScript'), lossOf(each, 'BEAR', 'addon')), 3),
+      number(ratio(lossOf(each, 'BEAR', 'addon'), lossOf(each, 'BEAR', 'C++')), 3),
     ]);
   }
   return table.toString();

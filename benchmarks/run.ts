@@ -26,10 +26,11 @@ export interface RunOptions {
 function contendersOf(each: Case, workspace: Workspace, { addon, compute, device }: RunOptions): Contender[] {
   const names = Object.keys(losses) as LossName[];
   const floors = floorContenders(each, workspace, addon);
-  if (!compute) return [...floors, ...names.map((loss) => bareContender(loss, each, workspace, addon))];
+  if (!compute) return [...floors, ...names.map((loss) => bareContender(loss, 'C++', each, workspace, addon))];
   return [
     ...floors,
-    bareContender('BEAR', each, workspace, addon),
+    bareContender('BEAR', 'C++', each, workspace, addon),
+    bareContender('BEAR', 'addon', each, workspace, addon),
     ...names.map((loss) => typescriptContender(loss, each, workspace, compute, device)),
   ];
 }

@@ -49,13 +49,14 @@ const ratioTargets: RatioTarget[] = [
     value: (result) => ratio(lossOf(result, 'BEAR'), lossOf(result, 'cross-entropy')),
   },
   {
-    name: () => 'TypeScript call / bare C++ call',
+    // The watch is in JavaScript for both: a bare call has to get into code that no cache holds, too.
+    name: () => 'TypeScript call / bare call of an addon',
     bars: {
       forward: whateverThreads(wrapperBar),
       'out of place': whateverThreads(wrapperBar),
       'in place': whateverThreads(wrapperBar),
     },
-    value: (result) => ratio(lossOf(result, 'BEAR', 'TypeScript'), lossOf(result, 'BEAR', 'C++')),
+    value: (result) => ratio(lossOf(result, 'BEAR', 'TypeScript'), lossOf(result, 'BEAR', 'addon')),
   },
 ];
 

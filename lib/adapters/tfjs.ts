@@ -86,7 +86,14 @@ export function bearLoss<R extends Reduction = 'mean'>(
 }
 
 function checkedOptions<R extends Reduction>(options: TfjsBearLossOptions<R>): TfjsBearLossOptions<R> {
-  const decided = Object.keys(options ?? {}).find((name) => DECIDED.includes(name));
+  if (typeof options !== 'object' || options === null) {
+    throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
+      argument: 'options',
+      expected: 'an object',
+      received: describe(options),
+    });
+  }
+  const decided = Object.keys(options).find((name) => DECIDED.includes(name));
   if (decided === undefined) return options;
   throw bearError('ERR_BEAR_OPTION_UNKNOWN', {
     argument: decided,

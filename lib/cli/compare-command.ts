@@ -1,5 +1,4 @@
-import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TextTable } from '../recommender/comparison-table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../recommender/variants.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
@@ -21,12 +20,17 @@ export function addCompareCommand(program: Command): void {
     .description('trains several losses with several seeds and writes a report; can be stopped and gone on with')
     .requiredOption('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
     .requiredOption('--out <folder>', 'folder for the runs and the report')
-    .option(
-      '--variants <list...>',
-      'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,T=..]',
-      DEFAULT_VARIANTS,
+    .addOption(
+      new Option(
+        '--variants <list...>',
+        'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,T=..]',
+      ).default(DEFAULT_VARIANTS, DEFAULT_VARIANTS.join(' ')),
     )
-    .option('--seeds <range>', 'seeds of the runs of each variant: 1..5, or 5 for the same', seedRange, seedRange('5'))
+    .addOption(
+      new Option('--seeds <range>', 'seeds of the runs of each variant: 1..5, or 5 for the same')
+        .argParser(seedRange)
+        .default(seedRange('5'), '1..5'),
+    )
     .option('--validation-only', 'leave the test rows out of the report: while settings are being chosen');
   addRunFlags(command).action(runComparison);
 }
@@ -78,5 +82,10 @@ async function drawn({ head, rows }: TextTable): Promise<string> {
 }
 
 function commandLine(): string {
-  return ['fused-bear-loss', ...process.argv.slice(2)].join(' ');
+  return ['fused-bear-loss', ...process.argv.slice(2)].map(quoted).join(' ');
+}
+
+/** As a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }

@@ -33,11 +33,18 @@ const SMOKE = {
   options: { epochs: 2, dimension: 16, historyPlaces: 5, trainRows: 512, testRows: 64 },
 };
 
+// Beside the folder where the demo is started, as in a clone that has the data of the project next to it.
+const DEFAULT_DATA = join('..', 'shared', 'data', 'amazon-office');
+
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('trains the recommender with and without the BEAR penalty and compares what beam search finds')
-    .option('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
+    .option(
+      '--data <folder>',
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them ' +
+        `(default: ${DEFAULT_DATA} where that is, else data that it makes up)`,
+    )
     .option('--epochs <n>', `most epochs of each training (default: ${DEFAULT_RUN_OPTIONS.epochs})`, count)
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count)
     .option('--smoke', 'a tiny run on synthetic data that only shows that everything works')
@@ -77,20 +84,22 @@ async function openData({ data, smoke = false }: DemoFlags): Promise<Dataset> {
   const { loadDataset, syntheticDataset } = await import('../recommender/index.js');
   if (data !== undefined) return loadDataset(data);
   if (smoke) return syntheticDataset(SMOKE.synthetic, SYNTHETIC_SEED);
-  const shared = process.env.FUSED_BEAR_LOSS_SHARED ?? join(__dirname, '..', '..', '..', 'shared');
-  const office = join(shared, 'data', 'amazon-office');
-  return existsSync(office) ? loadDataset(office) : syntheticDataset(FULL.synthetic, SYNTHETIC_SEED);
+  return existsSync(DEFAULT_DATA) ? loadDataset(DEFAULT_DATA) : syntheticDataset(FULL.synthetic, SYNTHETIC_SEED);
 }
 
 async function trainAndTest(name: string, workbench: Workbench, options: RunOptions): Promise<RunResult> {
   const { run } = await import('../recommender/index.js');
   const { runProgress } = await import('./progress.js');
   const folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-demo-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  // Before the handler of the progress bar, which ends the process.
+  process.once('SIGINT', remove);
   const { stop, ...hooks } = runProgress(name);
   try {
     return await run(workbench, options, folder, hooks);
   } finally {
     stop();
-    rmSync(folder, { recursive: true });
+    process.removeListener('SIGINT', remove);
+    remove();
   }
 }

@@ -16,7 +16,7 @@ export function addTrainCommand(program: Command): void {
     .description('trains the recommender and tests it')
     .requiredOption('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
     .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result')
-    .option('--resume', 'go on with the run in that folder');
+    .option('--resume', 'go on with the run in that folder, if there is one');
   addRunFlags(addLossFlags(command)).action(train);
 }
 

@@ -1,5 +1,6 @@
 import { requirePositiveInteger } from './decoding-error.js';
 import {
+  askModel,
   checkDecodingOptions,
   type DecodingOptions,
   firstPrefixes,
@@ -19,6 +20,9 @@ export interface BeamSearchOptions<State> extends DecodingOptions<State> {
   maxResults?: number;
 }
 
+/** Those that not every search has. */
+export const BEAM_SEARCH_OPTIONS = ['beamWidth', 'maxResults'] as const satisfies (keyof BeamSearchOptions<unknown>)[];
+
 const DEFAULT_USERS_PER_STEP = 128;
 
 /**
@@ -30,7 +34,8 @@ const DEFAULT_USERS_PER_STEP = 128;
  *
  * @returns for each user at most `maxResults` items, best first
  * @throws TypeError or RangeError with a `code`: `ERR_BEAR_ARGUMENT_TYPE`, `ERR_BEAR_OPTION_VALUE`; `ERR_BEAR_SHAPE` or
- *   `ERR_BEAR_NOT_FINITE` for logits of the wrong length, NaN or plus infinity. What `step` throws is passed on.
+ *   `ERR_BEAR_NOT_FINITE` for logits of the wrong length, NaN or plus infinity; `ERR_BEAR_OPTION_UNKNOWN`. What `step` throws
+ *   is passed on.
  */
 export async function beamSearch<State>(options: BeamSearchOptions<State>): Promise<RankedItem[][]> {
   return searchAllUsers(options, () => {});
@@ -44,7 +49,7 @@ export async function searchAllUsers<State>(
   options: BeamSearchOptions<State>,
   observe: StepObserver,
 ): Promise<RankedItem[][]> {
-  checkDecodingOptions(options);
+  checkDecodingOptions(options, BEAM_SEARCH_OPTIONS);
   requirePositiveInteger(options.beamWidth ?? 10, 'beamWidth');
   requirePositiveInteger(options.maxResults ?? 10, 'maxResults');
   const { users, usersPerStep = DEFAULT_USERS_PER_STEP } = options;
@@ -90,7 +95,7 @@ export async function searchUsers<State>(
     const prefixes = beams.flatMap((beam) => beam.prefixes);
     if (prefixes.length === 0) return beams.map(({ complete }) => rank(options, complete));
     const request = makeRequest(options.trie, prefixes, state);
-    const result = await options.step(request);
+    const result = await askModel(options, request);
     state = result.state;
     const selections = beams.map(({ complete }) => beginSelection(options, complete));
     const { beamWidth = 10, lengthPenalty = 0 } = options;

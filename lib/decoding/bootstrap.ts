@@ -1,6 +1,6 @@
 // Confidence intervals by resampling: percentile bootstrap over rows, or over clusters of rows that belong together.
+import { Mulberry32 } from '../random/mulberry32.js';
 import { decodingError, requirePositiveInteger } from './decoding-error.js';
-import { mulberry32 } from './mulberry32.js';
 
 /** What a figure is the ratio of: the sum of `numerators` to that of `denominators`, or without them to the row count. */
 export interface RatioRows {
@@ -29,7 +29,7 @@ export interface Interval {
 /**
  * The mean of a value for each row, or a ratio of sums, with its interval. A ratio is 0 where its denominators sum to 0.
  *
- * @throws RangeError `ERR_BEAR_OPTION_VALUE`, or `ERR_BEAR_SHAPE` for no rows and for lengths that differ
+ * @throws RangeError `ERR_BEAR_OPTION_VALUE`, `ERR_BEAR_NOT_FINITE`, or `ERR_BEAR_SHAPE` for no rows and for lengths that differ
  */
 export function bootstrapInterval(rows: ArrayLike<number> | RatioRows, options: BootstrapOptions = {}): Interval {
   const clusters = clusterOf(lengthOf(rows), options);
@@ -42,7 +42,8 @@ export function bootstrapInterval(rows: ArrayLike<number> | RatioRows, options: 
  * How much the figure of `a` is above that of `b`, on the same rows: both are taken from the same resamples, so that what
  * rows have in common cancels.
  *
- * @returns `difference`, a - b, and `relative`, a / b - 1 (NaN where b is 0)
+ * @returns `difference`, a - b, and `relative`, a / b - 1 (NaN where b is 0; resamples in which it is are left out of the
+ *   interval)
  * @throws as `bootstrapInterval`
  */
 export function bootstrapDifference(
@@ -108,6 +109,11 @@ function clusterSums(rows: ArrayLike<number> | RatioRows, { count, numbers }: Cl
   if (denominators !== undefined && denominators.length !== numerators.length) {
     throw shapeError('denominators', numerators.length, denominators.length);
   }
+  const faulty = [numerators, denominators ?? []].findIndex((values) => !Array.from(values).every(Number.isFinite));
+  if (faulty >= 0) {
+    const argument = isRatio(rows) ? (['numerators', 'denominators'][faulty] as string) : 'rows';
+    throw decodingError('range', 'ERR_BEAR_NOT_FINITE', argument, 'expected finite numbers only');
+  }
   const sums = { numerators: new Float64Array(count), denominators: new Float64Array(count) };
   numbers.forEach((cluster, row) => {
     add(sums.numerators, cluster, numerators[row] as number);
@@ -135,13 +141,13 @@ function resample(
   statistics: (ratios: number[]) => number[],
 ): Float64Array[] {
   requirePositiveInteger(samples, 'samples');
-  const random = mulberry32(seed);
+  const random = new Mulberry32(seed);
   const count = (figures[0] as ClusterSums).numerators.length;
   const values: Float64Array[] = [];
   for (let sample = 0; sample < samples; sample++) {
     const sums = figures.map(() => [0, 0] as [number, number]);
     for (let draw = 0; draw < count; draw++) {
-      const cluster = Math.floor(random() * count);
+      const cluster = Math.floor(random.uniform() * count);
       figures.forEach(({ numerators, denominators }, index) => {
         const sum = sums[index] as [number, number];
         sum[0] += numerators[cluster] as number;

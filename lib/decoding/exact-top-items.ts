@@ -1,6 +1,7 @@
 import { searchUsers } from './beam-search.js';
 import { requirePositiveInteger } from './decoding-error.js';
 import {
+  askModel,
   checkDecodingOptions,
   type DecodingOptions,
   firstPrefixes,
@@ -38,7 +39,7 @@ const BOUND_SLACK = 1e-3;
  * @throws as `beamSearch`
  */
 export async function exactTopItems<State>(options: ExactTopItemsOptions<State>): Promise<RankedItem[][]> {
-  checkDecodingOptions(options);
+  checkDecodingOptions(options, ['count']);
   requirePositiveInteger(options.count ?? 10, 'count');
   const { users, usersPerStep = DEFAULT_USERS_PER_STEP } = options;
   const rankings: RankedItem[][] = [];
@@ -53,7 +54,7 @@ async function scoreUsers<State>(
   firstUser: number,
   endUser: number,
 ): Promise<RankedItem[][]> {
-  const { step, trie, count = 10, lengthPenalty = 0 } = options;
+  const { trie, count = 10, lengthPenalty = 0 } = options;
   const found = await searchUsers({ ...options, beamWidth: count }, firstUser, endUser, () => {});
   const bounds = found.map((ranking) => (ranking[count - 1]?.score ?? -Infinity) - BOUND_SLACK);
   const rankings = found.map(() => new LeafRanking(trie, count));
@@ -76,7 +77,7 @@ async function scoreUsers<State>(
     const prefixes = live;
     live = [];
     const request = makeRequest(trie, prefixes, state);
-    const result = await step(request);
+    const result = await askModel(options, request);
     state = result.state;
     const bestLength = Math.max(length, longest);
     forEachBestChild(options, prefixes, request.allowed, result, Infinity, (row, child, logProbability) => {

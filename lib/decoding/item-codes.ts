@@ -1,6 +1,6 @@
+import { Mulberry32 } from '../random/mulberry32.js';
 import { balancedClusters } from './balanced-clusters.js';
 import { decodingError, requirePositiveInteger } from './decoding-error.js';
-import { mulberry32 } from './mulberry32.js';
 
 export interface ItemCodesOptions {
   /** Clusters at each level of the tree, from the root; default 32, 16, 16. */
@@ -30,7 +30,7 @@ export function itemCodes(
   checkOptions(levels, seed);
   const points = vectors.map((vector) => Float64Array.from(vector));
   checkVectors(points);
-  const random = mulberry32(seed);
+  const random = new Mulberry32(seed);
   const codes: number[][] = points.map(() => []);
   const split = (items: readonly number[], level: number, firstToken: number): void => {
     const clusters = levels[level] ?? items.length;

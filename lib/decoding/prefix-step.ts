@@ -1,4 +1,6 @@
 import { isArrayOf } from '../loss/arrays.js';
+import { describe } from '../loss/errors.js';
+import { nearestName } from '../loss/suggest.js';
 import { topTokens } from '../loss/top-tokens.js';
 import { decodingError, requirePositiveInteger } from './decoding-error.js';
 import { type TokenLists, TokenTrie } from './token-trie.js';
@@ -72,7 +74,23 @@ export interface Prefix {
   consumed: number[];
 }
 
-export function checkDecodingOptions<State>(options: DecodingOptions<State>): void {
+const OPTION_NAMES: Readonly<Record<keyof DecodingOptions<unknown>, true>> = {
+  step: true,
+  trie: true,
+  users: true,
+  temperature: true,
+  softcap: true,
+  forcedTokens: true,
+  lengthPenalty: true,
+  usersPerStep: true,
+};
+
+/** @param own names of the options that the function has beside these */
+export function checkDecodingOptions<State>(options: DecodingOptions<State>, own: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'options', `expected an object, got ${describe(options)}`);
+  }
+  checkOptionNames(options, [...Object.keys(OPTION_NAMES), ...own]);
   const { step, trie, users, temperature = 1, softcap, forcedTokens = 'skip' } = options;
   if (typeof step !== 'function') {
     throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'step', `expected a function, got ${typeof step}`);
@@ -93,6 +111,16 @@ export function checkDecodingOptions<State>(options: DecodingOptions<State>): vo
     const message = `expected 'skip' or 'step', got ${JSON.stringify(forcedTokens)}`;
     throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'forcedTokens', message);
   }
+}
+
+/** A misspelt option would be a default, and nobody would know. */
+function checkOptionNames(options: object, names: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const nearest = nearestName(unknown, names);
+  const meant = nearest === undefined ? '' : ` (did you mean ${nearest}?)`;
+  const message = `expected one of ${names.join(', ')}${meant}`;
+  throw decodingError('type', 'ERR_BEAR_OPTION_UNKNOWN', unknown, message);
 }
 
 /** The empty prefix of each user, or what it is forced to. */
@@ -150,6 +178,17 @@ export function makeRequest<State>(
     nodes,
     allowed: trie.allowed(nodes),
   };
+}
+
+/** Calls the model. */
+export async function askModel<State>(
+  { step }: DecodingOptions<State>,
+  request: StepRequest<State>,
+): Promise<StepResult<State>> {
+  const result = await step(request);
+  if (typeof result === 'object' && result !== null) return result;
+  const message = `expected { logits, state }, got ${describe(result)}`;
+  throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'result of the step', message);
 }
 
 /** Entries of one call of `topTokens`, which bounds its results where every child is wanted. */

@@ -1,5 +1,6 @@
-import { type BeamSearchOptions, searchAllUsers } from './beam-search.js';
+import { BEAM_SEARCH_OPTIONS, type BeamSearchOptions, searchAllUsers } from './beam-search.js';
 import { decodingError } from './decoding-error.js';
+import { checkDecodingOptions } from './prefix-step.js';
 import type { RankedItem } from './ranked-item.js';
 import { TokenTrie } from './token-trie.js';
 
@@ -25,6 +26,7 @@ export interface TargetTrace {
  *   for a target that is not in the trie
  */
 export async function traceTargets<State>(options: TargetTraceOptions<State>): Promise<TargetTrace> {
+  checkDecodingOptions(options, [...BEAM_SEARCH_OPTIONS, 'targets']);
   const { targets, ...search } = options;
   if (targets.length !== search.users) {
     const message = `expected one for each of ${search.users} users, got ${targets.length}`;

@@ -28,7 +28,7 @@ export interface Catalogue {
 
 /**
  * @param tokenize from titles to token ids; default the tokens of the titles; titles with the same tokens share a leaf
- * @throws Error for an item without any token
+ * @throws Error for an item without any token, and where there is only one title
  */
 export async function buildCatalogue(
   titles: ReadonlyMap<number, string>,
@@ -42,6 +42,11 @@ export async function buildCatalogue(
   const vocabulary = buildVocabulary(tokenizerIds);
   const itemTokens = tokenizerIds.map((sequence) => vocabulary.encode(sequence));
   const trie = TokenTrie.fromSequences(itemTokens, ids);
+  if (trie.leafCount === 1) {
+    throw new Error(
+      `there is nothing to choose from: all ${ids.length} items have the title ${JSON.stringify(titles.get(ids[0] as number))}`,
+    );
+  }
   return {
     titles,
     trie,

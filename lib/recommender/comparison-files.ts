@@ -6,6 +6,13 @@ import { htmlReport, markdownReport, type ReportSettings } from './comparison-re
 import type { ComparisonSummary } from './comparison-summary.js';
 import { renderPlot } from './render-plot.js';
 
+const FIGURES_FILE = 'comparison.json';
+const MARKDOWN_FILE = 'comparison.md';
+const PLOTS_FOLDER = 'plots';
+const REPORT_FILE = 'report.html';
+/** All that is written beside the runs. */
+export const REPORT_NAMES: readonly string[] = [FIGURES_FILE, MARKDOWN_FILE, PLOTS_FOLDER, REPORT_FILE];
+
 /**
  * Writes comparison.json, comparison.md, plots/*.svg and report.html.
  *
@@ -16,14 +23,14 @@ export async function writeComparison(
   summary: ComparisonSummary,
   settings: ReportSettings,
 ): Promise<string> {
-  mkdirSync(join(folder, 'plots'), { recursive: true });
-  writeAtomically(join(folder, 'comparison.json'), [`${JSON.stringify(summary, null, 1)}\n`]);
-  writeAtomically(join(folder, 'comparison.md'), [markdownReport(summary, settings)]);
+  mkdirSync(join(folder, PLOTS_FOLDER), { recursive: true });
+  writeAtomically(join(folder, FIGURES_FILE), [`${JSON.stringify(summary, null, 1)}\n`]);
+  writeAtomically(join(folder, MARKDOWN_FILE), [markdownReport(summary, settings)]);
   const plots = await Promise.all(
     comparisonPlots(summary).map(async (plot) => ({ ...plot, svg: await renderPlot(plot.spec) })),
   );
-  for (const { name, svg } of plots) writeAtomically(join(folder, 'plots', `${name}.svg`), [svg]);
-  const report = join(folder, 'report.html');
+  for (const { name, svg } of plots) writeAtomically(join(folder, PLOTS_FOLDER, `${name}.svg`), [svg]);
+  const report = join(folder, REPORT_FILE);
   writeAtomically(report, [htmlReport(summary, plots, settings)]);
   return report;
 }

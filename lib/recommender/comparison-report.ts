@@ -49,12 +49,12 @@ export function htmlReport(
 ): string {
   const figures = plots.map(
     ({ title, caption, svg }) =>
-      `<h2>${escapeHtml(title)}</h2>\n<figure>\n${svg}\n<figcaption>${escapeHtml(caption)}</figcaption>\n</figure>`,
+      `<h2>${escapeHtml(title)}</h2>\n<figure>\n${labelled(svg, title)}\n<figcaption>${escapeHtml(caption)}</figcaption>\n</figure>`,
   );
   return [
     '<!DOCTYPE html>',
     '<html lang="en">',
-    `<head><meta charset="utf-8"><title>Comparison of losses</title><style>${CSS}</style></head>`,
+    `<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Comparison of losses</title><style>${CSS}</style></head>`,
     '<body>',
     '<h1>Comparison of losses</h1>',
     `<pre>${escapeHtml(summary.description)}</pre>`,
@@ -69,14 +69,21 @@ export function htmlReport(
 }
 
 const CSS = [
-  'body{font:15px/1.5 sans-serif;color:#222;max-width:1080px;margin:2rem auto;padding:0 1rem}',
+  ':root{color-scheme:light dark;--text:#222;--faint:#555;--line:#ddd;--shade:#f5f5f5;--page:#fff}',
+  '@media(prefers-color-scheme:dark){:root{--text:#ddd;--faint:#aaa;--line:#444;--shade:#2a2a2a;--page:#1b1b1b}}',
+  'body{font:15px/1.5 sans-serif;color:var(--text);background:var(--page);max-width:1080px;margin:2rem auto;padding:0 1rem}',
   'h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem}',
   'table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}',
-  'th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}',
+  'th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}',
   'th:first-child,td:first-child{text-align:left}',
-  'div{overflow-x:auto}figure{margin:0;overflow-x:auto}figcaption{color:#555;max-width:760px}',
-  'pre,code{font-size:13px;background:#f5f5f5}pre{padding:.6rem;overflow-x:auto}',
+  'div{overflow-x:auto}figure{margin:0;overflow-x:auto}figcaption{color:var(--faint);max-width:760px}',
+  'pre,code{font-size:13px;background:var(--shade)}pre{padding:.6rem;overflow-x:auto}p code{overflow-wrap:anywhere}',
 ].join('');
+
+/** For who does not see it: a picture with a name, not hundreds of marks. */
+function labelled(svg: string, title: string): string {
+  return svg.replace('<svg', `<svg role="img" aria-label="${escapeHtml(title)}"`);
+}
 
 function htmlTable({ head, rows }: TextTable): string {
   const cells = (tag: 'th' | 'td', texts: readonly string[]) =>

@@ -163,13 +163,14 @@ function interval(
   digits: number,
   format: Format = (value, places) => value.toFixed(places),
 ): string {
-  if (!figure) return NONE;
+  if (!figure || Number.isNaN(figure.estimate)) return NONE;
   const { estimate, low, high } = figure;
   return `${format(estimate, digits)} [${format(low, digits)}, ${format(high, digits)}]`;
 }
 
 function spread(values: readonly number[], format: (value: number) => string): string {
-  return `${format(Math.min(...values))} to ${format(Math.max(...values))}`;
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return Number.isFinite(low) && Number.isFinite(high) ? `${format(low)} to ${format(high)}` : NONE;
 }
 
 function percent(value: number, digits: number): string {

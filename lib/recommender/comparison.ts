@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BASELINES, baselineRanks } from './baselines.js';
-import { RESULT_FILE, type RunHooks, type RunResult, run } from './run.js';
+import { REPORT_NAMES } from './comparison-files.js';
+import { type RunHooks, type RunResult, run } from './run.js';
 import { digestOf } from './run-data.js';
+import { RESULT_FILE, storedRun } from './run-folder.js';
 import { differingOption, type RunOptions } from './run-options.js';
 import { type Variant, variantFolder } from './variants.js';
 import { describeWorkbench, type Workbench } from './workbench.js';
@@ -31,13 +33,15 @@ export interface ComparisonHooks {
   onRun?: (title: string, done: number, total: number) => RunHooks & { stop: () => void };
 }
 
+const RUNS_FOLDER = 'runs';
+
 /**
  * Trains every variant with every seed. A run whose result is in the folder already is not run again, one that was cut off
  * goes on from its last epoch; so a comparison can be stopped, continued and widened. Seeds are the outer loop: variants are
  * comparable at any time.
  *
- * @throws Error, before anything is written, where two variants have one name or the folder holds the result of a run with
- *   other options or data
+ * @throws Error, before anything is written, where two variants have one name, or the folder holds a run with other options
+ *   or data, or a report of somebody else
  */
 export async function compare(
   workbench: Workbench,
@@ -47,10 +51,15 @@ export async function compare(
   folder: string,
   hooks: ComparisonHooks = {},
 ): Promise<Comparison> {
-  const planned = planRuns(shared, variants, seeds, join(folder, 'runs'));
+  const planned = planRuns(shared, variants, seeds, join(folder, RUNS_FOLDER));
+  requireComparison(folder);
   const digest = digestOf(workbench);
   const finished = planned.map(({ options, runFolder }) => finishedResult(runFolder, digest, options));
-  mkdirSync(join(folder, 'runs'), { recursive: true });
+  for (const [index, { options, runFolder }] of planned.entries()) {
+    const fresh = { options, data: workbench.dataset.description, dataDigest: digest, metrics: [] };
+    if (!finished[index]) storedRun(runFolder, fresh);
+  }
+  mkdirSync(join(folder, RUNS_FOLDER), { recursive: true });
   const compared = variants.map(({ name }) => ({ name, results: [] as RunResult[] }));
   for (const [index, { variant, options, runFolder }] of planned.entries()) {
     const start = () => hooks.onRun?.(`${variant.name}, seed ${options.seed}`, index, planned.length);
@@ -64,6 +73,14 @@ export async function compare(
     seeds,
     variants: compared,
   };
+}
+
+/** The report must not replace files of somebody else. */
+function requireComparison(folder: string): void {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const report = names.find((name) => REPORT_NAMES.includes(name));
+  if (report === undefined || names.includes(RUNS_FOLDER)) return;
+  throw new Error(`${folder}: holds ${report} but no runs of a comparison; give another folder`);
 }
 
 interface PlannedRun {
@@ -117,7 +134,9 @@ function finishedResult(folder: string, digest: string, options: RunOptions): Ru
 
 function readResult(file: string): RunResult {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as RunResult;
+    const result = JSON.parse(readFileSync(file, 'utf8')) as RunResult | null;
+    if (!result?.options) throw new Error('not the result of a run');
+    return result;
   } catch (cause) {
     throw new Error(`${file}: cannot be read (${(cause as Error).message})`, { cause });
   }

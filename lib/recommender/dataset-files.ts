@@ -17,13 +17,17 @@ export function loadDataset(folder: string): Dataset {
   return { description: folder, titles, rows, laterRows: existsSync(laterFile) ? readRows(laterFile, titles) : [] };
 }
 
+/** As text, without the byte order mark that some editors write. */
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
   } catch (cause) {
     throw new Error(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
   }
 }
+
+const ITEM_ID = /^(0|[1-9]\d{0,8})$/;
+const COLUMNS = ['user_id', 'item_ids', 'timestamp'];
 
 function readTitles(file: string): Map<number, string> {
   const text = readText(file);
@@ -42,7 +46,8 @@ function readTitles(file: string): Map<number, string> {
   }
   const titles = new Map<number, string>();
   for (const [key, title] of Object.entries(content)) {
-    if (!/^\d{1,9}$/.test(key)) fail(`expected whole numbers as item ids, got ${JSON.stringify(key)}`, key);
+    // One spelling for each id: "7" and "07" would be one item with two titles.
+    if (!ITEM_ID.test(key)) fail(`expected whole numbers as item ids, got ${JSON.stringify(key)}`, key);
     if (typeof title !== 'string') fail(`the title of item ${key} is not a string`, key);
     titles.set(Number(key), title);
   }
@@ -60,7 +65,7 @@ function lineOf(text: string, place: string | number | undefined): string {
 function readRows(file: string, titles: ReadonlyMap<number, string>): Row[] {
   let records: { info: { lines: number }; record: Record<string, string> }[];
   try {
-    records = parse(readText(file), { columns: true, info: true, skip_empty_lines: true, bom: true });
+    records = parse(readText(file), { columns: true, info: true, skip_empty_lines: true });
   } catch (cause) {
     // csv-parse names the line in its message.
     if ((cause as { code?: string }).code?.startsWith('CSV_')) {
@@ -69,6 +74,8 @@ function readRows(file: string, titles: ReadonlyMap<number, string>): Row[] {
     throw cause;
   }
   if (records.length === 0) throw new Error(`${file}: no rows`);
+  const missing = COLUMNS.find((column) => records[0]?.record[column] === undefined);
+  if (missing !== undefined) throw new Error(`${file}, line 1: there is no column ${missing}`);
   return records.map(({ info, record }) => {
     try {
       return parseRow(record, titles);
@@ -79,19 +86,32 @@ function readRows(file: string, titles: ReadonlyMap<number, string>): Row[] {
 }
 
 function parseRow(record: Record<string, string>, titles: ReadonlyMap<number, string>): Row {
-  for (const column of ['user_id', 'item_ids', 'timestamp']) {
-    if (record[column] === undefined) throw new Error(`there is no column ${column}`);
-  }
-  const user = Number(record.user_id);
-  if (!Number.isInteger(user)) throw new Error(`user_id is not a whole number: ${record.user_id}`);
-  if (!/^\[\s*\d{1,9}(\s*,\s*\d{1,9})+\s*\]$/.test(record.item_ids as string)) {
-    throw new Error(`item_ids is not a list of two or more item ids: ${record.item_ids}`);
-  }
-  const items: number[] = JSON.parse(record.item_ids as string);
+  const user = numberIn(record, 'user_id', Number.isInteger, 'a whole number');
+  const time = numberIn(record, 'timestamp', Number.isFinite, 'a number');
+  const items = itemsIn(record.item_ids as string);
   const unknown = items.find((item) => !titles.has(item));
   if (unknown !== undefined) throw new Error(`item ${unknown} is not in ${CATALOGUE_FILE}`);
-  const time = Number(record.timestamp);
-  if (record.timestamp === '' || !Number.isFinite(time))
-    throw new Error(`timestamp is not a number: ${record.timestamp}`);
   return { user, history: items.slice(0, -1), target: items[items.length - 1] as number, time };
+}
+
+function numberIn(
+  record: Record<string, string>,
+  column: string,
+  isValid: (value: number) => boolean,
+  expected: string,
+): number {
+  const text = record[column] as string;
+  // Number('') is 0.
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!isValid(value)) throw new Error(`${column} is not ${expected}: ${JSON.stringify(text)}`);
+  return value;
+}
+
+function itemsIn(text: string): number[] {
+  const [, list = ''] = /^\[(.*)\]$/.exec(text.trim()) ?? [];
+  const ids = list.split(',').map((id) => id.trim());
+  if (ids.length < 2 || !ids.every((id) => ITEM_ID.test(id))) {
+    throw new Error(`item_ids is not a list of two or more item ids: ${text}`);
+  }
+  return ids.map(Number);
 }

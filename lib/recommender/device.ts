@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { blockUntilReady, defaultDevice, init, numpy as np } from '@jax-js/jax';
 import type { Tensor } from './tensor.js';
 
@@ -14,6 +15,15 @@ export async function startDevice(): Promise<void> {
 /** A copy on the device. */
 export function toDevice({ data, shape }: Tensor): np.Array {
   return np.array(data).reshape(shape);
+}
+
+/**
+ * What an array holds, on the host; the array is given away. jax-js on WebAssembly answers in microtasks alone, so the event
+ * loop gets its turn here: else signals, timers and streams of the process would wait until a training is over.
+ */
+export async function readFloats(array: np.Array): Promise<Float32Array> {
+  await nextTurn();
+  return (await array.data()) as Float32Array;
 }
 
 /** Copies on the host; the arrays are given away. */

@@ -1,7 +1,7 @@
 import type { numpy as np } from '@jax-js/jax';
 import type { Batch, BatchSource } from './batches.js';
 import type { Catalogue } from './catalogue.js';
-import { toDevice, toHost } from './device.js';
+import { readFloats, toDevice, toHost } from './device.js';
 import { Embeddings } from './embeddings.js';
 import type { Evidence } from './evidence.js';
 import * as network from './network.js';
@@ -63,7 +63,7 @@ export class Recommender implements BatchSource {
     const { inputs, masks } = this.arraysOf(batch, dropout);
     const result = network.forward(networkOnDevice(this.network), inputs, masks);
     const { nodes, logMasses } = batch;
-    return { hidden: (await result.data()) as Float32Array, nodes, offsets: batch.allowed.offsets, logMasses };
+    return { hidden: await readFloats(result), nodes, offsets: batch.allowed.offsets, logMasses };
   }
 
   /** Room for masked logits. Only allowed places are ever written or read, so it is kept and needs no clearing. */
@@ -76,8 +76,7 @@ export class Recommender implements BatchSource {
   async tokenLogits(hidden: Float32Array): Promise<Float32Array> {
     const { dimension: d } = this.size;
     const rows = toDevice({ data: hidden, shape: [hidden.length / d, d] });
-    const result = network.tokenLogits(rows, this.choiceTokens());
-    return (await result.data()) as Float32Array;
+    return readFloats(network.tokenLogits(rows, this.choiceTokens()));
   }
 
   /** Gradients of all parameters, given the loss's gradient by the logits of the allowed tokens. */

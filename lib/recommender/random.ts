@@ -1,21 +1,7 @@
-/** Seeded random numbers (mulberry32): a run can be repeated on any machine. */
-export class Random {
-  /** All that the next numbers depend on. */
-  state: number;
+import { Mulberry32 } from '../random/mulberry32.js';
 
-  constructor(seed: number) {
-    this.state = seed >>> 0;
-  }
-
-  /** Uniform in [0, 1). */
-  uniform(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let mixed = this.state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
+/** What a training draws: a run can be repeated on any machine. */
+export class Random extends Mulberry32 {
   /** Standard normal (Box and Muller). */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());

@@ -20,7 +20,8 @@ export function writeRunData(file: string, { dataset, split, codes }: Workbench)
 /** @throws Error that names the file */
 export function readRunData(file: string): RunData {
   try {
-    const { titles, codes, train } = JSON.parse(readFileSync(file, 'utf8'));
+    const { titles, codes, train } = JSON.parse(readFileSync(file, 'utf8')) ?? {};
+    if (!Array.isArray(titles) || !Array.isArray(train)) throw new Error('no titles and training rows in it');
     return { titles: new Map(titles), ...(codes && { codes: new Map(codes) }), train };
   } catch (cause) {
     throw new Error(`${file}: cannot be read (${(cause as Error).message})`, { cause });

@@ -33,14 +33,38 @@ export function openRunFolder(
   { model, trainer, workbench }: { model: Recommender; trainer: Trainer; workbench: Workbench },
 ): RunState {
   const checkpoint = join(folder, CHECKPOINT_FILE);
-  if (!existsSync(checkpoint)) {
-    requireNothingOfValue(folder);
+  if (!resume && existsSync(checkpoint)) {
+    throw new Error(`${folder}: holds a run already; go on with it (--resume), or give another folder`);
+  }
+  const stored = storedRun(folder, fresh);
+  if (stored === undefined) {
     mkdirSync(folder, { recursive: true });
     writeRunData(join(folder, DATA_FILE), workbench);
     return fresh;
   }
-  if (!resume) throw new Error(`${folder}: holds a run already; go on with it (--resume), or give another folder`);
+  loadCheckpoint(checkpoint, model, trainer);
+  writeMetrics(folder, stored);
+  return stored;
+}
+
+/**
+ * How far the run in a folder is; undefined where there is none, or none that was saved yet. Writes nothing.
+ *
+ * @param fresh the same run at its beginning
+ * @throws Error where the folder holds anything else, or a run with other options or data
+ */
+export function storedRun(folder: string, fresh: RunState): RunState | undefined {
+  const checkpoint = join(folder, CHECKPOINT_FILE);
+  if (!existsSync(checkpoint)) {
+    requireNothingOfValue(folder, fresh);
+    return undefined;
+  }
   const stored = readCheckpointState(checkpoint) as RunState;
+  requireSameRun(folder, stored, fresh);
+  return stored;
+}
+
+function requireSameRun(folder: string, stored: RunState, fresh: RunState): void {
   const difference = differingOption(stored.options, fresh.options);
   if (difference) throw new Error(`${folder}: cannot go on with other options: ${difference}`);
   if (stored.dataDigest !== fresh.dataDigest) {
@@ -48,18 +72,22 @@ export function openRunFolder(
       `${folder}: cannot go on with other data: was trained on ${stored.data}, not what ${fresh.data} holds now`,
     );
   }
-  loadCheckpoint(checkpoint, model, trainer);
-  writeMetrics(folder, stored);
-  return stored;
 }
 
-/** Without a checkpoint there may be only what a run leaves that ended before its first one. */
-function requireNothingOfValue(folder: string): void {
+/** Without a checkpoint there may be only what a run leaves that ended before its first one, and would write again. */
+function requireNothingOfValue(folder: string, fresh: RunState): void {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const stranger = names.find((name) => !FILES.includes(name.replace(/\.partial$/, '')));
   if (stranger !== undefined) throw new Error(`${folder}: holds ${stranger}, which is no run's; give another folder`);
+  const lost = (name: string) => new Error(`${folder}: holds ${name} but no ${CHECKPOINT_FILE}; give another folder`);
   const later = names.find((name) => name === METRICS_FILE || name === RESULT_FILE);
-  if (later !== undefined) throw new Error(`${folder}: holds ${later} but no ${CHECKPOINT_FILE}; give another folder`);
+  if (later !== undefined) throw lost(later);
+  // Somebody else's file may have this name.
+  if (names.includes(DATA_FILE)) readRunData(join(folder, DATA_FILE));
+  if (!names.includes(BEST_FILE)) return;
+  const best = readCheckpointState(join(folder, BEST_FILE)) as RunState;
+  if (best.metrics.length > 1) throw lost(BEST_FILE);
+  requireSameRun(folder, best, fresh);
 }
 
 /**

@@ -23,7 +23,10 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   seed: number;
 }
 
-/** Chosen on the validation users of Amazon Office. */
+/**
+ * Sizes and rates were chosen on the validation users of Amazon Office. The loss is the package's own default, which is not what
+ * did best there: docs/experiment.md.
+ */
 export const DEFAULT_RUN_OPTIONS: RunOptions = {
   loss: 'bear',
   penalty: 'log-sigmoid',

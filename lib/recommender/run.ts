@@ -11,8 +11,6 @@ import { bestEpoch, type EpochMetrics, isFinished, type RunState } from './run-s
 import { Trainer, type TrainingOptions } from './training.js';
 import type { Workbench } from './workbench.js';
 
-export { RESULT_FILE } from './run-folder.js';
-
 export interface RunResult extends RunState {
   bestEpoch: number;
   parameterCount: number;

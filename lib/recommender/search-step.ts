@@ -1,7 +1,7 @@
 import type { StepFunction } from '../decoding/index.js';
 import { historyBatch } from './batches.js';
 import type { Query } from './dataset.js';
-import { toDevice } from './device.js';
+import { readFloats, toDevice } from './device.js';
 import { CHANNEL_COUNT } from './evidence.js';
 import { historyArrays, type Recommender } from './model.js';
 import * as network from './network.js';
@@ -52,7 +52,7 @@ async function encodeHistories(model: Recommender, queries: readonly Query[]): P
     const items = historyBatch(model.catalogue, some, ENCODE_ROWS, historyPlaces);
     const { history, mask } = historyArrays(model, items, ENCODE_ROWS);
     const result = network.encode(encoderOnDevice(model.network), history, mask);
-    contexts.set(((await result.data()) as Float32Array).subarray(0, some.length * d), first * d);
+    contexts.set((await readFloats(result)).subarray(0, some.length * d), first * d);
   }
   return contexts;
 }
@@ -74,7 +74,7 @@ async function decode(model: Recommender, nodes: Int32Array, contexts: Float32Ar
       toDevice({ data: paddedContexts, shape: [padded, d] }),
       toDevice({ data: model.embeddings.nodeVectors(paddedNodes), shape: [padded, d] }),
     );
-    hidden.set(((await result.data()) as Float32Array).subarray(0, count * d), first * d);
+    hidden.set((await readFloats(result)).subarray(0, count * d), first * d);
   }
   return hidden;
 }

@@ -47,6 +47,7 @@ export class Trainer {
     this.random = new Random(options.seed);
   }
 
+  /** @throws Error where loss or parameters are not finite any more */
   async trainEpoch(epoch: number): Promise<EpochReport> {
     const { epochs, batchSize, learningRate, dropout, onStep } = this.options;
     const plans = planBatches(this.model.catalogue, this.rows, batchSize, this.random);
@@ -66,6 +67,7 @@ export class Trainer {
         this.optimizer,
         rate,
       );
+      if (!Number.isFinite(step.loss)) throw divergence(epoch, `its loss is ${step.loss}`);
       sums.loss += step.loss * step.countedRows;
       sums.pruned += step.prunedRate * step.countedRows;
       sums.counted += step.countedRows;
@@ -73,6 +75,11 @@ export class Trainer {
       sums.stepMilliseconds += step.milliseconds;
       const means = { loss: sums.loss / sums.counted, prunedRate: sums.pruned / sums.counted };
       onStep?.({ done: done + 1, total, epoch, ...means });
+    }
+    for (const [name, { data }] of Object.entries(this.model.parameters)) {
+      // The sum is finite only where every number is.
+      const total = data.reduce((sum, value) => sum + value, 0);
+      if (!Number.isFinite(total)) throw divergence(epoch, `parameter ${name} is not finite`);
     }
     const { lossMilliseconds, stepMilliseconds } = sums;
     return {
@@ -90,4 +97,8 @@ export class Trainer {
       Float32Array.from({ length }, () => (this.random.uniform() < share ? 0 : 1 / (1 - share)));
     return { context: factors(size * dimension), hidden: factors(nodes.length * dimension) };
   }
+}
+
+function divergence(epoch: number, sign: string): Error {
+  return new Error(`training has diverged in epoch ${epoch + 1} (${sign}); try a smaller --learning-rate or --lambda`);
 }

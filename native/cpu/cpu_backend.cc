@@ -46,17 +46,17 @@ class LossLoop {
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
     return run_rows({problem_.rows, logits_to_read(problem_), problem_.threads, abort_}, [&] {
-      return [worker = Worker{kernel, RowProcessor(problem_, outputs_, kernel, stream_)},
-              &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
+      return [worker = Worker{RowProcessor(problem_, outputs_, kernel, stream_)}, &each_row](std::int64_t row) mutable {
+        each_row(worker.processor, row);
+      };
     });
   }
 
  private:
-  // Makes a thread's streamed stores visible to others when it ends, however it ends.
+  // Finishes what a thread began when it ends, however it ends.
   struct Worker {
-    const RowKernel& kernel;
     RowProcessor processor;
-    ~Worker() { kernel.finish(); }
+    ~Worker() { processor.finish(); }
   };
 
   const LossProblem& problem_;

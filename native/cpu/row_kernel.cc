@@ -7,164 +7,12 @@
 
 #include <math.h>
 
+#include "native/cpu/gradient_writer.h"
 #include "native/cpu/row_sweep.h"
 
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
 namespace {
-
-FBL_ALWAYS_INLINE Vec softcap_slope(Vec logit, const Softcap& softcap) {
-  const Vec s = decay(multiply(logit, softcap.inverse), softcap);
-  const Vec root = add(broadcast(1), s);
-  return divide(multiply(s, broadcast(4)), multiply(root, root));
-}
-
-// The plain gradient, constant * exp(u_j - u_reference): from the logits, or from the exponentials that the sweep kept.
-// Both round alike, so that every way to a gradient gives the same bits.
-template <Scaling kScaling>
-struct PlainGradient {
-  static constexpr int kUnrolled = kVectors;
-  RelativeExponential<kScaling> relative;
-  Vec constant;
-
-  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec logits) const { return multiply(relative.of(logits), constant); }
-};
-
-struct ScaledExponential {
-  static constexpr int kUnrolled = kVectors;
-  Vec constant;
-
-  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec exponentials) const { return multiply(exponentials, constant); }
-};
-
-// With label smoothing's offset or a softcap.
-template <Scaling kScaling>
-struct GeneralGradient {
-  // A softcap's code is long, and no faster in one stretch.
-  static constexpr int kUnrolled = kScaling == Scaling::kSoftcap ? 4 : kVectors;
-  RelativeExponential<kScaling> relative;
-  Vec constant;
-  Vec offset;
-
-  FBL_ALWAYS_INLINE_MEMBER Vec operator()(Vec logits) const {
-    Vec gradient = multiply_add(relative.of(logits), constant, offset);
-    if (kScaling == Scaling::kSoftcap) gradient = multiply(gradient, softcap_slope(logits, relative.softcap));
-    return select(not_equal(logits, broadcast(-INFINITY)), gradient, broadcast(0));
-  }
-};
-
-enum class StoreKind { kPlain, kStream };
-
-// From this length on a row is written from its end to its beginning, as what the sweep saw last is still in the
-// nearest cache: from the beginning, a row that passes the size of a cache finds nothing in it (64 x 128256 in
-// place: 1.95 times the floor with one thread instead of 1.83). It does not help streamed stores.
-constexpr std::int64_t kDescendingLength = 1 << 16;
-
-// Writes the gradient of a row, a block at a time.
-template <StoreKind kStore, class Element, class Out, class Gradient>
-class GradientWriter {
- public:
-  GradientWriter(const GradientJob& job, const Element* source, const Gradient& gradient)
-      : source_(source),
-        out_(static_cast<Out*>(job.out.gradient)),
-        count_(job.row.count),
-        terms_(job.terms),
-        gradient_(gradient) {}
-
-  void write() {
-    const std::int64_t head = head_length();
-    const std::int64_t blocks = (count_ - head) / kBlock;
-    for (std::int64_t begin = head + blocks * kBlock; begin < count_; begin += kLanes)
-      write_part(begin, count_ - begin);
-    if (kStore == StoreKind::kPlain && count_ >= kDescendingLength) {
-      write_blocks(head, blocks - 1, -1, -1);
-    } else {
-      write_blocks(head, 0, blocks, 1);
-    }
-    if (head > 0) write_part(0, head);
-  }
-
- private:
-  // Logits before `out` is aligned for streamed stores: less than a vector of them.
-  std::int64_t head_length() const {
-    const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out_) % kStreamAlignment);
-    if (kStore == StoreKind::kPlain || misaligned == 0) return 0;
-    const std::int64_t head = (kStreamAlignment - misaligned) / std::int64_t{sizeof(Out)};
-    return head < count_ ? head : count_;
-  }
-
-  // The blocks from `first` up or down to the one before `end`, counted from `head`.
-  FBL_ALWAYS_INLINE_MEMBER void write_blocks(std::int64_t head, std::int64_t first, std::int64_t end,
-                                             std::int64_t step) {
-    const std::int64_t terms[2] = {term_block(0, head), term_block(1, head)};
-    for (std::int64_t block = first; block != end; block += step) {
-      const std::int64_t begin = head + block * kBlock;
-      if (block == terms[0] || block == terms[1]) {
-        write_block_with_term(begin);
-      } else {
-        write_block(begin);
-      }
-    }
-  }
-
-  // The block that holds a term; -1 where none does.
-  std::int64_t term_block(int term, std::int64_t head) const {
-    const std::int64_t position = terms_[term].position;
-    return position < head ? -1 : (position - head) / kBlock;
-  }
-
-  FBL_ALWAYS_INLINE_MEMBER void write_block(std::int64_t begin) {
-#pragma GCC unroll 1
-    for (int first = 0; first < kVectors; first += Gradient::kUnrolled) {
-      // The stores together: a cache line's worth of streamed stores must not wait between others.
-      Vec x[Gradient::kUnrolled];
-#pragma GCC unroll 16
-      for (int v = 0; v < Gradient::kUnrolled; ++v) x[v] = gradient_(load(source_ + begin + (first + v) * kLanes));
-#pragma GCC unroll 16
-      for (int v = 0; v < Gradient::kUnrolled; ++v) put(begin + (first + v) * kLanes, x[v]);
-    }
-  }
-
-  FBL_ALWAYS_INLINE_MEMBER void put(std::int64_t i, Vec x) {
-    if constexpr (kStore == StoreKind::kStream) {
-      stream(out_ + i, x);
-    } else {
-      store(out_ + i, x);
-    }
-  }
-
-  // Puts the terms of [begin, begin + size) into the block.
-  void put_terms(float* block, std::int64_t begin, std::int64_t size) {
-    for (int t = 0; t < 2; ++t) {
-      const std::int64_t i = terms_[t].position - begin;
-      if (terms_[t].position >= 0 && i >= 0 && i < size) block[i] = terms_[t].value;
-    }
-  }
-
-  FBL_NEVER_INLINE void write_block_with_term(std::int64_t begin) {
-    float block[kBlock];
-#pragma GCC unroll 1
-    for (int v = 0; v < kVectors; ++v) store(block + v * kLanes, gradient_(load(source_ + begin + v * kLanes)));
-    put_terms(block, begin, kBlock);
-#pragma GCC unroll 1
-    for (int v = 0; v < kVectors; ++v) put(begin + v * kLanes, load(block + v * kLanes));
-  }
-
-  // At most a vector.
-  FBL_NEVER_INLINE void write_part(std::int64_t begin, std::int64_t left) {
-    const int size = left < kLanes ? static_cast<int>(left) : static_cast<int>(kLanes);
-    float block[kLanes];
-    store(block, gradient_(load_first(source_ + begin, size, -INFINITY)));
-    put_terms(block, begin, size);
-    store_first(out_ + begin, load(block), size);
-  }
-
-  const Element* source_; // logits, or kept exponentials
-  Out* out_;
-  std::int64_t count_;
-  const GradientTerm* terms_;
-  Gradient gradient_;
-};
 
 // |A| and the sum of u over A, for label smoothing.
 template <Scaling kScaling, class Element>
@@ -204,12 +52,12 @@ void find_threshold(const TopCandidates& top, std::int64_t beam_width, RowSums& 
 }
 
 // Returns whether the exponentials were kept.
-template <bool kKeep, Scaling kScaling, class Element>
+template <bool kKeep, Scaling kScaling, class Element, class Companion>
 bool sweep_row(const Row<Element>& row, const SweepOptions& options, float* candidates, float* exponentials,
-               RowSums& sums) {
+               RowSums& sums, Companion& companion) {
   const TopCandidates top(candidates, candidate_width(options.beam_width));
   RowSweep<kKeep, kScaling, Element, TopCandidates> sweep(row, options.scale, top, exponentials, sums);
-  const bool kept = sweep.run();
+  const bool kept = sweep.run(companion);
   sums.poisoned |= sweep.is_masked();
   if (sums.poisoned) return false;
   find_threshold(sweep.top(), options.beam_width, sums);
@@ -256,15 +104,23 @@ Vec gradient_constant(const GradientJob& job) {
   return broadcast(static_cast<float>(job.factors.probability * reference / scale.temperature));
 }
 
+template <StoreKind kStore, class Element, class Out, class Gradient>
+void write_in_order(const GradientJob& job, const void* source, const Gradient& gradient) {
+  GradientWriter<kStore, Element, Out, Gradient> writer(job, source, gradient);
+  writer.write_edges();
+  // What the sweep saw last is still in the nearest cache: from the beginning, a row that passes the size of a cache
+  // finds nothing in it (64 x 128256 in place: 1.95 times the floor with one thread instead of 1.83). It does not help
+  // streamed stores.
+  if (kStore == StoreKind::kPlain && job.row.count >= kLongRow) return writer.write_descending();
+  writer.write_ascending();
+}
+
 template <class Element, class Out, class Gradient>
 void write_all(const GradientJob& job, const void* source, const Gradient& gradient) {
-  const auto* const typed_source = static_cast<const Element*>(source);
   if constexpr (sizeof(Element) == sizeof(float) && sizeof(Out) == sizeof(float)) {
-    if (is_streamed(job)) {
-      return GradientWriter<StoreKind::kStream, Element, Out, Gradient>(job, typed_source, gradient).write();
-    }
+    if (is_streamed(job)) return write_in_order<StoreKind::kStream, Element, Out>(job, source, gradient);
   }
-  GradientWriter<StoreKind::kPlain, Element, Out, Gradient>(job, typed_source, gradient).write();
+  write_in_order<StoreKind::kPlain, Element, Out>(job, source, gradient);
 }
 
 template <class Element, class Out>
@@ -282,10 +138,12 @@ void write_from_logits(const GradientJob& job) {
   });
 }
 
+bool can_scale_exponentials(const GradientJob& job) { return job.exponentials != nullptr && is_plain(job); }
+
 void write_gradient(const GradientJob& job) {
   with_element(job.out.dtype, [&](auto out_element) {
     using Out = decltype(out_element);
-    if (job.exponentials != nullptr && is_plain(job)) {
+    if (can_scale_exponentials(job)) {
       write_all<float, Out>(job, job.exponentials, ScaledExponential{gradient_constant(job)});
     } else if (job.row.dtype == DType::kFloat32) {
       write_from_logits<float, Out>(job);
@@ -295,7 +153,32 @@ void write_gradient(const GradientJob& job) {
   });
 }
 
-bool sweep(const RowView& view, const SweepOptions& options, float* candidates, float* exponentials, RowSums& sums) {
+// Sweeps a row while the gradient of another is written: `sweep(companion)` is called once.
+template <StoreKind kStore, class Out, class Sweep>
+void sweep_and_write(const GradientJob& pending, const Sweep& sweep) {
+  GradientWriter<kStore, float, Out, ScaledExponential> writer(pending, pending.exponentials,
+                                                               ScaledExponential{gradient_constant(pending)});
+  writer.write_edges();
+  sweep(writer);
+  writer.write_ascending();
+}
+
+// Calls `sweep`, of a row of such elements, with what writes the pending gradient, if there is one.
+template <class Element, class Sweep>
+void sweep_beside(const GradientJob* pending, DType dtype, const Sweep& sweep) {
+  if (pending == nullptr || pending->out.dtype != dtype || !can_scale_exponentials(*pending)) {
+    if (pending != nullptr) write_gradient(*pending);
+    NoCompanion none;
+    return sweep(none);
+  }
+  if constexpr (sizeof(Element) == sizeof(float)) {
+    if (is_streamed(*pending)) return sweep_and_write<StoreKind::kStream, Element>(*pending, sweep);
+  }
+  sweep_and_write<StoreKind::kPlain, Element>(*pending, sweep);
+}
+
+bool sweep(const RowView& view, const SweepOptions& options, float* candidates, float* exponentials,
+           const GradientJob* pending, RowSums& sums) {
   sums = RowSums{};
   bool kept = false;
   with_scaling(options.scale, [&](auto scaling) {
@@ -304,11 +187,14 @@ bool sweep(const RowView& view, const SweepOptions& options, float* candidates, 
       const auto row = typed_row<Element>(view);
       if constexpr (scaling.value != Scaling::kSoftcap) {
         if (exponentials != nullptr) {
-          kept = sweep_row<true, scaling.value>(row, options, candidates, exponentials, sums);
-          return;
+          return sweep_beside<Element>(pending, view.dtype, [&](auto& companion) {
+            kept = sweep_row<true, scaling.value>(row, options, candidates, exponentials, sums, companion);
+          });
         }
       }
-      sweep_row<false, scaling.value>(row, options, candidates, nullptr, sums);
+      if (pending != nullptr) write_gradient(*pending);
+      NoCompanion none;
+      sweep_row<false, scaling.value>(row, options, candidates, nullptr, sums, none);
     });
   });
   return kept;

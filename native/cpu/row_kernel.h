@@ -7,6 +7,9 @@
 
 namespace fused_bear_loss {
 
+// From this length on, two rows and their exponentials pass the size of a second-level cache.
+constexpr std::int64_t kLongRow = 1 << 16;
+
 // A target past every row: none.
 constexpr std::int64_t kNoTarget = std::int64_t{1} << 62;
 
@@ -61,8 +64,10 @@ struct RowKernel {
   // Floats that `candidates` of sweep() must hold.
   std::int64_t (*candidate_capacity)(std::int64_t beam_width);
   // Finds everything that the loss of the row needs, in one pass over the logits. Where `exponentials` is given, keeps
-  // exp(u_j - u_reference) there, in whole blocks of 64, and returns whether it could.
-  bool (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, float* exponentials, RowSums& sums);
+  // exp(u_j - u_reference) there, in whole blocks of 64, and returns whether it could. Where `pending` is given, writes
+  // that gradient, of a row swept before, on the way.
+  bool (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, float* exponentials,
+                const GradientJob* pending, RowSums& sums);
   void (*write_gradient)(const GradientJob& job);
   // Number of logits above the limit.
   std::int64_t (*count_above)(const RowView& row, float limit);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "native/core/loss_problem.h"
@@ -36,8 +37,12 @@ class RowProcessor {
   // Sweeps the row and writes its statistics. Throws std::bad_alloc, as does the next.
   void forward(std::int64_t row, RowRecord& record);
 
-  // Writes the gradient of a row that forward() saw; `divisor` is that of the reduction.
+  // Writes the gradient of a row that forward() saw, now or by the end of the next call of forward() or finish();
+  // `divisor` is that of the reduction.
   void gradient(std::int64_t row, const RowRecord& record, double divisor);
+
+  // Ends what gradient() left to write, and makes it visible to other threads.
+  void finish();
 
  private:
   void prepare(std::int64_t row);
@@ -69,6 +74,7 @@ class RowProcessor {
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
   bool keeps_exponentials() const;
   float* reserve_exponentials();
+  bool can_wait(const GradientJob& job) const;
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
   double lambda(std::int64_t row) const;
 
@@ -79,12 +85,15 @@ class RowProcessor {
   SweepOptions options_;
   RowView view_ = {}; // of prepared_row_
   std::int64_t prepared_row_ = -1;
-  std::int64_t kept_row_ = -1; // whose exponentials are kept, in exponentials_
+  std::int64_t kept_row_ = -1; // whose exponentials are kept, at kept_
   float* kept_ = nullptr;
+  // A gradient that is written while the next row is swept: its scaling waits for the memory, the sweep for arithmetic.
+  std::optional<GradientJob> pending_;
+  int exponentials_in_use_ = 0; // of the two buffers: the pending gradient has the other
   std::vector<float>& row_scratch_;
   std::vector<float>& gradient_scratch_;
   std::vector<float>& candidates_;
-  std::vector<float>& exponentials_;
+  std::vector<float> (&exponentials_)[2];
 };
 
 } // namespace fused_bear_loss

@@ -222,13 +222,20 @@ FBL_ALWAYS_INLINE bool add_block(const Element* p, const RelativeExponential<kSc
   return any(greater(largest, bound));
 }
 
+// What is done beside a sweep, a step a block: nothing.
+struct NoCompanion {
+  FBL_ALWAYS_INLINE_MEMBER void step() {}
+};
+
 // The sum of exp(u_j - u_reference) over the blocks [begin, end) without the target; bit i of `hits` tells that block
 // begin + i holds a logit above the bound. Keeps the exponentials where asked.
-template <bool kKeep, Scaling kScaling, class Element>
+template <bool kKeep, Scaling kScaling, class Element, class Companion>
 double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
-                  const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits, float* kept) {
+                  const RelativeExponential<kScaling>& shared_relative, float bound, std::uint64_t& hits, float* kept,
+                  Companion& shared_companion) {
   constexpr int kUnrolled = kScaling == Scaling::kSoftcap ? kAccumulators : kVectors;
-  const RelativeExponential<kScaling> relative = shared_relative; // a copy stays in registers
+  const RelativeExponential<kScaling> relative = shared_relative; // copies stay in registers
+  Companion companion = shared_companion;
   const Vec bounds = broadcast(bound);
   Vec sums[kAccumulators];
   for (Vec& sum : sums) sum = broadcast(0);
@@ -240,6 +247,7 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
     for (; block < stop; ++block) {
       prefetch_block(row.logits + block * kBlock + kPrefetchBytes / std::int64_t{sizeof(Element)});
       note(add_block<kKeep, kUnrolled>(row.logits + block * kBlock, relative, bounds, sums, kept + block * kBlock));
+      companion.step();
     }
     if (block < end) {
       float edge[kBlock];
@@ -249,6 +257,7 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
       ++block;
     }
   }
+  shared_companion = companion;
   return horizontal_sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
@@ -358,16 +367,17 @@ class RowSweep {
   RowSweep(const Row<Element>& row, const LogitScale& scale, const Candidates& top, float* exponentials, RowSums& sums)
       : row_(row), scale_(scale), top_(top), exponentials_(exponentials), sums_(sums) {}
 
-  // Fills the sums but for what the largest logits tell. Returns whether the exponentials it kept are all there,
-  // relative to sums.reference_logit.
-  bool run() {
+  // Fills the sums but for what the largest logits tell, with a step of the companion for most blocks. Returns whether
+  // the exponentials it kept are all there, relative to sums.reference_logit.
+  template <class Companion>
+  bool run(Companion& companion) {
     if (row_.has_target()) sums_.target_logit = to_float(row_.logits[row_.target]);
     sums_.poisoned = !(sums_.target_logit < INFINITY);
     const std::int64_t blocks = row_.blocks();
     std::int64_t end = 0;
     for (std::int64_t begin = 0; begin < blocks && !sums_.poisoned; begin = end) {
       end = next_chunk_end(begin, blocks);
-      if (started_ || start(begin, end)) add_chunk(begin, end);
+      if (started_ || start(begin, end)) add_chunk(begin, end, companion);
     }
     top_.finish();
     sums_.max_logit = top_.largest(1);
@@ -400,15 +410,17 @@ class RowSweep {
     return true;
   }
 
-  void add_chunk(std::int64_t begin, std::int64_t end) {
+  template <class Companion>
+  void add_chunk(std::int64_t begin, std::int64_t end, Companion& companion) {
     std::uint64_t hits;
-    double sum = sum_blocks<kKeep>(row_, begin, end, relative_, top_.bound(), hits, exponentials_);
+    double sum = sum_blocks<kKeep>(row_, begin, end, relative_, top_.bound(), hits, exponentials_, companion);
     if (outgrows_reference(visit_hits(row_, begin, hits, top_))) {
       const double before = scaled_logit(scale_, sums_.reference_logit);
       kept_ = false;
       if (!set_reference(max_of_blocks(row_, begin, row_.blocks()))) return;
       sums_.sum_others *= exp(before - scaled_logit(scale_, sums_.reference_logit));
-      sum = sum_blocks<false>(row_, begin, end, relative_, top_.bound(), hits, exponentials_);
+      NoCompanion none;
+      sum = sum_blocks<false>(row_, begin, end, relative_, top_.bound(), hits, exponentials_, none);
     }
     sums_.sum_others += sum;
   }

@@ -100,7 +100,8 @@ void select(const RowView& view, const LogitScale& scale, std::int64_t width, fl
       RowSums sums;
       RowSweep<false, scaling.value, Element, TokenCandidates> sweep(
           typed_row<Element>(view), scale, TokenCandidates(candidates, keys, width), nullptr, sums);
-      sweep.run();
+      NoCompanion none;
+      sweep.run(none);
       found.poisoned = sums.poisoned;
       found.reference_logit = sums.reference_logit;
       found.sum = sums.sum_others;

@@ -5,7 +5,9 @@
 namespace fused_bear_loss {
 namespace {
 
-constexpr const char* kReason = "this build of the addon has no CUDA backend: build it where nvcc is installed";
+constexpr const char* kReason =
+    "this build of the addon has no CUDA backend: where nvcc is installed, build it in the package's folder with "
+    "`npx cmake-js rebuild --CDFBL_CUDA=ON`";
 
 } // namespace
 

@@ -200,6 +200,7 @@ describe.each(['cpu', 'wasm'])('bearLoss of tfjs on %s', (backend) => {
       'ERR_BEAR_OPTION_UNKNOWN',
       'beam',
     ],
+    ['no options', () => bearLoss(logitsTensor(), targets, null as never), 'ERR_BEAR_ARGUMENT_TYPE', 'options'],
     ['integer logits', () => bearLoss(tf.tensor2d([1, 2], [1, 2], 'int32'), [0]), 'ERR_BEAR_DTYPE', 'logits'],
     [
       'targets of another dtype',

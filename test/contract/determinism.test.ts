@@ -1,7 +1,7 @@
 import { fusedBearLossAsync } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
-import { describeContract, device } from '../support/backend-under-test';
-import { DTYPES, type DType } from '../support/dtype';
+import { describeContract, device, isEmulated } from '../support/backend-under-test';
+import { bytesOf, DTYPES, type DType } from '../support/dtype';
 import { callOf, fingerprint, type LossCall, logitsArgument, runBackend } from '../support/loss-call';
 import { REDUCTIONS } from '../support/option-lists';
 import { SeededRandom } from '../support/random';
@@ -13,6 +13,51 @@ function problem(dtype: DType, rows = 23, vocabSize = 2111): LossCall {
   targets[3] = -100;
   const tokenWeights = Float32Array.from({ length: rows }, () => random.uniform());
   return callOf(logits, targets, { penalty: 'softplus', thresholdGradient: 'flow', tokenWeights }, dtype);
+}
+
+/** The rows of a call as calls of their own. */
+function rowsAlone(call: LossCall): LossCall[] {
+  return Array.from({ length: call.rows }, (_, row) => ({
+    ...call,
+    rows: 1,
+    logits: call.logits.slice(row * call.vocabSize, (row + 1) * call.vocabSize),
+    targets: call.targets.slice(row, row + 1),
+  }));
+}
+
+// Rows that a kernel treats each in its own way, by what becomes of logits from N(0, 3) and the target.
+const ROW_KINDS: Record<string, (row: Float32Array, targets: Int32Array, index: number) => void> = {
+  plain: () => {},
+  ignored: (_, targets, index) => {
+    targets[index] = -100;
+  },
+  'with NaN': (row) => {
+    row[1234] = Number.NaN;
+  },
+  'without an allowed token': (row) => {
+    row.fill(Number.NEGATIVE_INFINITY);
+  },
+  'beginning masked': (row, targets, index) => {
+    row.fill(Number.NEGATIVE_INFINITY, 0, 1500);
+    targets[index] = 2000;
+  },
+  'outgrowing its beginning': (row) => {
+    row[1700] = 300;
+  },
+};
+
+/** A row of every kind after a row of every kind, the last of all included. */
+function everyPairOfKinds(dtype: DType): LossCall {
+  const random = new SeededRandom(17);
+  const kinds = Object.keys(ROW_KINDS);
+  const sequence = kinds.flatMap((first) => kinds.flatMap((second) => [first, second]));
+  const targets = random.integers(sequence.length, 2111);
+  const logits = sequence.map((kind, index) => {
+    const row = random.normals(2111, 3);
+    ROW_KINDS[kind]?.(row, targets, index);
+    return row;
+  });
+  return callOf(logits, targets, { reduction: 'sum', thresholdGradient: 'flow' }, dtype);
 }
 
 describeContract('the same result, bit for bit,', () => {
@@ -63,11 +108,35 @@ describeContract('the same result, bit for bit,', () => {
       expect(single.gradLogits).toEqual(batch.gradLogits?.slice(row * call.vocabSize, (row + 1) * call.vocabSize));
     });
 
+    it.each(['out-of-place', 'in-place'] as const)('whatever rows come before and after (%s)', (gradient) => {
+      const call = everyPairOfKinds(dtype);
+      const gradients = rowsAlone(call).map((alone) => runBackend(alone, { gradient: true }).gradLogits);
+      const batch = runBackend(call, { gradient: gradient === 'in-place' ? 'in-place' : true, threads: 1 });
+      gradients.forEach((alone, row) => {
+        expect(batch.gradLogits?.slice(row * call.vocabSize, (row + 1) * call.vocabSize)).toEqual(alone);
+      });
+    });
+
     it('from the asynchronous call', async () => {
       const call = problem(dtype);
       const options = { ...call.options, rows: true, device };
       const result = await fusedBearLossAsync(logitsArgument(call), call.targets, options);
       expect(fingerprint(result)).toEqual(fingerprint(runBackend(call)));
+    });
+  });
+
+  // 9 MB of float32 are written past the caches.
+  it.each([30011, 70001])('for a gradient that no cache would hold (%i logits a row)', (vocabSize) => {
+    const random = new SeededRandom(vocabSize);
+    const rows = isEmulated ? 2 : Math.ceil((9 * 2 ** 20) / 4 / vocabSize);
+    const few = Array.from({ length: 4 }, () => random.normals(vocabSize, 3));
+    const logits = Array.from({ length: rows }, (_, row) => few[row % few.length] as Float32Array);
+    const call = callOf(logits, random.integers(rows, vocabSize), { reduction: 'sum' });
+    const alone = rowsAlone(call).map((each) => runBackend(each).gradLogits);
+    const batch = runBackend(call).gradLogits as Float32Array;
+    alone.forEach((gradient, row) => {
+      const part = batch.subarray(row * vocabSize, (row + 1) * vocabSize);
+      expect(bytesOf(part).equals(bytesOf(gradient as Float32Array))).toBe(true);
     });
   });
 });

@@ -193,6 +193,26 @@ describe('a call that fails on its way', () => {
     }
   });
 
+  // The gradient is kept aside until nothing can fail any more; the statistics come back before any is written.
+  it.each([
+    ['the gradient, before the device has work', ROWS, VOCABULARY, ROWS * VOCABULARY * 4],
+    ['the statistics, after all chunks', 1001, 5, 1001 * 4],
+  ])('says that the host has no memory for %s, and writes nothing', (_, rows, vocabSize, bytes) => {
+    const random = new SeededRandom(2);
+    const logits = random.normals(rows * vocabSize);
+    const targets = random.integers(rows, vocabSize);
+    const gradLogits = new Float32Array(rows * vocabSize).fill(7);
+    const run = () => fusedBearLoss(logits, targets, { vocabSize, device: 'cuda', rows: true, out: { gradLogits } });
+    const [before, held] = [logits.slice(), heldBlocks()];
+    emulator.failHostAllocation(bytes);
+    expectError(errorOf(run), RangeError, { code: 'ERR_BEAR_OUT_OF_MEMORY', argument: 'logits' });
+    expect(logits).toEqual(before);
+    expect(gradLogits.every((entry) => entry === 7)).toBe(true);
+    expectNoMoreHeld(held);
+    expect(run().countedRows).toBe(rows);
+    expect(gradLogits).not.toContain(7);
+  });
+
   it('rejects the promise of the asynchronous call, and writes nothing', async () => {
     const call = hostCall();
     const before = bytesOf(call);

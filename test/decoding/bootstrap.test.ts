@@ -98,6 +98,13 @@ describe('bootstrapDifference', () => {
       'denominators',
     ],
     ['rows of another length', () => bootstrapDifference([1], [1, 2]), 'ERR_BEAR_SHAPE', 'b'],
+    ['a row that is no number', () => bootstrapInterval([1, Number.NaN]), 'ERR_BEAR_NOT_FINITE', 'rows'],
+    [
+      'an infinite denominator',
+      () => bootstrapInterval({ numerators: [1], denominators: [Infinity] }),
+      'ERR_BEAR_NOT_FINITE',
+      'denominators',
+    ],
     ['no samples', () => bootstrapInterval([1], { samples: 0 }), 'ERR_BEAR_OPTION_VALUE', 'samples'],
     ['a confidence of 1', () => bootstrapInterval([1], { confidence: 1 }), 'ERR_BEAR_OPTION_VALUE', 'confidence'],
   ])('refuses %s', (_, call, code, argument) => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { beamSearch, exactTopItems, type StepFunction, TokenTrie } from '../../lib/decoding/index';
+import { beamSearch, exactTopItems, type StepFunction, TokenTrie, traceTargets } from '../../lib/decoding/index';
 import { topTokens } from '../../lib/index';
 import { SeededRandom } from '../support/random';
 import { prefixModel, sequenceScore } from './support';
@@ -35,9 +35,9 @@ const plain = (rankings: Awaited<ReturnType<typeof beamSearch>>) =>
 describe('exactTopItems', () => {
   it('is the list of all items by the definition of their probability', async () => {
     await fc.assert(
-      fc.asyncProperty(cases, async ({ catalogue, seed, temperature, ...options }) => {
+      fc.asyncProperty(cases, async ({ catalogue, seed, coarse, temperature, ...options }) => {
         const trie = TokenTrie.fromSequences(catalogue);
-        const logitOf = hashedLogit(seed, options.coarse);
+        const logitOf = hashedLogit(seed, coarse);
         const step = prefixModel(VOCABULARY, logitOf);
         const rankings = await exactTopItems({ ...options, step, trie, users: USERS, temperature, count: 100 });
         rankings.forEach((ranking, user) => {
@@ -58,18 +58,22 @@ describe('exactTopItems', () => {
 
   it('returns the first `count` of them', async () => {
     await fc.assert(
-      fc.asyncProperty(cases, fc.integer({ min: 1, max: 6 }), async ({ catalogue, seed, ...options }, count) => {
-        const trie = TokenTrie.fromSequences(catalogue);
-        const search = {
-          ...options,
-          step: prefixModel(VOCABULARY, hashedLogit(seed, options.coarse)),
-          trie,
-          users: USERS,
-        };
-        const all = plain(await exactTopItems({ ...search, count: 100 }));
-        const some = plain(await exactTopItems({ ...search, count }));
-        expect(some).toEqual(all.map((ranking) => ranking.slice(0, count)));
-      }),
+      fc.asyncProperty(
+        cases,
+        fc.integer({ min: 1, max: 6 }),
+        async ({ catalogue, seed, coarse, ...options }, count) => {
+          const trie = TokenTrie.fromSequences(catalogue);
+          const search = {
+            ...options,
+            step: prefixModel(VOCABULARY, hashedLogit(seed, coarse)),
+            trie,
+            users: USERS,
+          };
+          const all = plain(await exactTopItems({ ...search, count: 100 }));
+          const some = plain(await exactTopItems({ ...search, count }));
+          expect(some).toEqual(all.map((ranking) => ranking.slice(0, count)));
+        },
+      ),
     );
   });
 
@@ -91,11 +95,11 @@ describe('exactTopItems', () => {
 describe('beamSearch', () => {
   it('with a beam as wide as the catalogue finds what exhaustive search finds', async () => {
     await fc.assert(
-      fc.asyncProperty(cases, fc.integer({ min: 0, max: 3 }), async ({ catalogue, seed, ...options }, more) => {
+      fc.asyncProperty(cases, fc.integer({ min: 0, max: 3 }), async ({ catalogue, seed, coarse, ...options }, more) => {
         const trie = TokenTrie.fromSequences(catalogue);
         const search = {
           ...options,
-          step: prefixModel(VOCABULARY, hashedLogit(seed, options.coarse)),
+          step: prefixModel(VOCABULARY, hashedLogit(seed, coarse)),
           trie,
           users: USERS,
         };
@@ -143,9 +147,9 @@ describe('beamSearch', () => {
 
   it.each([1, 0.7, -0.5])('divides by a power of the length (%d), as exhaustive search does', async (lengthPenalty) => {
     await fc.assert(
-      fc.asyncProperty(cases, async ({ catalogue, seed, temperature: _, ...options }) => {
+      fc.asyncProperty(cases, async ({ catalogue, seed, coarse, temperature: _, ...options }) => {
         const trie = TokenTrie.fromSequences(catalogue);
-        const step = prefixModel(VOCABULARY, hashedLogit(seed, options.coarse));
+        const step = prefixModel(VOCABULARY, hashedLogit(seed, coarse));
         const search = { ...options, step, trie, users: USERS, lengthPenalty };
         const exact = await exactTopItems({ ...search, count: 3 });
         const all = await exactTopItems({ ...search, count: 100 });
@@ -273,6 +277,14 @@ describe('beamSearch', () => {
     ['no results', { ...good, maxResults: 0 }, 'ERR_BEAR_OPTION_VALUE', 'maxResults'],
     ['a length penalty that is none', { ...good, lengthPenalty: Number.NaN }, 'ERR_BEAR_OPTION_VALUE', 'lengthPenalty'],
     ['an infinite cap', { ...good, softcap: Infinity }, 'ERR_BEAR_OPTION_VALUE', 'softcap'],
+    ['an option that does not exist', { ...good, beamwidth: 3 } as never, 'ERR_BEAR_OPTION_UNKNOWN', 'beamwidth'],
+    ['no options', undefined as never, 'ERR_BEAR_ARGUMENT_TYPE', 'options'],
+    [
+      'a step that gives nothing',
+      { ...good, step: () => undefined as never },
+      'ERR_BEAR_ARGUMENT_TYPE',
+      'result of the step',
+    ],
     ['a step that is no function', { ...good, step: 3 as never }, 'ERR_BEAR_ARGUMENT_TYPE', 'step'],
     ['a trie that is none', { ...good, trie: {} as never }, 'ERR_BEAR_ARGUMENT_TYPE', 'trie'],
     [
@@ -307,6 +319,12 @@ describe('beamSearch', () => {
     ],
   ])('refuses %s', async (_, options, code, argument) => {
     await expect(beamSearch(options)).rejects.toThrow(expect.objectContaining({ code, argument }));
+  });
+
+  it('says which option was probably meant', async () => {
+    await expect(beamSearch({ ...good, beamwidth: 3 } as never)).rejects.toThrow('did you mean beamWidth?');
+    await expect(exactTopItems({ ...good, beamWidth: 3 } as never)).rejects.toThrow('beamWidth: expected');
+    await expect(traceTargets({ ...good, target: [0] } as never)).rejects.toThrow('did you mean targets?');
   });
 
   it('passes on what the step throws', async () => {

@@ -18,7 +18,15 @@ const headers = nodeHeadersPrefix();
 const python = findOnPath('python3') ?? findOnPath('python');
 const missing = [!headers && 'Node headers beside node', !python && 'Python'].filter(Boolean).join(' and ');
 
-const digestScript = join(repositoryRoot, 'test', 'packaging', 'fixtures', 'digest.cjs');
+const fixtures = join(repositoryRoot, 'test', 'packaging', 'fixtures');
+
+interface AnswersWithoutCuda {
+  cuda: { built: boolean; available: boolean; reason: string; devices: unknown[] };
+  /** What each call that needs a device threw; null: nothing. */
+  refusals: Record<string, { name: string; code: string; argument: string; expected: string; message: string } | null>;
+  untouched: boolean;
+  loss: number;
+}
 
 interface Digests {
   instructionSet: string;
@@ -27,7 +35,7 @@ interface Digests {
 
 function computeDigests(cwd: string, instructionSet: string): Digests {
   const env = { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet };
-  return JSON.parse(run('node', [digestScript], { cwd, env }).stdout);
+  return JSON.parse(run('node', [join(fixtures, 'digest.cjs')], { cwd, env }).stdout);
 }
 
 (missing ? describe.skip : describe)(
@@ -79,6 +87,44 @@ function computeDigests(cwd: string, instructionSet: string): Digests {
         expect(there).toEqual(here);
       },
     );
+
+    describe('has no CUDA', () => {
+      let answers: AnswersWithoutCuda;
+
+      beforeAll(() => {
+        answers = JSON.parse(run('node', [join(fixtures, 'ask-for-cuda.cjs')], { cwd: application }).stdout);
+      });
+
+      it('and says in capabilities() that this build has none, and how one is made', () => {
+        const { reason, ...others } = answers.cuda;
+        expect(others).toEqual({ built: false, available: false, devices: [] });
+        expect(reason).toMatch(/no CUDA backend.*nvcc.*cmake-js/);
+      });
+
+      it('and refuses whatever needs a device, by a message that says the same', () => {
+        expect(Object.keys(answers.refusals)).toHaveLength(10);
+        for (const [call, refusal] of Object.entries(answers.refusals)) {
+          expect({ call, ...refusal }).toEqual({
+            call,
+            name: 'RangeError',
+            code: 'ERR_BEAR_CUDA_NOT_BUILT',
+            argument: 'device',
+            expected: "'cpu' or 'auto'",
+            message: expect.stringContaining(answers.cuda.reason),
+          });
+        }
+      });
+
+      it("and leaves the caller's arrays as they were", () => {
+        expect(answers.untouched).toBe(true);
+      });
+
+      it("and computes all the same where the device is 'auto'", () => {
+        // Targets 2 and 0 of two rows of the same distribution: its logits are 1 apart.
+        const ofLargest = Math.log(1 + Math.exp(-1) + Math.exp(-2));
+        expect(answers.loss).toBeCloseTo((ofLargest + (ofLargest + 2)) / 2, 6);
+      });
+    });
 
     it('loads in an application without a compiler on the PATH', () => {
       const script = "process.stdout.write(require('fused-bear-loss').capabilities().version)";

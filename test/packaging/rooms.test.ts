@@ -75,10 +75,11 @@ describe('library rooms', () => {
   const allowed: Record<string, RegExp> = {
     'lib/native': /^(?!)/,
     'lib/loss': /^lib\/native\/|^package\.json$/,
-    'lib/decoding': /^lib\/loss\//,
+    'lib/random': /^(?!)/,
+    'lib/decoding': /^lib\/(loss|random)\//,
     'lib/adapters': /^lib\/loss\//,
     // What any user of the package could import: the recommender shows that the public names are enough.
-    'lib/recommender': /^lib\/(decoding\/)?index$/,
+    'lib/recommender': /^lib\/(decoding\/)?index$|^lib\/random\//,
     'lib/cli': /^lib\/(decoding\/)?index$|^lib\/recommender\/|^package\.json$/,
     examples: /^fused-bear-loss(\/\w+)?$/,
     benchmarks: /^fused-bear-loss(\/\w+)?$/,

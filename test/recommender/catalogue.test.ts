@@ -60,6 +60,17 @@ describe('buildCatalogue', () => {
     await expect(buildCatalogue(TITLES, words)).rejects.toThrow('item 11 has no token: its title is ""');
   });
 
+  it('refuses items of one title only: nothing is left to decide', async () => {
+    await expect(
+      buildCatalogue(
+        new Map([
+          [1, 'Pen'],
+          [2, 'Pen'],
+        ]),
+      ),
+    ).rejects.toThrow('all 2 items have the title "Pen"');
+  });
+
   it('counts items that share a title, and gives them one leaf', async () => {
     const { trie, itemsWithSharedTitle } = await buildCatalogue(TITLES);
     expect(itemsWithSharedTitle).toBe(2);

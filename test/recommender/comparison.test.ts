@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { baselineRanks, popularity } from '../../lib/recommender/baselines';
 import { compare } from '../../lib/recommender/comparison';
@@ -9,6 +9,10 @@ import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from './support';
 const RUN = { ...TINY_RUN, epochs: 1 };
 const MSL = parseVariant('msl');
 const HINGE = parseVariant('hinge,lambda=2');
+
+// Whole trainings, on a machine that may be shared.
+jest.setTimeout(60_000);
+
 let workbench: Workbench;
 
 beforeAll(async () => {
@@ -93,6 +97,49 @@ describe('compare', () => {
       expect(readdirSync(join(folder, 'runs'))).toEqual(runs);
       expect(statSync(result).mtimeMs).toBe(written);
     }));
+
+  it('refuses an unfinished run of other options before it runs another', () =>
+    withFolder(async (folder) => {
+      const onRun = () => ({
+        stop: () => {},
+        onEpoch: () => {
+          throw new Error('cut off');
+        },
+      });
+      await expect(compare(workbench, RUN, [MSL], [1], folder, { onRun })).rejects.toThrow('cut off');
+      const { titles, onRun: note } = noting();
+      const other = { ...RUN, learningRate: 0.01 };
+      await expect(compare(workbench, other, [HINGE, MSL], [1], folder, { onRun: note })).rejects.toThrow(
+        /msl-seed-1: cannot go on with other options: --learning-rate is 0.03 there and 0.01 here/,
+      );
+      expect(titles).toEqual([]);
+    }));
+
+  it('refuses a folder that holds the report of somebody else', () =>
+    withFolder(async (folder) => {
+      writeFileSync(join(folder, 'report.html'), 'mine');
+      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
+        `${folder}: holds report.html but no runs of a comparison`,
+      );
+      expect(readdirSync(folder)).toEqual(['report.html']);
+    }));
+
+  it('does not mind a file that it does not write, as a log', () =>
+    withFolder(async (folder) => {
+      writeFileSync(join(folder, 'log.txt'), 'mine');
+      await compare(workbench, RUN, [MSL], [1], folder);
+      expect(readFileSync(join(folder, 'log.txt'), 'utf8')).toBe('mine');
+    }));
+
+  it.each(['{}', 'null'])('names a result that is none: %s', (content) =>
+    withFolder(async (folder) => {
+      await compare(workbench, RUN, [MSL], [1], folder);
+      writeFileSync(join(folder, 'runs', 'msl-seed-1', 'result.json'), content);
+      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
+        /result\.json: cannot be read \(not the result of a run\)/,
+      );
+    }),
+  );
 
   it('names a result that is cut short', () =>
     withFolder(async (folder) => {

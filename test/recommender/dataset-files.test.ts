@@ -37,7 +37,9 @@ describe('loadDataset', () => {
 
   it('does not mind more columns, a byte order mark or an empty last line', () => {
     const rows = '\uFEFFuser_id,mask,item_ids,timestamp\n18,x,"[1,2]",5\n\n';
-    expect(loadDataset(write(GOOD_TITLES, rows)).rows).toEqual([{ user: 18, history: [1], target: 2, time: 5 }]);
+    expect(loadDataset(write(`\uFEFF${GOOD_TITLES}`, rows)).rows).toEqual([
+      { user: 18, history: [1], target: 2, time: 5 },
+    ]);
   });
 
   const header = 'user_id,item_ids,timestamp\n';
@@ -50,10 +52,14 @@ describe('loadDataset', () => {
     ['an item id that is no number', '{"pen": "Pen"}', GOOD_ROWS, /got "pen"/],
     ['a title that is no string', '{"1": 5}', GOOD_ROWS, /the title of item 1 is not a string/],
     ['a header without rows', GOOD_TITLES, header, /train\.csv: no rows/],
-    ['a missing column', GOOD_TITLES, 'user_id,items\n1,"[1, 2]"\n', /train\.csv, line 2: there is no column item_ids/],
+    ['a missing column', GOOD_TITLES, 'user_id,items\n1,"[1, 2]"\n', /train\.csv, line 1: there is no column item_ids/],
     ['a row with too few fields', GOOD_TITLES, `${GOOD_ROWS}19,"[1, 2]"\n`, /train\.csv: .*line 4/],
     ['a quote that does not end', GOOD_TITLES, `${GOOD_ROWS}19,"[1, 2],5\n`, /train\.csv: .*line 4/],
-    ['a user that is no number', GOOD_TITLES, `${header}x,"[1, 2]",5\n`, /line 2: user_id is not a whole number: x/],
+    ['a user that is no number', GOOD_TITLES, `${header}x,"[1, 2]",5\n`, /line 2: user_id is not a whole number: "x"/],
+    ['a user that is missing', GOOD_TITLES, `${header},"[1, 2]",5\n`, /line 2: user_id is not a whole number: ""/],
+    ['a blank time', GOOD_TITLES, `${header}1,"[1, 2]", \n`, /line 2: timestamp is not a number: " "/],
+    ['an item id with a leading zero', GOOD_TITLES, `${header}1,"[01, 2]",5\n`, /line 2: item_ids is not a list/],
+    ['an item that occurs twice', '{\n"1": "Pen",\n"01": "Pad"}', GOOD_ROWS, /id2name4Rec\.json, line 3: .*"01"/],
     ['a list cut short', GOOD_TITLES, `${GOOD_ROWS}19,"[1, 2",5\n`, /line 4: item_ids is not a list/],
     ['a list of one item', GOOD_TITLES, `${header}1,"[1]",5\n`, /line 2: item_ids is not a list of two or more/],
     ['a time that is no number', GOOD_TITLES, `${header}1,"[1, 2]",\n`, /line 2: timestamp is not a number/],

@@ -18,6 +18,19 @@ describe('evaluate', () => {
     expect(await validationNdcg(model, rows, 2)).toBe(ndcgAt(narrow.beamRanks, 10));
   });
 
+  it('gives the event loop its turn, so that signals and timers come through', async () => {
+    const model = tinyModel(await openTinyWorkbench(), 4);
+    let turns = 0;
+    const count = () => {
+      turns++;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    await evaluate(model, TINY_DATASET.rows.slice(0, 5), 2);
+    clearImmediate(next);
+    expect(turns).toBeGreaterThan(1);
+  });
+
   it("gives the figures of the authors' evaluation of the same predictions", async () => {
     // Some titles occur twice: the authors compare titles, and so a hit on another item of the title is a hit.
     const titles = new Map(TINY_DATASET.titles);

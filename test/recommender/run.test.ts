@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RunHooks, type RunResult, run } from '../../lib/recommender/run';
 import type { RunOptions } from '../../lib/recommender/run-options';
@@ -6,6 +6,9 @@ import { readSafetensors } from '../../lib/recommender/safetensors';
 import { syntheticDataset } from '../../lib/recommender/synthetic-data';
 import { openWorkbench, type Workbench } from '../../lib/recommender/workbench';
 import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from './support';
+
+// Whole trainings, on a machine that may be shared.
+jest.setTimeout(60_000);
 
 let workbench: Workbench;
 
@@ -89,10 +92,43 @@ describe('a folder that already holds something', () => {
     expect(contentOf(folder)).toEqual(before);
   }
 
+  function bestEpoch(folder: string): number {
+    return JSON.parse(readSafetensors(join(folder, 'best.safetensors')).state).state.metrics.length;
+  }
+
   it('is not overwritten without a word', () =>
     withFolder(async (folder) => {
       writeFileSync(join(folder, 'thesis.tex'), '');
       await expectRefusal(folder, `${folder}: holds thesis.tex, which is no run's`);
+    }));
+
+  it("is refused where a file of somebody else has the name of a run's", () =>
+    withFolder(async (folder) => {
+      writeFileSync(join(folder, 'data.json'), '{"mine": true}');
+      await expectRefusal(folder, `${join(folder, 'data.json')}: cannot be read (no titles and training rows in it)`);
+    }));
+
+  it('is refused where it has only the model of a run that was trained for long', () =>
+    withFolder(async (folder) => {
+      // Its third epoch is the best.
+      const options = { ...TINY_RUN, seed: 5, learningRate: 0.1, dropout: 0 };
+      await run(workbench, options, folder);
+      for (const name of readdirSync(folder)) {
+        if (name !== 'best.safetensors' && name !== 'data.json') rmSync(join(folder, name));
+      }
+      expect(bestEpoch(folder)).toBeGreaterThan(1);
+      await expectRefusal(folder, 'holds best.safetensors but no checkpoint.safetensors', options);
+    }));
+
+  it('is used where a run ended before its first checkpoint', () =>
+    withFolder(async (root) => {
+      const [whole, cut] = [join(root, 'whole'), join(root, 'cut')];
+      const options = { ...TINY_RUN, epochs: 1 };
+      const expected = numbersOf(whole, await run(workbench, options, whole));
+      await run(workbench, options, cut);
+      for (const name of ['checkpoint.safetensors', 'metrics.jsonl', 'result.json']) rmSync(join(cut, name));
+      writeFileSync(join(cut, 'checkpoint.safetensors.partial'), 'cut off');
+      expect(numbersOf(cut, await run(workbench, options, cut))).toEqual(expected);
     }));
 
   it('is refused where it holds a run and nobody asked to go on with it', () =>
@@ -107,7 +143,7 @@ describe('a folder that already holds something', () => {
     withFolder(async (folder) => {
       await run(workbench, TINY_RUN, folder);
       const other = 'cannot go on with other options:';
-      await expectRefusal(folder, `${other} --lambda is 4 there and 1 here`, { ...TINY_RUN, lambda: 1 });
+      await expectRefusal(folder, `${other} --lambda is 0.25 there and 1 here`, { ...TINY_RUN, lambda: 1 });
       await expectRefusal(folder, `${other} --loss-beam-width is 3 there and 5 here`, {
         ...TINY_RUN,
         lossBeamWidth: 5,

@@ -47,6 +47,28 @@ describe('Trainer', () => {
     expect(first.parameters).toEqual(second.parameters);
   });
 
+  it('gives the event loop its turn between steps, so that signals and timers come through', async () => {
+    let turns = 0;
+    let steps = 0;
+    const count = () => {
+      turns++;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    const onStep = () => void steps++;
+    await new Trainer(tinyModel(workbench, 4), rows, { ...options, onStep }).trainEpoch(0);
+    clearImmediate(next);
+    expect(steps).toBeGreaterThan(1);
+    expect(turns).toBeGreaterThanOrEqual(steps);
+  });
+
+  it('ends with an error when it diverges', async () => {
+    const trainer = new Trainer(tinyModel(workbench, 4), rows, { ...options, learningRate: 1e30 });
+    await expect(trainer.trainEpoch(0)).rejects.toThrow(
+      /^training has diverged in epoch 1 \(.+\); try a smaller --learning-rate/,
+    );
+  });
+
   it('tells how far it is', async () => {
     const seen: number[] = [];
     const onStep = ({ done, total }: { done: number; total: number }) => seen.push(done / total);

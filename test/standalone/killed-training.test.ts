@@ -1,7 +1,8 @@
 // Training that is killed, by a signal that nothing can catch, at moments that nobody chose.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,6 +19,15 @@ beforeEach(() => {
 });
 
 afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Starts the command line. */
+function startCommand(...args: string[]) {
+  const main = join(repositoryRoot, 'dist/cli/main.js');
+  return spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
 
 /** Starts a program and kills it so long after it has said `line`; false where it ended before. */
 async function killAfter(program: string, argument: string, line: string, milliseconds: number): Promise<boolean> {
@@ -57,4 +67,27 @@ it('goes on to the numbers of a run that nobody killed', async () => {
   // It did go on, and not begin again.
   expect(resumed.stdout).not.toMatch(/^epoch [1-5]$/m);
   expect(JSON.parse(expected).figures).toHaveLength(8);
+});
+
+it('ends at once when it is interrupted, and leaves nothing of a demo behind', async () => {
+  const child = startCommand('demo', '--smoke');
+  const ended = once(child, 'close');
+  for await (const said of createInterface(child.stdout)) if (said.startsWith('MSL: epoch 1')) break;
+  expect(readdirSync(folder)).toHaveLength(1);
+  child.stdout.resume();
+  child.kill('SIGINT');
+  expect(await ended).toEqual([null, 'SIGINT']);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+it('ends quietly when nobody reads its output any more', async () => {
+  const child = startCommand('demo', '--smoke');
+  let complaint = '';
+  child.stderr.on('data', (part) => {
+    complaint += part;
+  });
+  const ended = once(child, 'close');
+  child.stdout.once('data', () => child.stdout.destroy());
+  expect(await ended).toEqual([128 + constants.signals.SIGPIPE, null]);
+  expect(complaint).toBe('');
 });

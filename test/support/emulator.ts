@@ -96,6 +96,8 @@ export interface Emulator {
    * 'cudaLaunchKernelEx': the launch is refused. 'kernel': it is taken, the kernel fails, and the device is lost until `reset`.
    */
   failCall(name: string, nth: number, error: number): void;
+  /** The next allocation of exactly so many bytes by the addon's C++ code fails. */
+  failHostAllocation(bytes: number): void;
   /** Default 'working'. */
   setDriver(state: 'working' | 'missing' | 'too-old'): void;
   /** Replaces all devices; their memory, streams and events are gone. None: no device is found. Default: two. */

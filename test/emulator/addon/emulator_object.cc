@@ -6,6 +6,7 @@
 
 #include "test/emulator/detectors/host_cases.h"
 #include "test/emulator/detectors/planted_faults.h"
+#include "test/emulator/runtime/host_memory.h"
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/simt/memory_region.h"
 #include "test/emulator/simt/reports.h"
@@ -123,6 +124,11 @@ void fail_call(const Napi::CallbackInfo& info) {
                               static_cast<cudaError_t>(info[2].As<Napi::Number>().Int32Value())});
 }
 
+// (bytes: number)
+void fail_host_allocation_from_js(const Napi::CallbackInfo& info) {
+  fail_host_allocation(static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+
 // (state: 'working' | 'missing' | 'too-old')
 void set_driver(const Napi::CallbackInfo& info) {
   const Lock lock(runtime().mutex);
@@ -181,6 +187,7 @@ void reset(const Napi::CallbackInfo&) {
   state.driver = DriverState::kWorking;
   state.faults.clear();
   state.calls.clear();
+  fail_host_allocation(0);
   for (DeviceState& device : state.devices) device.sticky_error = cudaSuccess;
   settings() = initial_settings();
   seed_streams();
@@ -282,6 +289,7 @@ Napi::Object emulator_object(Napi::Env env) {
   set("hostCases", host_cases_to_js);
   set("runHostCase", run_host_case_from_js);
   set("failCall", fail_call);
+  set("failHostAllocation", fail_host_allocation_from_js);
   set("setDriver", set_driver);
   set("setDevices", set_devices);
   set("reset", reset);

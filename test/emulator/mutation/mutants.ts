@@ -87,6 +87,11 @@ export function mutantsOf(file: string, source: string): Mutant[] {
   return mutants;
 }
 
+/** What a mutant and an entry of the list of survivors are told by: the line and not its number, which other changes move. */
+export function nameOf({ file, before, after, occurrence }: Omit<Mutant, 'line'>): string {
+  return `${file}: ${before}  ->  ${after}${occurrence > 0 ? `  (number ${occurrence + 1})` : ''}`;
+}
+
 /** The source with one line replaced. */
 export function mutatedSource(source: string, mutant: Mutant): string {
   const lines = source.split('\n');

@@ -5,22 +5,21 @@
  * `--sample` to run as many of them, drawn by `--seed`.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../support/random';
-import { type Mutant, mutantsOf, mutatedSource } from './mutants';
-import survivors from './survivors.json';
+import { type Mutant, mutatedSource, nameOf } from './mutants';
+import { kernelsFolder as kernels, listedSurvivors, mutantsOfKernels, staleSurvivors } from './survivors';
 
 const root = join(__dirname, '..', '..', '..');
 const build = join(root, 'build', 'mutation');
-const kernels = 'native/cuda/kernels';
 // The kernels as they were when the run began: one may go on editing.
 const snapshot = join(build, 'snapshot');
 const compiler = process.env.CXX ?? 'g++';
-// A run without a mutant takes seconds. Who waits longer waits for ever.
-const timeoutSeconds = 60;
+// A run without a mutant takes seconds. Who works longer works for ever. Of the processor's time: the machine may be busy.
+const processorSeconds = 60;
 
 type DType = 'float32' | 'bfloat16';
 const rowKernels: Record<DType | 'float16', string> = {
@@ -44,10 +43,9 @@ const commonFlags = [
 ];
 const kernelFlags = [...sources.emulator.instrumentationFlags, '-x', 'c++'];
 
-/** Ends with the output of a program that failed or took too long. */
-function run(program: string, args: readonly string[], seconds = 600): Promise<{ ok: boolean; output: string }> {
+function run(program: string, args: readonly string[]): Promise<{ ok: boolean; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, timeout: seconds * 1000, killSignal: 'SIGKILL' });
+    const child = spawn(program, args, { cwd: root });
     let output = '';
     child.stdout.on('data', (data) => (output += data));
     child.stderr.on('data', (data) => (output += data));
@@ -55,6 +53,10 @@ function run(program: string, args: readonly string[], seconds = 600): Promise<{
     child.on('close', (code, signal) => resolve({ ok: code === 0, output: signal ? `${signal}\n${output}` : output }));
   });
 }
+
+/** Also ends a program that has used up its time. */
+const runWithinLimit = (program: string, args: readonly string[]) =>
+  run('sh', ['-c', `ulimit -t ${processorSeconds}; exec "$0" "$@"`, program, ...args]);
 
 async function mustRun(program: string, args: readonly string[]): Promise<string> {
   const { ok, output } = await run(program, args);
@@ -85,8 +87,6 @@ interface Baseline {
 }
 
 async function buildBaseline(): Promise<Baseline> {
-  rmSync(build, { recursive: true, force: true });
-  cpSync(join(root, kernels), join(snapshot, kernels), { recursive: true });
   const host = [
     ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
     ...sources.cuda.host.filter((file) => /launch_(plan|loss)\.cc$/.test(file)),
@@ -127,7 +127,7 @@ async function verdictIn(dtype: DType, mutant: Mutant, folder: string, baseline:
   }
   const program = join(folder, 'run_small_cases');
   await link(program, objects);
-  const { ok, output } = await run(program, [dtype], timeoutSeconds);
+  const { ok, output } = await runWithinLimit(program, [dtype]);
   return ok ? null : (output.trim().split('\n')[0] ?? 'ended without a word');
 }
 
@@ -146,9 +146,6 @@ async function verdictOn(mutant: Mutant, index: number, baseline: Baseline): Pro
   }
 }
 
-const nameOf = ({ file, before, after, occurrence }: Omit<Mutant, 'line'>) =>
-  `${file}: ${before}  ->  ${after}${occurrence > 0 ? `  (number ${occurrence + 1})` : ''}`;
-
 /** `count` of the mutants, the same ones for the same seed and the same kernels, in their order. */
 function sampleOf(mutants: readonly Mutant[], count: number, seed: number): Mutant[] {
   const random = new SeededRandom(seed);
@@ -165,43 +162,47 @@ interface Selection {
   seed: number;
 }
 
+/** The mutants that were judged otherwise than the list says. */
+interface Surprises {
+  unlisted: Mutant[];
+  foundAfterAll: Mutant[];
+}
+
+async function judge(mutants: readonly Mutant[], baseline: Baseline): Promise<Surprises> {
+  const surprises: Surprises = { unlisted: [], foundAfterAll: [] };
+  let done = 0;
+  await inParallel([...mutants.entries()], async ([index, mutant]) => {
+    const verdict = await verdictOn(mutant, index, baseline);
+    const isListed = listedSurvivors.has(nameOf(mutant));
+    if (verdict === null && !isListed) surprises.unlisted.push(mutant);
+    if (verdict !== null && isListed) surprises.foundAfterAll.push(mutant);
+    const outcome = verdict ?? (isListed ? 'SURVIVES, as listed' : 'SURVIVES');
+    console.log(`${++done}/${mutants.length} ${mutant.file}:${mutant.line} ${mutant.after}\n    ${outcome}`);
+  });
+  return surprises;
+}
+
 async function main({ pattern, sample, seed }: Selection): Promise<void> {
+  rmSync(build, { recursive: true, force: true });
+  cpSync(join(root, kernels), join(snapshot, kernels), { recursive: true });
+  const all = mutantsOfKernels(snapshot);
+  const stale = staleSurvivors(all);
+  for (const name of stale) console.log(`listed as a survivor, but no mutant any more: ${name}`);
+  const candidates = all.filter((mutant) => pattern === undefined || new RegExp(pattern).test(nameOf(mutant)));
+  const mutants = sampleOf(candidates, sample, seed);
+  console.log(`${mutants.length} of ${all.length} mutants${Number.isFinite(sample) ? `, drawn by seed ${seed}` : ''}`);
+
   const baseline = await buildBaseline();
   const program = join(build, 'run_small_cases');
   await link(program, [...baseline.objects, ...sources.cuda.kernels.map((source) => objectOf(build, source))]);
   for (const dtype of ['float32', 'bfloat16']) {
     console.log(`without a mutant, ${dtype}: ${(await mustRun(program, [dtype])).trim()}`);
   }
+  const { unlisted, foundAfterAll } = await judge(mutants, baseline);
 
-  const candidates = readdirSync(join(snapshot, kernels))
-    .map((name) => `${kernels}/${name}`)
-    .flatMap((file) => mutantsOf(file, readFileSync(join(snapshot, file), 'utf8')))
-    .filter((mutant) => pattern === undefined || new RegExp(pattern).test(nameOf(mutant)));
-  const mutants = sampleOf(candidates, sample, seed);
-  const isWhole = pattern === undefined && mutants.length === candidates.length;
-  const listed = new Map(survivors.map((survivor) => [nameOf(survivor), survivor.reason]));
-  const unlisted: Mutant[] = [];
-  const foundAfterAll: string[] = [];
-  let [done, found, listedSurvivors] = [0, 0, 0];
-  await inParallel([...mutants.entries()], async ([index, mutant]) => {
-    const name = nameOf(mutant);
-    const verdict = await verdictOn(mutant, index, baseline);
-    const isListed = listed.has(name);
-    if (verdict === null && !isListed) unlisted.push(mutant);
-    if (verdict === null && isListed) ++listedSurvivors;
-    if (verdict !== null) ++found;
-    if (verdict !== null && isListed) foundAfterAll.push(name);
-    const outcome = verdict ?? (isListed ? 'SURVIVES, as listed' : 'SURVIVES');
-    console.log(`${++done}/${mutants.length} ${mutant.file}:${mutant.line} ${mutant.after}\n    ${outcome}`);
-  });
-
-  const names = new Set(mutants.map(nameOf));
-  const stale = isWhole ? [...listed.keys()].filter((name) => !names.has(name)) : [];
-  console.log(
-    `\n${mutants.length} of ${candidates.length} mutants run: ${found} found, ${listedSurvivors} survive as listed`,
-  );
-  for (const name of foundAfterAll) console.log(`listed as a survivor, but found: ${name}`);
-  for (const name of stale) console.log(`listed as a survivor, but no mutant any more: ${name}`);
+  const listed = mutants.filter((mutant) => listedSurvivors.has(nameOf(mutant))).length - foundAfterAll.length;
+  console.log(`\n${mutants.length - listed - unlisted.length} found, ${listed} survive as listed`);
+  for (const mutant of foundAfterAll) console.log(`listed as a survivor, but found: ${nameOf(mutant)}`);
   for (const mutant of unlisted) console.log(`survives: ${nameOf(mutant)}`);
   writeFileSync(join(build, 'unlisted.json'), `${JSON.stringify(unlisted, null, 2)}\n`);
   if (unlisted.length + foundAfterAll.length + stale.length > 0) process.exitCode = 1;

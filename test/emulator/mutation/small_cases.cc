@@ -117,6 +117,10 @@ void all_ignored(Builder& b) {
   std::fill(b.small_case().targets.begin(), b.small_case().targets.end(), b.problem().ignore_index);
 }
 void without_ranks(Builder& b) { b.small_case().without_ranks = true; }
+void read_once(Builder& b) {
+  without_ranks(b);
+  b.small_case().on_chip = true;
+}
 void first_tile_masked(Builder& b) {
   float* row = b.row(0);
   std::fill(row, row + b.problem().vocab_size - 3, -kInfinity);
@@ -188,11 +192,27 @@ void add_sizes(std::vector<SmallCase>& cases) {
       const std::int64_t vocab_size = tile * length - 1;
       Builder("a full tile but one", 2, vocab_size, 10, one_block()).with(flow).add_to(cases);
       Builder("a full tile but one, two reads", 2, vocab_size, 10, no_room()).with(flow).add_to(cases);
+      // Nothing follows the row: reading on is out of bounds.
+      Builder("a full tile but one, one row", 1, vocab_size, 10, no_room()).with(flow).add_to(cases);
     }
   }
   Builder("several tiles a block", 2, 9000, 10, large_cluster()).with(flow).add_to(cases);
   Builder("beam width above V", 3, 9, 50, one_block()).with(flow).add_to(cases);
+  Builder("beam width above V, read once", 2, 200, 300, no_room()).with(forward_only).with(read_once).add_to(cases);
   Builder("beam width above V, radix", 3, 260, 300, one_block()).with(flow).add_to(cases);
+  // Whether a row has one allowed token or several decides what the weighted mean counts.
+  Builder("a beam of one, one bit in a long row", 2, 1100, 1, one_block())
+      .masked(2000)
+      .with(weighted_mean)
+      .add_to(cases);
+  Builder("a wide beam, one bit in a long row", 2, 1100, 300, one_block())
+      .masked(2000)
+      .with(weighted_mean)
+      .add_to(cases);
+  for (const auto& properties : {one_block(), small_cluster()}) {
+    Builder("a wide beam, fewer bits", 2, 1100, 300, properties).masked(100).with(flow).add_to(cases);
+  }
+  Builder("a queue that is just full", 2, 1024, 200, one_block()).with(forward_only).with(read_once).add_to(cases);
   for (const std::int64_t vocab_size : {300, 4600, 9000}) {
     for (const auto& properties : {one_block(), small_cluster(), large_cluster()}) {
       Builder("read once", 2, vocab_size, 10, properties).with(without_ranks).with(flow).add_to(cases);

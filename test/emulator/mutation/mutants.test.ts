@@ -1,0 +1,66 @@
+import { type Mutant, mutantsOf, mutatedSource, nameOf } from './mutants';
+
+const kernel = `
+template <class T>
+FBL_DEVICE void halve(T* values, int count) {
+  __shared__ float staged[kThreads];
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    staged[i] = values[i]; // i < count
+  }
+  __syncthreads();
+  const int left = min(count - 1, threadIdx.x);
+  if (left > 0 && staged[left] > largest) values[left] = __shfl_sync(kAllLanes, staged[left], 0);
+  __syncthreads();
+  if (left >= count) return;
+}
+`;
+
+const mutants = mutantsOf('halve.h', kernel);
+const of = (line: number) => mutants.filter((mutant) => mutant.line === line).map(({ after }) => after);
+
+describe('the mutants of a kernel', () => {
+  it('lack each barrier in turn', () => {
+    expect(of(8)).toEqual([';']);
+    expect(of(11)).toEqual([';']);
+  });
+
+  it('have half of the mask of a collective', () => {
+    const [, ...condition] = of(10);
+    expect([of(10)[0], ...condition].filter((after) => after?.includes('kAllLanes >> 16'))).toHaveLength(1);
+  });
+
+  it('have each bound moved by one, but for comments', () => {
+    expect(of(5)).toEqual(['for (int i = threadIdx.x; i <= count; i += kThreads) {']);
+    expect(of(6)).toEqual([]);
+  });
+
+  it('have a condition that is always true', () => {
+    expect(of(12)).toEqual(['if (left > count) return;', 'if (true) return;']);
+  });
+
+  it('have either side of a clamp alone', () => {
+    expect(of(9)).toEqual(['const int left = (count - 1);', 'const int left = (threadIdx.x);']);
+  });
+
+  it('compare logits as the kernel does', () => {
+    expect(of(10).filter((after) => !after.includes('staged[left] > largest'))).toEqual([]);
+  });
+
+  it('differ from the source in their line alone', () => {
+    const before = kernel.split('\n');
+    for (const mutant of mutants) {
+      const after = mutatedSource(kernel, mutant).split('\n');
+      expect(after.filter((line, index) => line !== before[index])).toEqual([mutant.after]);
+      expect(after).toHaveLength(before.length);
+    }
+  });
+
+  it('have names of their own, equal lines as well', () => {
+    expect(new Set(mutants.map(nameOf)).size).toBe(mutants.length);
+  });
+
+  it('keep their names where other lines move them', () => {
+    const moved: Mutant[] = mutantsOf('halve.h', `// A line more.\n${kernel}`);
+    expect(moved.map(nameOf)).toEqual(mutants.map(nameOf));
+  });
+});
