@@ -1,3 +1,5 @@
+import type { Mulberry32 } from '../random/mulberry32.js';
+
 /** By then the clusters have settled, or go back and forth between equals. */
 const MOST_ROUNDS = 25;
 
@@ -7,10 +9,9 @@ const MOST_ROUNDS = 25;
  * of libraries knows no such bound, and codes of a bounded length need it.
  *
  * @param points vectors of one length, at least as many as clusters
- * @param random uniform in [0, 1)
  * @returns the cluster of each point
  */
-export function balancedClusters(points: readonly Float64Array[], clusters: number, random: () => number): Int32Array {
+export function balancedClusters(points: readonly Float64Array[], clusters: number, random: Mulberry32): Int32Array {
   const room = Math.ceil(points.length / clusters);
   let centres = firstCentres(points, clusters, random);
   let labels: Int32Array = new Int32Array(points.length).fill(-1);
@@ -24,8 +25,8 @@ export function balancedClusters(points: readonly Float64Array[], clusters: numb
 }
 
 /** k-means++: points drawn with the square of their distance to the nearest centre so far. */
-function firstCentres(points: readonly Float64Array[], clusters: number, random: () => number): Float64Array[] {
-  const centres = [points[Math.floor(random() * points.length)] as Float64Array];
+function firstCentres(points: readonly Float64Array[], clusters: number, random: Mulberry32): Float64Array[] {
+  const centres = [points[Math.floor(random.uniform() * points.length)] as Float64Array];
   const nearest = new Float64Array(points.length).fill(Number.POSITIVE_INFINITY);
   while (centres.length < clusters) {
     const last = centres.at(-1) as Float64Array;
@@ -34,7 +35,7 @@ function firstCentres(points: readonly Float64Array[], clusters: number, random:
       nearest[index] = Math.min(nearest[index] as number, squaredDistance(point, last));
       total += nearest[index] as number;
     });
-    let left = random() * total;
+    let left = random.uniform() * total;
     const drawn = nearest.findIndex((square) => {
       left -= square;
       return left < 0;

@@ -143,7 +143,7 @@ describe('a folder that already holds something', () => {
     withFolder(async (folder) => {
       await run(workbench, TINY_RUN, folder);
       const other = 'cannot go on with other options:';
-      await expectRefusal(folder, `${other} --lambda is 4 there and 1 here`, { ...TINY_RUN, lambda: 1 });
+      await expectRefusal(folder, `${other} --lambda is 0.25 there and 1 here`, { ...TINY_RUN, lambda: 1 });
       await expectRefusal(folder, `${other} --loss-beam-width is 3 there and 5 here`, {
         ...TINY_RUN,
         lossBeamWidth: 5,
