@@ -30,8 +30,7 @@ export function itemCodes(
   checkOptions(levels, seed);
   const points = vectors.map((vector) => Float64Array.from(vector));
   checkVectors(points);
-  const generator = new Mulberry32(seed);
-  const random = () => generator.uniform();
+  const random = new Mulberry32(seed);
   const codes: number[][] = points.map(() => []);
   const split = (items: readonly number[], level: number, firstToken: number): void => {
     const clusters = levels[level] ?? items.length;
