@@ -29,6 +29,14 @@ const cases = fc.record({
   usersPerStep: fc.integer({ min: 1, max: 4 }),
 });
 const USERS = 3;
+type Case = typeof cases extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** The search of a case, but for what each kind of search adds to it. */
+function searchOf({ catalogue, seed, coarse, ...options }: Case) {
+  const step = prefixModel(VOCABULARY, hashedLogit(seed, coarse));
+  return { ...options, step, trie: TokenTrie.fromSequences(catalogue), users: USERS };
+}
+
 const plain = (rankings: Awaited<ReturnType<typeof beamSearch>>) =>
   rankings.map((ranking) => ranking.map(({ items, leaf, score }) => ({ items: [...items], leaf, score })));
 
@@ -58,22 +66,12 @@ describe('exactTopItems', () => {
 
   it('returns the first `count` of them', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        cases,
-        fc.integer({ min: 1, max: 6 }),
-        async ({ catalogue, seed, coarse, ...options }, count) => {
-          const trie = TokenTrie.fromSequences(catalogue);
-          const search = {
-            ...options,
-            step: prefixModel(VOCABULARY, hashedLogit(seed, coarse)),
-            trie,
-            users: USERS,
-          };
-          const all = plain(await exactTopItems({ ...search, count: 100 }));
-          const some = plain(await exactTopItems({ ...search, count }));
-          expect(some).toEqual(all.map((ranking) => ranking.slice(0, count)));
-        },
-      ),
+      fc.asyncProperty(cases, fc.integer({ min: 1, max: 6 }), async (each, count) => {
+        const search = searchOf(each);
+        const all = plain(await exactTopItems({ ...search, count: 100 }));
+        const some = plain(await exactTopItems({ ...search, count }));
+        expect(some).toEqual(all.map((ranking) => ranking.slice(0, count)));
+      }),
     );
   });
 
@@ -95,15 +93,9 @@ describe('exactTopItems', () => {
 describe('beamSearch', () => {
   it('with a beam as wide as the catalogue finds what exhaustive search finds', async () => {
     await fc.assert(
-      fc.asyncProperty(cases, fc.integer({ min: 0, max: 3 }), async ({ catalogue, seed, coarse, ...options }, more) => {
-        const trie = TokenTrie.fromSequences(catalogue);
-        const search = {
-          ...options,
-          step: prefixModel(VOCABULARY, hashedLogit(seed, coarse)),
-          trie,
-          users: USERS,
-        };
-        const beamWidth = trie.leafCount + more;
+      fc.asyncProperty(cases, fc.integer({ min: 0, max: 3 }), async (each, more) => {
+        const search = searchOf(each);
+        const beamWidth = search.trie.leafCount + more;
         expect(plain(await beamSearch({ ...search, beamWidth }))).toEqual(
           plain(await exactTopItems({ ...search, count: beamWidth })),
         );
