@@ -1,0 +1,171 @@
+// Every public call, a line each. The harnesses take the calls from here (docs/robustness.md): failing allocations, memory
+// that changes, and any value in any position. A new public function enters all of them with one line.
+const core = require('fused-bear-loss');
+const decoding = require('fused-bear-loss/decoding');
+
+const ROWS = 3;
+const VOCAB_SIZE = 5;
+
+const logits = () => Float32Array.from({ length: ROWS * VOCAB_SIZE }, (_, index) => 4 * Math.sin(index));
+const targets = () => Int32Array.of(1, 4, 2);
+const lists = () => ({ offsets: Int32Array.of(0, 2, 4, 7), tokens: Int32Array.of(0, 1, 3, 4, 0, 2, 4) });
+const bitmask = () => ({ bitmask: Uint32Array.of(0b11111, 0b11111, 0b11111) });
+const halves = () => new Uint16Array(ROWS * VOCAB_SIZE).fill(0x3c00);
+const room = () => ({ gradLogits: new Float32Array(ROWS * VOCAB_SIZE) });
+const sequences = () => [[0, 1], [0, 2], [1, 0, 3], [4]];
+const trie = () => decoding.TokenTrie.fromSequences(sequences(), [7, 3, 9, 5]);
+const step = ({ allowed }) => ({
+  logits: new Float32Array(allowed.tokens.length),
+  layout: 'allowed',
+  state: undefined,
+});
+const search = () => ({ step, trie: trie(), users: 2 });
+
+const loss = (name, makeArguments) => ({ name: `fusedBearLoss ${name}`, run: core.fusedBearLoss, makeArguments });
+const lossAsync = (name, makeArguments) => ({
+  name: `fusedBearLossAsync ${name}`,
+  run: core.fusedBearLossAsync,
+  makeArguments,
+});
+const ofTrie = (method, ...rest) => ({
+  name: `TokenTrie.${method}`,
+  run: (catalogue, ...args) => catalogue[method](...args),
+  hasReceiver: true,
+  makeArguments: () => [trie(), ...rest.map((make) => make())],
+});
+
+/**
+ * @typedef {object} PublicCall
+ * @property {string} name
+ * @property {(...args: any[]) => unknown} run the call; may return a promise
+ * @property {() => any[]} makeArguments fresh arguments with which it succeeds
+ * @property {boolean} [hasReceiver] whether the first argument is the object whose method is called
+ */
+
+/** @type {PublicCall[]} */
+const publicCalls = [
+  loss('plain', () => [logits(), targets()]),
+  loss('rows and out', () => [logits(), targets(), { rows: true, out: room(), penalty: 'softplus', threads: 2 }]),
+  loss('of a tensor', () => [{ data: halves(), shape: [ROWS, VOCAB_SIZE], dtype: 'bfloat16' }, targets()]),
+  loss('with lists', () => [logits(), targets(), { allowed: lists(), gradient: 'in-place-sparse' }]),
+  loss('with a bitmask', () => [logits(), targets(), { allowed: bitmask(), thresholdGradient: 'flow' }]),
+  loss('row by row', () => [logits(), targets(), { reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1) }]),
+  loss('weighted', () => [
+    logits(),
+    [1, 4, 2],
+    {
+      reduction: 'weighted-mean',
+      penalty: 'reweight',
+      tokenWeights: new Float32Array(ROWS).fill(1),
+      labelSmoothing: 0.1,
+    },
+  ]),
+  lossAsync('plain', () => [logits(), targets()]),
+  lossAsync('with a signal', () => [logits(), targets(), { signal: new AbortController().signal, out: room() }]),
+  lossAsync('with lists', () => [logits(), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
+  { name: 'topTokens', run: core.topTokens, makeArguments: () => [logits(), 2, { vocabSize: VOCAB_SIZE }] },
+  {
+    name: 'topTokens of allowed logits',
+    run: core.topTokens,
+    makeArguments: () => [new Float32Array(7), 2, { layout: 'allowed', allowed: lists() }],
+  },
+  {
+    name: 'topTokens with out',
+    run: core.topTokens,
+    makeArguments: () => [
+      { data: halves(), shape: [ROWS, VOCAB_SIZE], dtype: 'float16' },
+      2,
+      { allowed: bitmask(), out: { tokens: new Int32Array(6), logProbabilities: new Float32Array(6) } },
+    ],
+  },
+  { name: 'capabilities', run: core.capabilities, makeArguments: () => [] },
+  {
+    name: 'TokenTrie.fromSequences',
+    run: (...args) => decoding.TokenTrie.fromSequences(...args),
+    makeArguments: () => [sequences(), [7, 3, 9, 5]],
+  },
+  {
+    name: 'TokenTrie.fromLists',
+    run: (...args) => decoding.TokenTrie.fromLists(...args),
+    makeArguments: () => [lists()],
+  },
+  {
+    name: 'TokenTrie.load',
+    run: (...args) => decoding.TokenTrie.load(...args),
+    makeArguments: () => [trie().serialize()],
+  },
+  ofTrie(
+    'insert',
+    () => [[2, 2]],
+    () => [11],
+  ),
+  ofTrie('remove', () => [7]),
+  ofTrie('serialize'),
+  ofTrie('childCount', () => 0),
+  ofTrie('childTokens', () => 0),
+  ofTrie('firstChild', () => 0),
+  ofTrie(
+    'child',
+    () => 0,
+    () => 1,
+  ),
+  ofTrie('find', () => [0, 1]),
+  ofTrie('isLeaf', () => 0),
+  ofTrie('parent', () => 1),
+  ofTrie('lastToken', () => 1),
+  ofTrie('path', () => 4),
+  ofTrie('nextChoice', () => 0),
+  ofTrie('items', () => 4),
+  ofTrie('leafOf', () => 9),
+  ofTrie('allowed', () => Int32Array.of(0, 1)),
+  {
+    name: 'beamSearch',
+    run: decoding.beamSearch,
+    makeArguments: () => [{ ...search(), beamWidth: 2, temperature: 0.5, softcap: 20 }],
+  },
+  { name: 'exactTopItems', run: decoding.exactTopItems, makeArguments: () => [{ ...search(), count: 2 }] },
+  {
+    name: 'traceTargets',
+    run: decoding.traceTargets,
+    makeArguments: () => [{ ...search(), targets: Int32Array.of(7, 3) }],
+  },
+  {
+    name: 'prunedByStep',
+    run: decoding.prunedByStep,
+    makeArguments: () => [{ droppedAt: [-1, 1], steps: [2, 2] }, [1, 1]],
+  },
+  {
+    name: 'rankOfItem',
+    run: decoding.rankOfItem,
+    makeArguments: () => [[{ items: Int32Array.of(7), score: -1, logProbability: -1 }], 7],
+  },
+  {
+    name: 'itemCodes',
+    run: decoding.itemCodes,
+    makeArguments: () => [
+      [
+        [0, 1],
+        [1, 0],
+        [1, 1],
+      ],
+      { levels: [2], seed: 3 },
+    ],
+  },
+  { name: 'hitRatioAt', run: decoding.hitRatioAt, makeArguments: () => [[0, -1, 4], 2] },
+  { name: 'ndcgAt', run: decoding.ndcgAt, makeArguments: () => [[0, -1, 4], 2] },
+  { name: 'meanReciprocalRank', run: decoding.meanReciprocalRank, makeArguments: () => [[0, -1, 4], 2] },
+  { name: 'pruningRate', run: decoding.pruningRate, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },
+  { name: 'pruningRows', run: decoding.pruningRows, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },
+  {
+    name: 'bootstrapInterval',
+    run: decoding.bootstrapInterval,
+    makeArguments: () => [[1, 0, 1], { samples: 9, seed: 2, clusters: [1, 1, 2] }],
+  },
+  {
+    name: 'bootstrapDifference',
+    run: decoding.bootstrapDifference,
+    makeArguments: () => [[1, 0, 1], [0, 0, 1], { samples: 9 }],
+  },
+];
+
+module.exports = { publicCalls };
