@@ -23,8 +23,9 @@ import { expectedNames, nearestName } from './suggest.js';
  */
 type Rule = (value: unknown, argument: string) => unknown;
 
-function number(expected: string, accepts: (value: number) => boolean): Rule {
-  return (value, argument) => {
+/** A number that `accepts` takes. Other functions have rules of this form for options of their own. */
+export function number(expected: string, accepts: (value: number) => boolean) {
+  return (value: unknown, argument: string): number => {
     if (typeof value !== 'number') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
     if (!accepts(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
     return value;
@@ -36,7 +37,7 @@ const isPositiveInteger = (value: number) => Number.isSafeInteger(value) && valu
 const finite = number('a finite number', Number.isFinite);
 const finiteAboveZero = number('a finite number above 0', (value) => Number.isFinite(value) && value > 0);
 const finiteFromZero = number('a finite number of at least 0', (value) => Number.isFinite(value) && value >= 0);
-const positiveInteger = number('a positive integer', isPositiveInteger);
+export const positiveInteger = number('a positive integer', isPositiveInteger);
 const int32 = number('a 32-bit integer', (value) => Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31);
 const belowOne = number('a number from 0 to below 1', (value) => value >= 0 && value < 1);
 const threadCount = number('a positive integer', (value) => isPositiveInteger(value) && value < 2 ** 31);
@@ -52,7 +53,12 @@ function oneOf(names: readonly unknown[]): Rule {
   return (value, argument) => {
     if (names.includes(value)) return value;
     const expected = [...others, expectedNames(value, strings)].join(', ');
-    return refuse(typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
+    return refuse(
+      typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE',
+      argument,
+      expected,
+      value,
+    );
   };
 }
 
@@ -220,6 +226,12 @@ export function readOptions(options: AnyBearLossOptions): AnyBearLossOptions {
   } catch (error) {
     throw readingError(error, given, 'options');
   }
+}
+
+/** The value of an option as the loss takes it, for other functions that have an option of the same name. */
+export function checkOption<Name extends keyof AnyBearLossOptions>(name: Name, value: unknown): CheckedOptions[Name] {
+  const byDefault = (DEFAULTS as Partial<Record<string, unknown>>)[name];
+  return checkedValue(value, name, RULES[name], byDefault) as CheckedOptions[Name];
 }
 
 function checkedValue(value: unknown, name: string, rule: Rule, byDefault: unknown): unknown {

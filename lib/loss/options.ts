@@ -189,5 +189,8 @@ type DefaultedName = keyof typeof DEFAULTS;
 /** Options whose values have been checked, with defaults filled in. */
 export type CheckedOptions = Readonly<
   Required<Pick<AnyBearLossOptions, DefaultedName>> &
-    Omit<AnyBearLossOptions, DefaultedName | 'allowed' | 'signal'> & { allowed?: CheckedAllowed; signal?: CheckedSignal }
+    Omit<AnyBearLossOptions, DefaultedName | 'allowed' | 'signal'> & {
+      allowed?: CheckedAllowed;
+      signal?: CheckedSignal;
+    }
 >;

@@ -1,6 +1,6 @@
 // From what the caller gave to what the addon takes: every check that TypeScript makes, and every array that it allocates.
 import type { NativeLossCall } from '../native/binding.js';
-import { checkExtents, type Constraint, copyAllowed } from './allowed.js';
+import { type Constraint, checkExtents, copyAllowed } from './allowed.js';
 import { assertApart, assertLength } from './arrays.js';
 import { deviceIndex } from './device-arguments.js';
 import { assertOnHost, type DeviceTensor } from './device-tensor.js';
@@ -41,7 +41,13 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
   const { gradient } = outputs;
   const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
   if (gradient.data !== undefined && !gradient.isNew) {
-    assertIndicesApart(gradient.data, rowsExtent(rows, vocabSize, gradient.rowStride, gradientArgument), gradientArgument, targets, options);
+    assertIndicesApart(
+      gradient.data,
+      rowsExtent(rows, vocabSize, gradient.rowStride, gradientArgument),
+      gradientArgument,
+      targets,
+      options,
+    );
   }
   return {
     outputs,

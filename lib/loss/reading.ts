@@ -1,7 +1,7 @@
 // Objects and lists of callers, each member read once. Getters, traps and other threads may give something else the second
 // time, so what is checked must be what is used. What a caller's own code throws passes through as it is.
 import { describe, isRevoked } from './describe.js';
-import { bearError, refuse } from './errors.js';
+import { type BearErrorCode, type BearLossError, bearError, refuse } from './errors.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 /** An object that a Proxy stands in for, or inherits from. A chain of Proxies may be without an end. */
@@ -56,7 +56,8 @@ export function forEachElement(
     for (let index = 0; index < lengthOf(array); index++) visit(array[index], index);
     return lengthOf(array);
   }
-  if (typeof list !== 'object' || list === null) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `an array of ${what}`, list);
+  if (typeof list !== 'object' || list === null)
+    refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `an array of ${what}`, list);
   try {
     const elements = list as ArrayLike<unknown>;
     const { length } = elements;
@@ -74,17 +75,22 @@ export function forEachElement(
   }
 }
 
+/** What says that an element of a list should have been something else. */
+export function elementError(
+  code: BearErrorCode,
+  argument: string,
+  what: string,
+  element: unknown,
+  index: number,
+): BearLossError {
+  return bearError(code, { argument, expected: what, received: `${describe(element)} at index ${index}` });
+}
+
 /** The numbers of a list, whatever its kind: a copy. */
 export function readNumbers(list: unknown, argument: string): Float64Array {
   const numbers: number[] = [];
   forEachElement(list, argument, 'numbers', (element, index) => {
-    if (typeof element !== 'number') {
-      throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-        argument: `${argument}[${index}]`,
-        expected: 'a number',
-        received: describe(element),
-      });
-    }
+    if (typeof element !== 'number') throw elementError('ERR_BEAR_ARGUMENT_TYPE', argument, 'numbers', element, index);
     numbers.push(element);
   });
   return new Float64Array(numbers);

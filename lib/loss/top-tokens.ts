@@ -122,7 +122,14 @@ interface PreparedTopTokens extends CheckedLogits {
 }
 
 function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): PreparedTopTokens {
-  const { layout, out, ...shared } = readMembers(options, 'options', 'an object of options', OPTION_NAMES, readOptions, '');
+  const { layout, out, ...shared } = readMembers(
+    options,
+    'options',
+    'an object of options',
+    OPTION_NAMES,
+    readOptions,
+    '',
+  );
   // To the loss undefined means its default; here there is none.
   if (beamWidth === undefined) refuse('ERR_BEAR_ARGUMENT_TYPE', 'beamWidth', 'a positive integer', beamWidth);
   const checked = checkOptions({ ...shared, beamWidth } as BearLossOptions);
