@@ -18,7 +18,7 @@ import {
 import { type Outputs, prepareOutputs } from './outputs.js';
 import { readTargets, type Targets } from './targets.js';
 import { resolveThreads } from './threads.js';
-import { lengthOf, memoryOf, typedArrayName } from './typed-arrays.js';
+import { typedArrayName } from './typed-arrays.js';
 
 export interface PreparedCall {
   call: NativeLossCall;
@@ -124,16 +124,14 @@ function assertIndicesApart(
   targets: Targets,
   { allowed }: CheckedOptions,
 ): void {
-  const memory = memoryOf(gradient);
-  const output = { ...memory, byteLength: (memory.byteLength / lengthOf(gradient)) * elements };
   if (typedArrayName(targets) !== undefined) {
-    assertApart(output, argument, targets as Int32Array | BigInt64Array, 'targets');
+    assertApart(gradient, elements, argument, targets as Int32Array | BigInt64Array, 'targets');
   }
   if (allowed === undefined) return;
   const { offsets, tokens, bitmask } = allowed as Constraint; // on the host, as copies were made of them
-  assertApart(output, argument, offsets, 'allowed.offsets');
-  assertApart(output, argument, tokens, 'allowed.tokens');
-  assertApart(output, argument, bitmask, 'allowed.bitmask');
+  assertApart(gradient, elements, argument, offsets, 'allowed.offsets');
+  assertApart(gradient, elements, argument, tokens, 'allowed.tokens');
+  assertApart(gradient, elements, argument, bitmask, 'allowed.bitmask');
 }
 
 function assertNoStream({ stream }: CheckedOptions): void {

@@ -9,7 +9,7 @@ import { type BearLossOptions, type CheckedOptions, DTYPES, type LogitsArray } f
 import { faultError } from './outcome-errors.js';
 import { expectedNames } from './suggest.js';
 import { resolveThreads } from './threads.js';
-import { lengthOf, memoryOf } from './typed-arrays.js';
+import { lengthOf } from './typed-arrays.js';
 
 /** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
 export interface TopTokensOutput {
@@ -142,7 +142,7 @@ function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): 
   const read = dense ?? readListedLogits(logits, allowed, checked);
   checkExtents(allowed, read.rows, read.vocabSize);
   const result = prepareResult(outputs, read.rows, beamWidth);
-  assertIndicesApart(outputs, result, checked);
+  assertIndicesApart(outputs, result, read.rows, checked);
   return {
     ...read,
     isListed,
@@ -227,15 +227,20 @@ function prepareResult(given: GivenOutputs, rows: number, beamWidth: number): To
 }
 
 /** Throws where a result would be written over the caller's constraint. */
-function assertIndicesApart(given: GivenOutputs, result: TopTokensResult, { allowed }: CheckedOptions): void {
+function assertIndicesApart(
+  given: GivenOutputs,
+  result: TopTokensResult,
+  rows: number,
+  { allowed }: CheckedOptions,
+): void {
   if (allowed === undefined) return;
   const { offsets, tokens, bitmask } = allowed as Constraint; // on the host, as copies were made of them
   for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
     if (given[name] === undefined) continue;
-    const output = memoryOf(result[name]);
-    assertApart(output, 'out', offsets, 'allowed.offsets');
-    assertApart(output, 'out', tokens, 'allowed.tokens');
-    assertApart(output, 'out', bitmask, 'allowed.bitmask');
+    const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
+    assertApart(result[name], elements, 'out', offsets, 'allowed.offsets');
+    assertApart(result[name], elements, 'out', tokens, 'allowed.tokens');
+    assertApart(result[name], elements, 'out', bitmask, 'allowed.bitmask');
   }
 }
 

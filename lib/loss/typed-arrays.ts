@@ -27,25 +27,18 @@ export function lengthOf(array: TypedArray): number {
   return length.call(array);
 }
 
-export interface MemoryRange {
-  buffer: ArrayBufferLike;
-  byteOffset: number;
-  byteLength: number;
-}
-
 /** Where the elements lie. */
-export function memoryOf(array: TypedArray): MemoryRange {
+export function memoryOf(array: TypedArray): { buffer: ArrayBufferLike; byteOffset: number; byteLength: number } {
   return { buffer: buffer.call(array), byteOffset: byteOffset.call(array), byteLength: byteLength.call(array) };
 }
 
-export function overlap(a: MemoryRange, b: MemoryRange): boolean {
-  return (
-    a.buffer === b.buffer &&
-    a.byteLength > 0 &&
-    b.byteLength > 0 &&
-    a.byteOffset < b.byteOffset + b.byteLength &&
-    b.byteOffset < a.byteOffset + a.byteLength
-  );
+/** Whether elements of two arrays are the same memory, as far as JavaScript can tell; of `a` the first `elements`. */
+export function shareMemory(a: TypedArray, elements: number, b: TypedArray): boolean {
+  if (buffer.call(a) !== buffer.call(b) || elements === 0) return false;
+  const start = byteOffset.call(a);
+  const bytes = (byteLength.call(a) / length.call(a)) * elements;
+  const otherStart = byteOffset.call(b);
+  return start < otherStart + byteLength.call(b) && otherStart < start + bytes;
 }
 
 /** An array without any property of its own, over the same memory. */
