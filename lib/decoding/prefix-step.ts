@@ -1,8 +1,7 @@
 import { isFunction } from '../loss/abort-signal.js';
 import { assertAttached, isArrayOf } from '../loss/arrays.js';
-import { isRevoked } from '../loss/describe.js';
 import { bearError, describe, refuse } from '../loss/errors.js';
-import { readingError, readNumbers } from '../loss/reading.js';
+import { isUnreadable, readingError, readNumbers } from '../loss/reading.js';
 import { topTokens } from '../loss/top-tokens.js';
 import { viewOf } from '../loss/typed-arrays.js';
 import type { Search } from './search-options.js';
@@ -151,7 +150,7 @@ export async function askModel<State>(
   if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // not any more
   const given = step(request);
   // Awaited, it would end in an error of the language.
-  if (isRevoked(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
+  if (isUnreadable(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
   const result: unknown = await given;
   if (typeof result !== 'object' || result === null) {
     refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', result);

@@ -28,7 +28,9 @@ export function rankOfItem(ranking: readonly Pick<RankedItem, 'items'>[], item: 
     if (typeof place !== 'object' || place === null) {
       throw elementError('ERR_BEAR_ARGUMENT_TYPE', 'ranking', '{ items }', place, index);
     }
-    forEachElement(itemsOf(place, index), 'ranking', 'item ids', (id) => {
+    forEachElement(itemsOf(place, index), 'ranking', 'item ids', (id, position) => {
+      // Also so that a sparse array of four billion places is not gone through.
+      if (typeof id !== 'number') throw elementError('ERR_BEAR_ARGUMENT_TYPE', 'ranking', 'item ids', id, position);
       if (rank < 0 && id === item) rank = index;
     });
   });

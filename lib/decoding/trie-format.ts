@@ -1,9 +1,9 @@
 // A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
-import { assertAttached, isArrayOf } from '../loss/arrays.js';
+import { allocate, assertAttached, isArrayOf } from '../loss/arrays.js';
 import { bearError, refuse } from '../loss/errors.js';
-import { memoryOf } from '../loss/typed-arrays.js';
+import { viewOf } from '../loss/typed-arrays.js';
 import { isId } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
 import type { TrieArrays } from './trie-arrays.js';
@@ -35,8 +35,11 @@ export function serializeTrie({ edgeOffsets, edgeTokens, leafNodes, itemOffsets,
 export function parseTrie(data: Uint8Array): TrieArrays {
   if (!isArrayOf(data, 'Uint8Array')) refuse('ERR_BEAR_ARGUMENT_TYPE', 'bytes', 'a Uint8Array', data);
   assertAttached(data, 'bytes');
-  const { buffer, byteOffset, byteLength } = memoryOf(data);
-  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  // A copy, as another thread could change shared memory after the digest was found to be right.
+  const view = viewOf(Uint8Array, data);
+  const copied = allocate(Uint8Array, view.length, 'bytes');
+  copied.set(view);
+  const bytes = Buffer.from(copied.buffer);
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('what is not the bytes of a TokenTrie');
   if (bytes.length < HEADER_BYTES) throw formatError(`a header that is cut off after ${bytes.length} bytes`);
   const [version, nodes, leaves, items] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(MAGIC.length + at)) as [

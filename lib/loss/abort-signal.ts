@@ -67,7 +67,11 @@ export function subscribe({ signal, addEventListener, removeEventListener }: Che
       resolve();
     };
   });
-  Reflect.apply(addEventListener, signal, ['abort', abort, { once: true }]);
+  try {
+    Reflect.apply(addEventListener, signal, ['abort', abort, { once: true }]);
+  } catch (error) {
+    throw readingError(error, signal, 'signal');
+  }
   const unsubscribe = () => {
     try {
       Reflect.apply(removeEventListener, signal, ['abort', abort]);

@@ -102,7 +102,8 @@ export interface BearLossError extends Error, BearErrorDetails {
 }
 
 export function bearError(code: BearErrorCode, details: BearErrorDetails): BearLossError {
-  const { argument, expected, received, row } = details;
+  // Without a prototype, to which a program may have added members of these names.
+  const { argument, expected, received, row } = Object.assign(Object.create(null), details) as BearErrorDetails;
   const place = row === undefined ? '' : ` in row ${row}`;
   const came = received === undefined ? '' : `, received ${received}`;
   const error = new ERROR_CLASSES[code](`${argument}${place}: expected ${expected}${came}`);

@@ -8,7 +8,7 @@ import { lengthOf, typedArrayName } from './typed-arrays.js';
 const MOST_PROTOTYPES = 100;
 
 /** Whether the object, or one that it inherits from, is a Proxy that was revoked. */
-function isUnreadable(value: unknown): boolean {
+export function isUnreadable(value: unknown): boolean {
   let object = value;
   for (let depth = 0; depth < MOST_PROTOTYPES && typeof object === 'object' && object !== null; depth++) {
     if (isRevoked(object)) return true;
