@@ -1,4 +1,5 @@
 // One case: a public call with some of its arguments spoiled, and what must hold of how it ends.
+import { types } from 'node:util';
 import { addGetter, anyValue, Hostility, memberValue, NAMES, primitive, transformed } from './hostile-values.js';
 
 /** As `test/support/public-calls.cjs` lists them. */
@@ -75,7 +76,11 @@ interface Place {
 }
 
 const isPlainObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  typeof value === 'object' &&
+  value !== null &&
+  !ArrayBuffer.isView(value) && // whose elements become numbers: of a sparse array, by way of a text without end
+  !types.isProxy(value) &&
+  Object.getPrototypeOf(value) === Object.prototype;
 
 /** Every position in the arguments that can be reached without running any code of theirs. */
 function placesIn(parent: object, first = 0, path = 'arguments'): Place[] {
@@ -144,7 +149,6 @@ export async function runCase(
   for (const h of hostilities) h.buffers.push(...snapshots.map(({ buffer }) => buffer));
   pending = [];
   const undo = hostilities.map((h) => spoil(h, args, call.hasReceiver ? 1 : 0));
-  if ((globalThis as { LOG?: boolean }).LOG) console.log(hostilities.flatMap(({ log }) => log));
   const report = (problem: string) => `${call.name}: ${hostilities.flatMap(({ log }) => log).join('; ')}\n  ${problem}`;
   let error: unknown;
   try {

@@ -100,7 +100,7 @@ export function primitive(h: Hostility): unknown {
 const COUNTS = new Set<unknown>(['users', 'samples']);
 
 /** Any value that a member of this name may have. */
-export function memberValue(h: Hostility, name: unknown, value = anyValue(h, 1)): unknown {
+export function memberValue(h: Hostility, name: unknown, value: unknown = anyValue(h, 1)): unknown {
   return COUNTS.has(name) && Number.isSafeInteger(value) && (value as number) > 100 ? 3 : value;
 }
 
