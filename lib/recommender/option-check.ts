@@ -1,5 +1,5 @@
 import { beamSearch, TokenTrie } from '../decoding/index.js';
-import { type BearLossResult, fusedBearLoss } from '../index.js';
+import { fusedBearLoss } from '../index.js';
 import { lossOptions } from './losses.js';
 import { flagOf, type RunOptions, runOptionsShape } from './run-options.js';
 import { ShapeError } from './shape.js';
@@ -17,17 +17,20 @@ export async function requireUsableOptions(options: RunOptions): Promise<void> {
     if (!(cause instanceof ShapeError)) throw cause;
     throw new RangeError(`options: ${cause.message}`, { cause });
   }
-  const { lambda, lambdas = [lambda], loss, xi, searchTemperature = 1, beamWidth } = options;
+  const { lambda, lambdas = [lambda], loss, xi, margin, searchTemperature = 1, beamWidth } = options;
   const tried = { ...lossOptions(options), ...(loss === 'bear' && { lambda: Math.max(...lambdas) }) };
-  let result: BearLossResult;
   try {
-    const logits = { data: Float32Array.of(0, 1), shape: [1, 2] };
-    result = fusedBearLoss(logits, Int32Array.of(0), { ...tried, gradient: false });
+    // A target above the threshold and one below it.
+    const logits = { data: Float32Array.of(0, 1, 0, 1), shape: [2, 2] };
+    for (const beamWidth of [1, options.lossBeamWidth]) {
+      const { loss: value, gradLogits } = fusedBearLoss(logits, Int32Array.of(0, 1), { ...tried, beamWidth });
+      const numbers = [value, ...(gradLogits as Float32Array)];
+      if (!numbers.every(Number.isFinite)) throw new RangeError('the loss or its gradient is not finite with them');
+    }
   } catch (cause) {
-    throw new RangeError(`the loss refuses the options: ${(cause as Error).message}`, { cause });
-  }
-  if (!Number.isFinite(result.loss)) {
-    throw new RangeError(`the loss is ${result.loss} with ${flagOf('lambda')} ${lambda} and ${flagOf('xi')} ${xi}`);
+    const settings =
+      loss === 'bear' ? `${flagOf('lambda')} ${lambdas}, ${flagOf('xi')} ${xi}, ${flagOf('margin')} ${margin}` : loss;
+    throw new RangeError(`the loss refuses the options (${settings}): ${(cause as Error).message}`, { cause });
   }
   try {
     const trie = TokenTrie.fromSequences([[0], [1]]);

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomically } from './atomic-file.js';
+import { reasonOf, writeAtomically } from './atomic-file.js';
 import { type Checkpoint, loadCheckpoint, readCheckpoint, saveCheckpoint, saveParameters } from './checkpoint.js';
 import { isLockFile } from './folder-lock.js';
 import type { Recommender } from './model.js';
@@ -58,6 +58,7 @@ export interface StoredRun {
  * @throws Error that names the file and what to do, where one is damaged, is no file, or is not of the run of the others
  */
 export function readRunFolder(folder: string): StoredRun {
+  requireFolder(folder);
   const read = <T>(name: string, parse: (file: string) => T): T | undefined => {
     const file = join(folder, name);
     if (!isThere(file)) return undefined;
@@ -189,6 +190,7 @@ export function goingOn(folder: string, fresh: RunState): StoredRun {
 
 /** @throws Error where the folder holds a run, and where it holds what is none; by the names of the files alone */
 export function requireRoomForRun(folder: string, resume: boolean): void {
+  requireFolder(folder);
   if (isThere(join(folder, CHECKPOINT_FILE))) {
     if (resume) return;
     throw new Error(`${folder}: holds a run already; go on with it (--resume), or give another folder`);
@@ -201,8 +203,19 @@ export function makeRunFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (cause) {
-    throw new Error(`${folder}: cannot be made (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    throw new Error(`${folder}: cannot be made (${reasonOf(cause)})`, { cause });
   }
+}
+
+/** @throws Error where something else has the name, or what is there cannot be looked at */
+function requireFolder(folder: string): void {
+  let isFolder: boolean | undefined;
+  try {
+    isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory();
+  } catch (cause) {
+    throw new Error(`${folder}: cannot be read as a folder (${reasonOf(cause)})`, { cause });
+  }
+  if (isFolder === false) throw new Error(`${folder}: is not a folder`);
 }
 
 function namesIn(folder: string): string[] {
@@ -210,7 +223,7 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (cause) {
-    throw new Error(`${folder}: cannot be read as a folder (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    throw new Error(`${folder}: cannot be read as a folder (${reasonOf(cause)})`, { cause });
   }
 }
 
