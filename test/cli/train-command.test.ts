@@ -176,8 +176,8 @@ describe('recommend', () => {
       const run = join(root, 'run');
       const trained = await runCommand('train', '--data', data, '--out', run, ...SMALL);
       expect(trained.error).toBeUndefined();
-      const [first, second] = TINY_DATASET.rows[0]?.history as number[];
-      const { output, error } = await runCommand('recommend', '--run', run, '--history', `${first},${second}`);
+      const history = TINY_DATASET.rows[0]?.history.slice(0, 2) ?? [];
+      const { output, error } = await runCommand('recommend', '--run', run, '--history', history.join(','));
       expect(error).toBeUndefined();
       for (const text of [trained.output, output]) expect(text).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
       // Two headings, two items of the history and three recommendations: no title made a line of its own.
