@@ -55,7 +55,7 @@ async function fuzzCore(target: CoreTarget, program: string, { cases, seconds, s
     `-artifact_prefix=${found}/`,
     // Cases are drawn, so that libFuzzer's book-keeping of rare counts takes four times the time of the cases.
     ...['-entropic=0', '-use_counters=0'],
-    ...['-timeout=120', '-rss_limit_mb=4096', '-print_final_stats=1', '-verbosity=0'],
+    ...['-timeout=120', '-rss_limit_mb=4096', '-print_final_stats=1', '-print_funcs=0', '-verbosity=0'],
   ];
   const ok = await runProgram(program, [...args, grown, corpusOf(target)]);
   if (!ok) {
