@@ -3,7 +3,7 @@
  * to run again. docs/robustness.md says what the targets check.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildFolder, buildTargets, type CoreTarget } from './core/build';
@@ -43,6 +43,11 @@ function runProgram(program: string, args: readonly string[]): Promise<boolean> 
 
 const corpusOf = (target: CoreTarget) => join(root, 'test', 'fuzz', 'core', 'corpus', target);
 
+function newestFile(folder: string): string | undefined {
+  const files = readdirSync(folder).map((name) => join(folder, name));
+  return files.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+}
+
 /** Runs the committed corpus, then new cases. What reached new code stays in build/fuzz for the next run. */
 async function fuzzCore(target: CoreTarget, program: string, { cases, seconds, seed }: Limits): Promise<boolean> {
   const [found, grown] = ['found', 'corpus'].map((folder) => join(buildFolder, folder, target)) as [string, string];
@@ -59,8 +64,8 @@ async function fuzzCore(target: CoreTarget, program: string, { cases, seconds, s
   ];
   const ok = await runProgram(program, [...args, grown, corpusOf(target)]);
   if (!ok) {
-    console.log(`FAILED: ${target}. The case is in ${relative(root, found)}; it runs again by`);
-    console.log(`  npm run fuzz -- ${target} ${relative(root, found)}/<file>`);
+    console.log(`FAILED: ${target}. The case runs again by`);
+    console.log(`  npm run fuzz -- ${target} ${relative(root, newestFile(found) ?? found)}`);
   }
   return ok;
 }
