@@ -1,6 +1,9 @@
 #include "native/cpu/instruction_set.h"
 
+#include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "native/core/backend.h"
 
@@ -27,22 +30,36 @@ bool supports_avx512() {
 }
 #endif
 
-// From the plainest to the widest.
-const std::vector<Choice>& choices() {
-  static const std::vector<Choice> all = {
-    {"baseline", &baseline::row_kernel, &baseline::top_tokens_kernel, true},
 #if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
-    {"avx2", &avx2::row_kernel, &avx2::top_tokens_kernel, supports_avx2()},
-    {"avx512", &avx512::row_kernel, &avx512::top_tokens_kernel, supports_avx512()},
+constexpr std::size_t kChoices = 3;
+#else
+constexpr std::size_t kChoices = 1;
 #endif
-  };
+
+// From the plainest to the widest.
+const std::array<Choice, kChoices>& choices() {
+  static const std::array<Choice, kChoices> all = {{
+      {"baseline", &baseline::row_kernel, &baseline::top_tokens_kernel, true},
+#if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
+      {"avx2", &avx2::row_kernel, &avx2::top_tokens_kernel, supports_avx2()},
+      {"avx512", &avx512::row_kernel, &avx512::top_tokens_kernel, supports_avx512()},
+#endif
+  }};
   return all;
 }
 
+// No string, no vector: it needs no memory to be made, and a thread may still look at it while the process exits.
 struct Selection {
-  const Choice* choice;
-  std::string override_error;
+  const Choice* choice = nullptr;
+  char override_error[160] = "";
 };
+
+Selection not_followed(const Choice* choice, const char* format, const char* wanted) {
+  Selection selected{choice};
+  // A longer name is cut off.
+  std::snprintf(selected.override_error, sizeof selected.override_error, format, wanted);
+  return selected;
+}
 
 Selection select() {
   const Choice* widest = &choices().front();
@@ -50,13 +67,13 @@ Selection select() {
     if (choice.supported) widest = &choice;
   }
   const char* wanted = std::getenv("FUSED_BEAR_LOSS_INSTRUCTION_SET");
-  if (wanted == nullptr || *wanted == '\0') return {widest, ""};
+  if (wanted == nullptr || *wanted == '\0') return {widest};
   for (const Choice& choice : choices()) {
-    if (choice.name != std::string(wanted)) continue;
-    if (choice.supported) return {&choice, ""};
-    return {widest, std::string("this processor does not support ") + wanted};
+    if (std::strcmp(choice.name, wanted) != 0) continue;
+    if (choice.supported) return {&choice};
+    return not_followed(widest, "this processor does not support %s", wanted);
   }
-  return {widest, std::string("this build has no instruction set named ") + wanted};
+  return not_followed(widest, "this build has no instruction set named %s", wanted);
 }
 
 const Selection& selection() {
@@ -75,7 +92,7 @@ CpuInfo cpu_info() {
   info.instruction_set = selection().choice->name;
   info.override_error = selection().override_error;
   for (const Choice& choice : choices()) {
-    if (choice.supported) info.instruction_sets.emplace_back(choice.name);
+    if (choice.supported) info.instruction_sets[info.instruction_set_count++] = choice.name;
   }
   return info;
 }
