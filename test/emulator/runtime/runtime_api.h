@@ -223,6 +223,13 @@ cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
 
+namespace simt {
+
+// restrict_global() once the event's last recording has been reached. Null: at once.
+void restrict_global(void* base, std::size_t bytes, cudaEvent_t after);
+
+} // namespace simt
+
 // ---- launches
 
 enum cudaFuncAttribute {

@@ -59,6 +59,7 @@ struct LiveCounts {
 struct RuntimeState {
   std::recursive_mutex mutex;
   DriverState driver = DriverState::kWorking;
+  int driver_version = CUDART_VERSION; // of one that is too old or works
   std::vector<DeviceState> devices = std::vector<DeviceState>(2);
   std::vector<InjectedFault> faults;
   std::map<std::string, std::uint64_t> calls; // how often each function was called
@@ -86,8 +87,10 @@ bool valid_device(int device);
 // Of the seed: what streams and host threads do.
 std::uint64_t runtime_random();
 
-// Runs what is pending: on one device, on all (-1).
+// Runs what is pending: on one device, on all (-1). The host is none the wiser.
 void drain_device(int device);
+// Whatever has been done so far counts as ordered.
+void forget_order();
 // Forgets all streams and events, pending work included.
 void forget_streams();
 
