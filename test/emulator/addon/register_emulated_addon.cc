@@ -3,9 +3,11 @@
 #include "native/binding/addon.h"
 #include "test/emulator/addon/emulator_object.h"
 #include "test/faults/allocations/allocator_object.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 static Napi::Object initialize_emulated_addon(Napi::Env env, Napi::Object exports) {
   fused_bear_loss::initialize_addon(env, exports);
+  const faults::OwnMemory own_memory;
   exports.Set("emulator", simt::emulator_object(env));
   exports.Set("allocator", faults::allocator_object(env));
   return exports;
