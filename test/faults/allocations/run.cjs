@@ -131,7 +131,7 @@ function allCalls() {
   const { publicCalls, deviceCalls } = require('../../support/public-calls.cjs');
   const { emulator } = require(addonFile);
   if (emulator === undefined) return publicCalls;
-  // One at a time and in short rows: the rest is the same host code again, and takes the emulated device minutes.
+  // One at a time, in short rows and on this thread: the rest is the same host code again, and takes the emulated device minutes.
   return [...publicCalls, ...deviceCalls.map((call) => ({ ...call, isOnDevice: true }))];
 }
 
@@ -152,7 +152,7 @@ async function examineHere(name) {
     counts.failing += Math.min(failed, 1);
     counts.errors += error === undefined ? 0 : 1;
   }
-  add(await runWorker({ name, loadOnly: false }));
+  if (!allCalls().find((call) => call.name === name).isOnDevice) add(await runWorker({ name, loadOnly: false }));
   return counts;
 }
 
