@@ -46,9 +46,9 @@ export interface DecodingOptions<State> {
   trie: TokenTrie;
   /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
   users: number;
-  /** Divides the logits, as in the loss. Default 1. */
+  /** Divides the logits, as in the loss: from 1e-36 to 1e36, default 1. */
   temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss. Default none. */
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default none. */
   softcap?: number;
   /**
    * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of

@@ -22,7 +22,8 @@ export type ReportKind =
   | 'global-race'
   | 'misaligned'
   | 'shared-after-exit'
-  | 'runtime-misuse';
+  | 'runtime-misuse'
+  | 'stream-race';
 
 export interface Report {
   kind: ReportKind;
@@ -56,6 +57,10 @@ export interface EmulatedDevice {
   sharedBytesPerBlock?: number;
   sharedBytesPerMultiprocessor?: number;
   l2Bytes?: number;
+  /** Blocks in the largest cluster that the device has room for. Default 8. */
+  largestCluster?: number;
+  /** Kernels may not opt in for more than 48 KiB, whatever the properties say. Default false. */
+  refusesLargeShared?: boolean;
 }
 
 /** Bytes that kernels' instructions asked for, not what reached the memory. Counts are for each two bytes, up to 255. */
@@ -98,8 +103,8 @@ export interface Emulator {
   failCall(name: string, nth: number, error: number): void;
   /** The next allocation of exactly so many bytes by the addon's C++ code fails. */
   failHostAllocation(bytes: number): void;
-  /** Default 'working'. */
-  setDriver(state: 'working' | 'missing' | 'too-old'): void;
+  /** Default 'working'. `version`: of CUDA, as cudaDriverGetVersion gives it; default 12080 where it is too old. */
+  setDriver(state: 'working' | 'missing' | 'too-old', version?: number): void;
   /** Replaces all devices; their memory, streams and events are gone. None: no device is found. Default: two. */
   setDevices(devices: EmulatedDevice[]): void;
   /** Ends injected faults and lost devices, forgets reports, counts and settings. Memory, streams and devices stay. */
@@ -107,12 +112,17 @@ export interface Emulator {
   liveCounts(): LiveCounts;
   /** How often each function of the runtime was called since the last reset. */
   calls(): Record<string, number>;
+  /** Blocks to a cluster of the launches since the last reset, each size once; 1: without clusters. */
+  clusterSizes(): number[];
   /** Of a range of device memory since the last `clearTraffic`; undefined where it is no device memory. */
   traffic(pointer: bigint, bytes: number): Traffic | undefined;
   clearTraffic(): void;
   /** Device memory that the package does not own. */
   allocate(bytes: number, device: number): bigint;
   free(pointer: bigint): void;
+  /** A stream of device 0 that the package does not own. */
+  createStream(): bigint;
+  destroyStream(stream: bigint): void;
   write(pointer: bigint, bytes: Uint8Array): void;
   read(pointer: bigint, bytes: Uint8Array): void;
 }
