@@ -43,7 +43,12 @@ function spoilOne(h: Hostility, args: unknown[], firstArgument: number): () => v
     case 3:
     case 4:
       h.log.push(path());
-      put(place, typeof place.value === 'function' ? spoiledFunction(h, place.value) : transformed(h, place.value));
+      put(
+        place,
+        typeof place.value === 'function'
+          ? spoiledFunction(h, place.value)
+          : memberValue(h, place.key, transformed(h, place.value)),
+      );
       break;
     case 5:
       h.log.push(path());

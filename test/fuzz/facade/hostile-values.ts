@@ -1,5 +1,6 @@
 // Values that no caller should give, and what can be done to those that one should. All choices come from a seeded
 // generator, so that a case is its numbers.
+import { types } from 'node:util';
 import { createContext, runInContext } from 'node:vm';
 import { Mulberry32 } from '../../../lib/random/mulberry32.js';
 
@@ -205,7 +206,8 @@ export function transformed(h: Hostility, value: unknown): unknown {
   if (typeof value === 'function') return h.below(2) === 0 ? proxied(h, value) : throwing(h);
   if (typeof value !== 'object' || value === null) return anyValue(h);
   const kind = h.below(9);
-  if (kind < 4) return proxied(h, value);
+  // A Proxy of an array may have another length at each look, and no end.
+  if (kind < 4 || types.isProxy(value)) return proxied(h, value);
   if (Array.isArray(value)) return value.length > 100 ? proxied(h, value) : transformedList(h, value);
   h.log.push('another kind of object');
   if (kind === 4) return Object.create(value);
