@@ -199,7 +199,7 @@ function resample(
 ): Float64Array[] {
   const random = new Mulberry32(seed);
   const count = (figures[0] as ClusterSums).numerators.length;
-  const values: Float64Array[] = [];
+  let values: Float64Array[] = [];
   for (let sample = 0; sample < samples; sample++) {
     const sums = figures.map(() => [0, 0] as [number, number]);
     for (let draw = 0; draw < count; draw++) {
@@ -210,8 +210,9 @@ function resample(
         sum[1] += denominators[cluster] as number;
       });
     }
-    statistics(sums.map(([numerator, denominator]) => ratio(numerator, denominator))).forEach((value, index) => {
-      values[index] ??= allocate(Float64Array, samples, 'samples');
+    const drawn = statistics(sums.map(([numerator, denominator]) => ratio(numerator, denominator)));
+    if (sample === 0) values = drawn.map(() => allocate(Float64Array, samples, 'samples'));
+    drawn.forEach((value, index) => {
       (values[index] as Float64Array)[sample] = value;
     });
   }

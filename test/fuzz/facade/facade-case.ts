@@ -1,14 +1,7 @@
 // One case: a public call with some of its arguments spoiled, and what must hold of how it ends.
 import { types } from 'node:util';
+import type { PublicCall } from '../../support/public-calls.cjs';
 import { addGetter, anyValue, Hostility, memberValue, NAMES, primitive, transformed } from './hostile-values.js';
-
-/** As `test/support/public-calls.cjs` lists them. */
-export interface PublicCall {
-  name: string;
-  run: (...args: unknown[]) => unknown;
-  makeArguments: () => unknown[];
-  hasReceiver?: boolean;
-}
 
 export interface FacadeCase {
   /** Which call, modulo their number. */

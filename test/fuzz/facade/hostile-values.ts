@@ -280,7 +280,7 @@ function transformedList(h: Hostility, value: readonly unknown[]): unknown {
   const kind = h.below(6);
   h.log.push(`another kind of array (${kind})`);
   if (kind === 0) return OTHER_REALM.Array.from(value);
-  if (kind === 1) return new (class extends Array {})(...(value.length === 1 ? [] : value));
+  if (kind === 1) return Object.setPrototypeOf([...value], class extends Array {}.prototype);
   if (kind === 2) return Object.assign({ ...value }, { length: value.length });
   const copy = [...value];
   if (kind === 3) copy.push(anyValue(h, 2));

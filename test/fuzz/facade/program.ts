@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { BEAR_ERROR_CODES } from '../../../lib/loss/errors.js';
 import { publicCalls } from '../../support/public-calls.cjs';
-import { type FacadeCase, type PublicCall, runCase } from './facade-case.js';
+import { type FacadeCase, runCase } from './facade-case.js';
 
 const PROGRESS = 3;
 const LONGEST_CASE_MS = 60_000;
@@ -28,7 +28,7 @@ const seed = Number(options.seed);
 const cases = Number(options.cases);
 
 async function runCases(): Promise<void> {
-  const calls = (publicCalls as PublicCall[]).filter(({ name }) => name.startsWith(options.only));
+  const calls = publicCalls.filter(({ name }) => name.startsWith(options.only));
   const codes = new Set<string>(BEAR_ERROR_CODES);
   const anyCase: fc.Arbitrary<FacadeCase> = fc.record({
     call: fc.nat(calls.length - 1),
@@ -51,7 +51,7 @@ async function runCases(): Promise<void> {
 }
 
 function watch(): void {
-  console.log(`facade: ${cases} cases of ${(publicCalls as PublicCall[]).length} calls, seed ${seed}`);
+  console.log(`facade: ${cases} cases of ${publicCalls.length} calls, seed ${seed}`);
   const started = Date.now();
   const child = spawn(
     process.execPath,
