@@ -250,7 +250,13 @@ function proxied(h: Hostility, target: object): object {
   const handler: ProxyHandler<object> = {
     get: (object, key) => {
       act();
-      if (kind === 4 && left < 0 && Object.getOwnPropertyDescriptor(object, key)?.configurable !== false) {
+      // Not `then`: a promise would wait for a function that never calls back.
+      if (
+        kind === 4 &&
+        left < 0 &&
+        key !== 'then' &&
+        Object.getOwnPropertyDescriptor(object, key)?.configurable !== false
+      ) {
         return memberValue(h, key);
       }
       return Reflect.get(object, key);
