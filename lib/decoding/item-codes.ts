@@ -31,7 +31,7 @@ export function itemCodes(vectors: readonly ArrayLike<number>[], options: ItemCo
   const random = new Mulberry32(seed);
   const codes: number[][] = points.map(() => []);
   const split = ({ items, level, firstToken }: Group): Group[] => {
-    const clusters = levels[level] ?? items.length;
+    const clusters = level < levels.length ? (levels[level] as number) : items.length;
     const members = items.map((item) => points[item] as Float64Array);
     const tokens = items.length <= clusters ? [...items.keys()] : balancedClusters(members, clusters, random);
     const groups = new Map<number, number[]>();
