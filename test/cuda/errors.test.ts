@@ -1,12 +1,5 @@
 /** Every way in which a device can fail: a clear error, no leak, and the caller's buffers as they were. */
-import {
-  CudaStream,
-  capabilities,
-  DeviceTensor,
-  deviceMemory,
-  fusedBearLoss,
-  fusedBearLossAsync,
-} from '../../lib/index';
+import { CudaStream, capabilities, DeviceTensor, deviceMemory, fusedBearLoss, fusedBearLossAsync } from '../../lib';
 import type { BearErrorCode } from '../../lib/loss/errors';
 import { errorOf, expectError } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';

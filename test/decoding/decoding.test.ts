@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { beamSearch, exactTopItems, type StepFunction, TokenTrie, traceTargets } from '../../lib/decoding/index';
-import { topTokens } from '../../lib/index';
+import { topTokens } from '../../lib';
+import { beamSearch, exactTopItems, type StepFunction, TokenTrie, traceTargets } from '../../lib/decoding';
 import { SeededRandom } from '../support/random';
 import { prefixModel, sequenceScore } from './support';
 

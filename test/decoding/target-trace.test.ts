@@ -1,4 +1,4 @@
-import { beamSearch, prunedByStep, rankOfItem, TokenTrie, traceTargets } from '../../lib/decoding/index';
+import { beamSearch, prunedByStep, rankOfItem, TokenTrie, traceTargets } from '../../lib/decoding';
 import { SeededRandom } from '../support/random';
 import { prefixModel } from './support';
 

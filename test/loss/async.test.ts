@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
+import { fusedBearLoss, fusedBearLossAsync } from '../../lib';
 import { bytesOf } from '../support/dtype';
 import { SeededRandom } from '../support/random';
 import { resizableBuffer, transfer, validCall, validLists } from './refusal';

@@ -1,5 +1,5 @@
 // What each option takes and refuses. Numbers that come out are the contract's business (test/contract).
-import { BearLoss, type BearLossOptions } from '../../lib/index';
+import { BearLoss, type BearLossOptions } from '../../lib';
 import { OPTION_NAMES } from '../../lib/loss/check-options';
 import { DEFAULTS, DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/loss/options';
 import { native } from '../../lib/native/load-addon';

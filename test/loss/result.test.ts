@@ -1,4 +1,4 @@
-import { type BearLossOptions, type BearLossResult, fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
+import { type BearLossOptions, type BearLossResult, fusedBearLoss, fusedBearLossAsync } from '../../lib';
 import { validCall } from './refusal';
 
 const LOG_5 = Math.log(5);

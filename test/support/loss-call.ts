@@ -1,5 +1,5 @@
 /** One call of the loss as the contract describes it: run on the backend under test and compared with the reference. */
-import type { BearLossOptions, BearLossResult } from '../../lib/index';
+import type { BearLossOptions, BearLossResult } from '../../lib';
 import { bearLossReference, type ReferenceOptions, type ReferenceResult } from '../reference/bear-loss-reference';
 import { computeLoss } from './backend-under-test';
 import { allocate, bytesOf, type DType, decode, decodeBits, encode, type LogitArray } from './dtype';

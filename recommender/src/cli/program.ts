@@ -1,0 +1,20 @@
+import { Command } from 'commander';
+import { addCompareCommand } from './compare-command.js';
+import { addDemoCommand } from './demo-command.js';
+import { addRecommendCommand } from './recommend-command.js';
+import { addTrainCommand } from './train-command.js';
+
+const { version } = require('../../package.json') as { version: string };
+
+/** The command line, ready to parse. Actions reject with errors whose message is for the user. */
+export function createProgram(): Command {
+  const program = new Command('fused-bear-recommender')
+    .description('A small generative recommender that is trained with the BEAR loss.')
+    .version(version)
+    .showHelpAfterError('(--help lists the options)');
+  addTrainCommand(program);
+  addRecommendCommand(program);
+  addCompareCommand(program);
+  addDemoCommand(program);
+  return program;
+}
