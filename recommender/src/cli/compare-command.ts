@@ -82,7 +82,7 @@ async function drawn({ head, rows }: TextTable): Promise<string> {
 }
 
 function commandLine(): string {
-  return ['fused-bear-loss', ...process.argv.slice(2)].map(quoted).join(' ');
+  return ['fused-bear-recommender', ...process.argv.slice(2)].map(quoted).join(' ');
 }
 
 /** As a shell takes it. */

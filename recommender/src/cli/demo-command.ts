@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -33,17 +33,13 @@ const SMOKE = {
   options: { epochs: 2, dimension: 16, historyPlaces: 5, trainRows: 512, testRows: 64 },
 };
 
-// Beside the folder where the demo is started, as in a clone that has the data of the project next to it.
-const DEFAULT_DATA = join('..', 'shared', 'data', 'amazon-office');
-
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('trains the recommender with and without the BEAR penalty and compares what beam search finds')
     .option(
       '--data <folder>',
-      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them ' +
-        `(default: ${DEFAULT_DATA} where that is, else data that it makes up)`,
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them (default: data that it makes up)',
     )
     .option('--epochs <n>', `most epochs of each training (default: ${DEFAULT_RUN_OPTIONS.epochs})`, count)
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count)
@@ -83,8 +79,7 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
 async function openData({ data, smoke = false }: DemoFlags): Promise<Dataset> {
   const { loadDataset, syntheticDataset } = await import('../index.js');
   if (data !== undefined) return loadDataset(data);
-  if (smoke) return syntheticDataset(SMOKE.synthetic, SYNTHETIC_SEED);
-  return existsSync(DEFAULT_DATA) ? loadDataset(DEFAULT_DATA) : syntheticDataset(FULL.synthetic, SYNTHETIC_SEED);
+  return syntheticDataset((smoke ? SMOKE : FULL).synthetic, SYNTHETIC_SEED);
 }
 
 async function trainAndTest(name: string, workbench: Workbench, options: RunOptions): Promise<RunResult> {

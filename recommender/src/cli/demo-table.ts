@@ -54,7 +54,7 @@ export function noiseStatement(lines: readonly DemoLine[]): string {
     'loss / step: time in fusedBearLoss as a share of the training steps.\n' +
     `One standard error of a HitRatio@10 of ${mean.toFixed(3)} on ${rows} rows is ${error.toFixed(4)}, more as rows of a ` +
     'user overlap, and another seed moves it, too:\na difference between the losses of that order means nothing. ' +
-    '`fused-bear-loss compare` measures with several seeds and intervals.'
+    '`fused-bear-recommender compare` measures with several seeds and intervals.'
   );
 }
 

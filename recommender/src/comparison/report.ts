@@ -34,7 +34,7 @@ export function markdownReport(summary: ComparisonSummary, { command, version }:
   return [
     '# Comparison of losses',
     ['```', summary.description, '```'].join('\n'),
-    `fused-bear-loss ${version}: \`${command}\``,
+    `fused-bear-recommender ${version}: \`${command}\``,
     ...notes(summary),
     ...comparisonTables(summary).flatMap((table) => [`## ${table.title}`, toMarkdown(table)]),
     '',
@@ -58,7 +58,7 @@ export function htmlReport(
     '<body>',
     '<h1>Comparison of losses</h1>',
     `<pre>${escapeHtml(summary.description)}</pre>`,
-    `<p>fused-bear-loss ${escapeHtml(version)}: <code>${escapeHtml(command)}</code></p>`,
+    `<p>fused-bear-recommender ${escapeHtml(version)}: <code>${escapeHtml(command)}</code></p>`,
     ...notes(summary).map((note) => `<p>${escapeHtml(note)}</p>`),
     ...comparisonTables(summary).map((table) => `<h2>${escapeHtml(table.title)}</h2>\n${htmlTable(table)}`),
     ...figures,

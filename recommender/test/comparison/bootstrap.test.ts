@@ -1,5 +1,5 @@
-import { SeededRandom } from '../../../test/support/random';
 import { pruningRate, pruningRows } from 'fused-bear-loss/decoding';
+import { SeededRandom } from '../../../test/support/random';
 import { bootstrapDifference, bootstrapInterval } from '../../src/comparison/bootstrap';
 
 const normals = (seed: number, count: number, mean = 0) => Array.from(new SeededRandom(seed).normals(count, 1, mean));

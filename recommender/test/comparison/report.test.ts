@@ -12,7 +12,7 @@ import { withFolder } from '../support/recommender';
 jest.setTimeout(3 * 60_000);
 
 const summary = summarize(madeUpComparison());
-const SETTINGS = { command: 'fused-bear-loss compare --out "a<b"', version: '1.2.3' };
+const SETTINGS = { command: 'fused-bear-recommender compare --out "a<b"', version: '1.2.3' };
 
 function table(title: RegExp) {
   const found = comparisonTables(summary).find((each) => title.test(each.title));

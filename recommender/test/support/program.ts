@@ -6,7 +6,7 @@ export interface CommandOutcome {
   error: string | undefined;
 }
 
-/** Runs the command line in this process, as `fused-bear-loss ...args`. */
+/** Runs the command line in this process, as `fused-bear-recommender ...args`. */
 export async function runCommand(...args: string[]): Promise<CommandOutcome> {
   const lines: string[] = [];
   const log = jest.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
