@@ -82,11 +82,11 @@ describe('library rooms', () => {
     'recommender/src': /^fused-bear-loss(\/\w+)?$|^recommender\/package\.json$/,
     // Each room knows those before it, and none after it.
     'recommender/src/random': /^(?!)/,
-    'recommender/src/data': /^fused-bear-loss|^recommender\/src\/(random\/|argument-error$)/,
-    'recommender/src/model': /^fused-bear-loss|^recommender\/src\/(random|data)\//,
-    'recommender/src/training': /^fused-bear-loss|^recommender\/src\/(random|data|model)\//,
+    'recommender/src/data': /^fused-bear-loss|^recommender\/src\/(random\/|argument-error$|ranges$)/,
+    'recommender/src/model': /^fused-bear-loss|^recommender\/src\/((random|data)\/|ranges$)/,
+    'recommender/src/training': /^fused-bear-loss|^recommender\/src\/((random|data|model)\/|ranges$)/,
     'recommender/src/comparison':
-      /^fused-bear-loss|^recommender\/src\/((random|data|model|training)\/|argument-error$)/,
+      /^fused-bear-loss|^recommender\/src\/((random|data|model|training)\/|argument-error$|ranges$)/,
     examples: /^fused-bear-loss(\/\w+)?$/,
     benchmarks: /^fused-bear-loss(\/\w+)?$/,
   };

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { createProgram } from './program.js';
+import { printable } from './terminal.js';
 
 /** The command line of this process. */
 export async function main(): Promise<void> {
@@ -11,7 +12,7 @@ export async function main(): Promise<void> {
   try {
     await createProgram().parseAsync();
   } catch (error) {
-    console.error(`fused-bear-recommender: ${(error as Error).message}`);
+    console.error(printable(`fused-bear-recommender: ${(error as Error).message}`));
     process.exitCode = 1;
   }
 }

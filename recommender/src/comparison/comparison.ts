@@ -1,5 +1,5 @@
-import type { RunResult } from '../training/run.js';
 import type { RunOptions } from '../training/run-options.js';
+import type { RunResult } from '../training/run-result.js';
 
 /** What the rows of a held-out part are, and how the baselines rank their targets. */
 export interface HeldOut {

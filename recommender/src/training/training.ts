@@ -3,6 +3,7 @@ import { type Batch, makeBatch, planBatches } from '../model/batches.js';
 import type { Dropout, Recommender } from '../model/model.js';
 import { Random } from '../random/random.js';
 import { AdamW } from './adam.js';
+import { effectiveBatchSize } from './memory.js';
 import type { TrainingOptions } from './training-options.js';
 import { trainStep } from './training-step.js';
 
@@ -31,7 +32,8 @@ export class Trainer {
 
   /** @throws Error where loss or parameters are not finite any more */
   async trainEpoch(epoch: number): Promise<EpochReport> {
-    const { epochs, batchSize, learningRate, dropout, onStep } = this.options;
+    const { epochs, learningRate, dropout, onStep } = this.options;
+    const batchSize = effectiveBatchSize(this.options.batchSize, this.rows.length);
     const plans = planBatches(this.model.catalogue, this.rows, batchSize, this.random);
     const total = plans.length * epochs;
     const sums = { loss: 0, pruned: 0, counted: 0, lossMilliseconds: 0, stepMilliseconds: 0 };
