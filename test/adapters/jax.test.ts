@@ -1,5 +1,5 @@
-import { type BearLossOptions, fusedBearLoss } from '../../lib';
 import { bearLossStep } from '../../lib/adapters/jax';
+import { type BearLossOptions, fusedBearLoss } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
 import { SeededRandom } from '../support/random';
 import { expectAllClose } from '../support/tolerance';

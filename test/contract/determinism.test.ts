@@ -1,4 +1,4 @@
-import { fusedBearLossAsync } from '../../lib';
+import { fusedBearLossAsync } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
 import { describeContract, device, isEmulated } from '../support/backend-under-test';
 import { bytesOf, DTYPES, type DType } from '../support/dtype';

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { topTokens } from '../../lib';
+import { topTokens } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
 import { SeededRandom } from '../support/random';
 import { probeShapes, type TopTokensAnswer } from '../support/top-tokens-probe';

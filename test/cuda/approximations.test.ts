@@ -2,7 +2,7 @@
  * The hardware's exponential errs by two units in the last place (CUDA's table of ex2.approx). The emulated one is exact,
  * and here it errs, differently for each seed: the tolerances of the contract must hold all the same.
  */
-import type { BearLossOptions } from '../../lib';
+import type { BearLossOptions } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
 import { useEmulatedDevice } from '../support/emulated-device';
 import { callOf, expectAgreement, fingerprint, runBackend } from '../support/loss-call';

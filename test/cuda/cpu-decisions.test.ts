@@ -2,7 +2,7 @@
  * What is decided on raw logits is the CPU's bit for bit: the threshold logit, the rank, and whether a row is pruned.
  * Every row's target has the logit 0, so that the row's margin is the threshold logit itself, and its sign the flag.
  */
-import type { BearLossOptions } from '../../lib';
+import type { BearLossOptions } from '../../lib/index';
 import { bitmaskOf, csrOf } from '../support/allowed-tokens';
 import { bytesOf, DTYPES, type DType } from '../support/dtype';
 import { useEmulatedDevice } from '../support/emulated-device';

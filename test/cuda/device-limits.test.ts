@@ -1,7 +1,7 @@
 /** What a device grants a kernel: set once, so that calls side by side do not change it, and less where it refuses. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { fusedBearLossAsync } from '../../lib';
+import { fusedBearLossAsync } from '../../lib/index';
 import { useEmulatedDevice } from '../support/emulated-device';
 import { type EmulatedDevice, emulatedAddonFolder } from '../support/emulator';
 import { SeededRandom } from '../support/random';

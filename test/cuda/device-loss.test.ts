@@ -8,7 +8,7 @@ import {
   DeviceTensor,
   fusedBearLoss,
   fusedBearLossAsync,
-} from '../../lib';
+} from '../../lib/index';
 import { errorOf, expectError } from '../loss/refusal';
 import { runs } from '../support/backend-under-test';
 import { bytesOf, type LogitArray } from '../support/dtype';

@@ -1,4 +1,4 @@
-import { CudaStream, capabilities, DeviceTensor, deviceMemory, type TensorDType } from '../../lib';
+import { CudaStream, capabilities, DeviceTensor, deviceMemory, type TensorDType } from '../../lib/index';
 import { errorOf, expectError } from '../loss/refusal';
 import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
 

@@ -1,5 +1,5 @@
 /** A few rows of the vocabularies of language models: the emulated device takes seconds for each. */
-import { fusedBearLoss } from '../../lib';
+import { fusedBearLoss } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
 import { useEmulatedDevice } from '../support/emulated-device';
 import { callOf, expectAgreement, logitsArgument } from '../support/loss-call';

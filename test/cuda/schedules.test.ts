@@ -1,5 +1,5 @@
 /** Whatever the order in which threads, blocks and streams take turns, the results are the same bit for bit. */
-import { fusedBearLoss } from '../../lib';
+import { fusedBearLoss } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
 import { DTYPES, type DType } from '../support/dtype';
 import { useEmulatedDevice } from '../support/emulated-device';

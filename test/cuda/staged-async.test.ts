@@ -1,5 +1,5 @@
 /** Host arrays on a device, off the main thread: the same result, and an abort between two chunks. */
-import { fusedBearLoss, fusedBearLossAsync } from '../../lib';
+import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
 import { bytesOf } from '../support/dtype';
 import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
 import { callOf, fingerprint, logitsArgument } from '../support/loss-call';

@@ -1,5 +1,5 @@
 /** Host arrays on a device: copies and kernels of several chunks are under way at once, each on a stream of its own. */
-import { fusedBearLoss } from '../../lib';
+import { fusedBearLoss } from '../../lib/index';
 import { errorOf } from '../loss/refusal';
 import { useEmulatedDevice } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';

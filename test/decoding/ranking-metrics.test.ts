@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { hitRatioAt, meanReciprocalRank, ndcgAt, pruningRate, rankOfItem } from '../../lib/decoding';
+import { hitRatioAt, meanReciprocalRank, ndcgAt, pruningRate, rankOfItem } from '../../lib/decoding/index';
 
 describe('ranking metrics', () => {
   const ranks = [0, 2, -1, 9, 10];

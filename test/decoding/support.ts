@@ -1,4 +1,4 @@
-import type { StepFunction, StepRequest, TokenTrie } from '../../lib/decoding';
+import type { StepFunction, StepRequest, TokenTrie } from '../../lib/decoding/index';
 
 /** A model whose logits depend on the user and on all tokens so far. Its state is the list of prefixes, one a row. */
 export function prefixModel(

@@ -1,4 +1,4 @@
-import { beamSearch, prunedByStep, rankOfItem, TokenTrie, traceTargets } from '../../lib/decoding';
+import { beamSearch, prunedByStep, rankOfItem, TokenTrie, traceTargets } from '../../lib/decoding/index';
 import { SeededRandom } from '../support/random';
 import { prefixModel } from './support';
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { TokenTrie } from '../../lib/decoding';
+import { TokenTrie } from '../../lib/decoding/index';
 
 const sequences = [
   [5, 1, 9],

@@ -1,7 +1,7 @@
 /** The trie as bytes, its growth and shrinkage, and its size. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { TokenTrie } from '../../lib/decoding';
+import { TokenTrie } from '../../lib/decoding/index';
 import { SeededRandom } from '../support/random';
 
 const END = 4;

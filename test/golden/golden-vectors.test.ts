@@ -1,5 +1,5 @@
 /** Parity with the golden vectors: the float64 reference at 1e-10, the backend under test at the float32 tolerances. */
-import type { BearLossOptions } from '../../lib';
+import type { BearLossOptions } from '../../lib/index';
 import { bearLossReference, type ReferenceOptions } from '../reference/bear-loss-reference';
 import { computeLoss, deviceUnderTest } from '../support/backend-under-test';
 import {

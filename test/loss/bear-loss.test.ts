@@ -1,4 +1,4 @@
-import { BearLoss, fusedBearLoss } from '../../lib';
+import { BearLoss, fusedBearLoss } from '../../lib/index';
 import { errorOf, expectError, validCall } from './refusal';
 
 const { logits, targets } = validCall();

@@ -6,7 +6,7 @@ import {
   type DeviceTensor,
   fusedBearLoss,
   fusedBearLossAsync,
-} from '../../lib';
+} from '../../lib/index';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <_ extends true>() => {};

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type * as Index from '../../lib';
+import type * as Index from '../../lib/index';
 import packageJson from '../../package.json';
 
 const VARIABLES = ['FUSED_BEAR_LOSS_THREADS', 'FUSED_BEAR_LOSS_PREBUILD'];
@@ -19,7 +19,7 @@ afterEach(() => {
 function loadAgain(): typeof Index {
   let index: typeof Index | undefined;
   jest.isolateModules(() => {
-    index = require('../../lib');
+    index = require('../../lib/index');
   });
   return index as typeof Index;
 }

@@ -1,5 +1,5 @@
 /** What every refusal of a bad argument has in common, checked in one place. */
-import { fusedBearLoss, fusedBearLossAsync } from '../../lib';
+import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
 import type { BearErrorCode, BearLossError } from '../../lib/loss/errors';
 
 // Bad arguments have bad types, so the calls of these tests are untyped.

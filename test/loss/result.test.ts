@@ -1,4 +1,4 @@
-import { type BearLossOptions, type BearLossResult, fusedBearLoss, fusedBearLossAsync } from '../../lib';
+import { type BearLossOptions, type BearLossResult, fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
 import { validCall } from './refusal';
 
 const LOG_5 = Math.log(5);

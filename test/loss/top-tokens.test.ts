@@ -1,4 +1,4 @@
-import { type TopTokensOptions, topTokens } from '../../lib';
+import { type TopTokensOptions, topTokens } from '../../lib/index';
 import { errorOf, expectError, type Refusal } from './refusal';
 
 const anyTopTokens = topTokens as unknown as (logits: unknown, beamWidth: unknown, options?: unknown) => unknown;

@@ -2,7 +2,7 @@
  * Which backend the contract runs against: named by FUSED_BEAR_LOSS_TEST_DEVICE, the CPU unless told otherwise.
  * `cuda-emulated` is the device of the tests' addon, which the jest project of that name loads.
  */
-import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss } from '../../lib';
+import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss } from '../../lib/index';
 import { emulator } from './emulator';
 
 type DeviceUnderTest = NonNullable<BearLossOptions['device']> | 'cuda-emulated';

@@ -1,5 +1,5 @@
 /** What every test on the emulated device begins and ends with. */
-import { deviceMemory } from '../../lib';
+import { deviceMemory } from '../../lib/index';
 import { type Emulator, emulator } from './emulator';
 
 /**

@@ -1,4 +1,4 @@
-import type { BearLossOptions } from '../../lib';
+import type { BearLossOptions } from '../../lib/index';
 import type { ReferenceOptions } from '../reference/bear-loss-reference';
 
 /** The reference's options, which take plain arrays, with the typed arrays that the public function asks for. */

@@ -1,6 +1,6 @@
 /** fast-check arbitraries for whole calls of the loss: every option, dtype, layout, constraint and kind of logits. */
 import * as fc from 'fast-check';
-import type { BearLossOptions } from '../../lib';
+import type { BearLossOptions } from '../../lib/index';
 import { bitmaskOf, csrOf } from './allowed-tokens';
 import { allocate, DTYPES, type DType, encode } from './dtype';
 import type { LossCall } from './loss-call';

@@ -2,7 +2,7 @@
  * Prints, as JSON, what topTokens answers to a fixed list of problems. Run as a process of its own, once per instruction
  * set (FUSED_BEAR_LOSS_INSTRUCTION_SET), because the choice is made once per process.
  */
-import { capabilities } from '../../lib';
+import { capabilities } from '../../lib/index';
 import { DTYPES } from './dtype';
 import {
   CONSTRAINTS,

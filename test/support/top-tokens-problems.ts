@@ -1,5 +1,5 @@
 /** Whole calls of topTokens: every dtype, layout, constraint and kind of logits, compared with the reference. */
-import { type TopTokensOptions, type TopTokensResult, topTokens } from '../../lib';
+import { type TopTokensOptions, type TopTokensResult, topTokens } from '../../lib/index';
 import { topTokensReference } from '../reference/top-tokens-reference';
 import { bitmaskOf, csrOf } from './allowed-tokens';
 import { allocate, bytesOf, type DType, decode, encode, type LogitArray } from './dtype';
