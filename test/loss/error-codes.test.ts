@@ -3,7 +3,7 @@ import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { capabilities } from '../../lib/index';
 import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/loss/errors';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
-import { type AnyCall, errorOf, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
+import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
 
 interface Case extends Omit<Refusal, 'code'> {
   kind: typeof TypeError | typeof RangeError;
@@ -161,7 +161,7 @@ describe('every error code', () => {
     expect(codes.sort()).toEqual([...BEAR_ERROR_CODES].sort());
   });
 
-  it.each(Object.entries(DECODING_CASES))('%s is thrown by decoding', async (code, call) => {
+  it.each(Object.entries<() => unknown>(DECODING_CASES))('%s is thrown by decoding', async (code, call) => {
     const error = await Promise.resolve()
       .then(call)
       .then(
