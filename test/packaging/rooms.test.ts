@@ -76,12 +76,18 @@ describe('library rooms', () => {
   const allowed: Record<string, RegExp> = {
     'lib/native': /^(?!)/,
     'lib/loss': /^lib\/native\/|^package\.json$/,
-    'lib/random': /^(?!)/,
-    'lib/decoding': /^lib\/(loss|random)\//,
+    'lib/decoding': /^lib\/loss\//,
     'lib/adapters': /^lib\/loss\//,
+    'lib/cli': /^lib\/index$|^package\.json$/,
     // What any user of the package could import: the recommender shows that the public names are enough.
-    'lib/recommender': /^lib\/(decoding\/)?index$|^lib\/random\//,
-    'lib/cli': /^lib\/(decoding\/)?index$|^lib\/recommender\/|^package\.json$/,
+    'recommender/src': /^fused-bear-loss(\/\w+)?$|^recommender\/package\.json$/,
+    // Each room knows those before it, and none after it.
+    'recommender/src/random': /^(?!)/,
+    'recommender/src/data': /^fused-bear-loss|^recommender\/src\/(random\/|argument-error$|ranges$)/,
+    'recommender/src/model': /^fused-bear-loss|^recommender\/src\/((random|data)\/|ranges$)/,
+    'recommender/src/training': /^fused-bear-loss|^recommender\/src\/((random|data|model)\/|ranges$)/,
+    'recommender/src/comparison':
+      /^fused-bear-loss|^recommender\/src\/((random|data|model|training)\/|argument-error$|ranges$)/,
     examples: /^fused-bear-loss(\/\w+)?$/,
     benchmarks: /^fused-bear-loss(\/\w+)?$/,
   };
