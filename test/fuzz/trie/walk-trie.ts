@@ -9,9 +9,9 @@ function expectEqual(what: string, got: unknown, expected: unknown): void {
   if (a !== b) throw new Mismatch(`${what}: got ${a}, expected ${b}`);
 }
 
-/** Tokens that are not among the children of a node, but close to them. */
 const MOST_ID = 2 ** 31 - 1;
 
+/** Tokens that are not among the children of a node, but close to them. */
 function absentTokens(node: NaiveNode): number[] {
   const near = [...node.children.keys()].flatMap((token) => [token - 1, token + 1]);
   return [...near, 0, MOST_ID].filter((token) => token >= 0 && token <= MOST_ID && !node.children.has(token));
