@@ -141,7 +141,9 @@ FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned fla
     sums.threshold_logit = swept.threshold.logit;
     sums.effective_width = swept.threshold.effective_width;
     sums.allowed_count = total.allowed;
-    sums.sum_scaled = total.sum_scaled / problem.temperature;
+    sums.sum_differences =
+        (total.sum_scaled - sums.allowed_count * static_cast<double>(capping.capped(sums.reference_logit))) /
+        problem.temperature;
     record = conclude_row(launch.call, row, sums, capping, total, swept.threshold, flags);
   } else {
     if (swept.poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
