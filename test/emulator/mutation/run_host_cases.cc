@@ -219,10 +219,9 @@ void staged_side_by_side() {
 // Every call of the runtime fails once: an error or success, nothing written where it fails, nothing held.
 void staged_with_faults() {
   chunk_bytes("2500");
-  for (const char* name :
-       {"cudaMalloc", "cudaHostAlloc", "cudaLaunchKernelEx", "cudaMemcpyAsync", "cudaMemsetAsync", "cudaEventRecord",
-        "cudaStreamWaitEvent", "cudaEventSynchronize", "cudaEventCreateWithFlags", "cudaStreamCreateWithFlags",
-        "cudaGetDevice", "cudaEventQuery"}) {
+  for (const char* name : {"cudaMalloc", "cudaHostAlloc", "cudaLaunchKernelEx", "cudaMemcpyAsync", "cudaMemsetAsync",
+                           "cudaEventRecord", "cudaStreamWaitEvent", "cudaEventSynchronize", "cudaEventCreateWithFlags",
+                           "cudaStreamCreateWithFlags", "cudaGetDevice", "cudaEventQuery"}) {
     const bool memory = std::strcmp(name, "cudaMalloc") == 0 || std::strcmp(name, "cudaHostAlloc") == 0;
     for (std::uint64_t nth = 1;; nth += nth < 6 ? 1 : 5) {
       Problem problem(6, 130, 130, 5);
@@ -289,6 +288,12 @@ void transfers() {
     expect(downloaded(*copy) == Bytes(bytes, 0), "and what came later is there, too");
   }
   stream->synchronize();
+  const auto storage = api.allocate(0, 100, stream);
+  api.clear(*storage, stream);
+  const std::uint64_t streams = calls_of("cudaStreamCreateWithFlags");
+  downloaded(*storage);
+  expect_equal(static_cast<double>(calls_of("cudaStreamCreateWithFlags")), static_cast<double>(streams),
+               "one stream for all downloads");
 }
 
 void blocks_go_from_stream_to_stream() {
@@ -363,12 +368,15 @@ void counts_of_memory() {
   fail_call("cudaMalloc", 1, cudaErrorMemoryAllocation);
   const auto after_all = api.allocate(0, 99999, stream);
   expect_equal(static_cast<double>(api.memory(0).device.cached_blocks), 0, "given back when memory was short");
+  expect(cudaPeekAtLastError() == cudaSuccess, "and the error that was none is forgotten");
   fail_call("cudaMalloc", 1, cudaErrorMemoryAllocation);
-  expect_error(DeviceErrorKind::kOutOfDeviceMemory, [&] { api.allocate(0, 50000, stream); }, "short, nothing cached");
+  expect_error(
+      DeviceErrorKind::kOutOfDeviceMemory, [&] { api.allocate(0, 50000, stream); }, "short, nothing cached");
   end_faults();
   { const auto cached = api.allocate(0, 777, stream); }
   fail_call("cudaMalloc", 1, cudaErrorInvalidValue);
-  expect_error(DeviceErrorKind::kFailed, [&] { api.allocate(0, 50000, stream); }, "another error is not tried again");
+  expect_error(
+      DeviceErrorKind::kFailed, [&] { api.allocate(0, 50000, stream); }, "another error is not tried again");
   end_faults();
 }
 
@@ -376,10 +384,16 @@ void counts_of_memory() {
 
 void devices() {
   const DeviceApi& api = device_api();
-  expect_error(DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(2); }, "device 2", "devices 0 to 1");
-  expect_error(DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(-1); }, "device -1");
+  expect_error(
+      DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(2); }, "device 2", "devices 0 to 1");
+  expect_error(
+      DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(-1); }, "device -1");
   expect(cuda_info().available && cuda_info().devices.size() == 2 && cuda_info().built, "two devices are available");
   expect(cuda_info().devices[1].compute_capability == "9.0" && cuda_info().devices[1].index == 1, "and described");
+  fail_call("cudaGetDeviceProperties", 2, cudaErrorInvalidValue);
+  const CudaInfo failed = cuda_info();
+  expect(!failed.available && failed.devices.empty() && !failed.reason.empty(), "all devices or none");
+  end_faults();
   // The thread's own device is its own again.
   cudaSetDevice(1);
   const auto stream = api.create_stream(0);
@@ -393,12 +407,15 @@ void devices() {
   const auto on_other = api.allocate(1, 4096, api.adopt_stream(1, nullptr));
   api.clear(*on_other, api.adopt_stream(1, nullptr));
   expect_equal(static_cast<double>(downloaded(*on_other)[5]), 0, "zeros on device 1");
-  expect_error(DeviceErrorKind::kInvalidMemory, [&] { api.adopt(1, storage->data(), 16); }, "memory of device 0");
+  expect_error(
+      DeviceErrorKind::kInvalidMemory, [&] { api.adopt(1, storage->data(), 16); }, "memory of device 0");
   char on_host[16];
-  expect_error(DeviceErrorKind::kInvalidMemory, [&] { api.adopt(0, on_host, 16); }, "memory of the host");
+  expect_error(
+      DeviceErrorKind::kInvalidMemory, [&] { api.adopt(0, on_host, 16); }, "memory of the host");
   void* pinned = nullptr;
   cudaHostAlloc(&pinned, 16, 0);
-  expect_error(DeviceErrorKind::kInvalidMemory, [&] { api.adopt(0, pinned, 16); }, "page-locked memory");
+  expect_error(
+      DeviceErrorKind::kInvalidMemory, [&] { api.adopt(0, pinned, 16); }, "page-locked memory");
   cudaFreeHost(pinned);
   const auto adopted = api.adopt(0, storage->data(), 16);
   expect(adopted->data() == storage->data() && adopted->bytes() == 16, "memory of another library");
@@ -421,8 +438,10 @@ void a_stream_that_its_owner_destroys() {
   const auto next = api.allocate(0, 6000, stream);
   api.clear(*next, stream);
   expect(downloaded(*kept) == pattern(6000, 2), "its work is done before the memory is used again");
-  expect_error(DeviceErrorKind::kFailed, [&] { api.clear(*next, foreign); }, "a destroyed stream", "destroyed");
-  expect_error(DeviceErrorKind::kFailed, [&] { foreign->synchronize(); }, "a destroyed stream's end");
+  expect_error(
+      DeviceErrorKind::kFailed, [&] { api.clear(*next, foreign); }, "a destroyed stream", "destroyed");
+  expect_error(
+      DeviceErrorKind::kFailed, [&] { foreign->synchronize(); }, "a destroyed stream's end");
   cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking);
   { const auto owner = api.adopt_stream(0, handle); }
   expect(cudaStreamDestroy(handle) == cudaSuccess, "an adopted stream is its owner's");
@@ -505,6 +524,11 @@ void losses_on_the_device() {
   expect_equal(static_cast<double>(report.fault.row), 2, "the row of the fault");
   expect_equal(static_cast<double>(report.fault.value), 10, "its value");
   expect(report.summary.non_finite_rows == std::vector<std::int64_t>({1, 2}), "rows that are not finite");
+  wrong[0] = -5;
+  api.upload(*targets, wrong.data(), 12, stream);
+  const DeviceLossReport first = api.enqueue_loss(call, stream)->wait();
+  expect_equal(static_cast<double>(first.fault.row), 0, "a fault of the first row");
+  expect_equal(static_cast<double>(first.fault.value), -5, "and its value");
 }
 
 struct HostCase {
