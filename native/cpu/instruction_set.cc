@@ -1,6 +1,8 @@
 #include "native/cpu/instruction_set.h"
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "native/core/backend.h"
 #include "native/cpu/kernel_builds.h"
@@ -8,10 +10,18 @@
 namespace fused_bear_loss {
 namespace {
 
+// No string, no vector: it needs no memory to be made, and a thread may still look at it while the process exits.
 struct Selection {
-  const KernelBuild* build;
-  std::string override_error;
+  const KernelBuild* build = nullptr;
+  char override_error[160] = "";
 };
+
+Selection not_followed(const KernelBuild* build, const char* format, const char* wanted) {
+  Selection selected{build};
+  // A longer name is cut off.
+  std::snprintf(selected.override_error, sizeof selected.override_error, format, wanted);
+  return selected;
+}
 
 Selection select() {
   const KernelBuild* widest = &kernel_builds().front();
@@ -19,13 +29,13 @@ Selection select() {
     if (build.supported) widest = &build;
   }
   const char* wanted = std::getenv("FUSED_BEAR_LOSS_INSTRUCTION_SET");
-  if (wanted == nullptr || *wanted == '\0') return {widest, ""};
+  if (wanted == nullptr || *wanted == '\0') return {widest};
   for (const KernelBuild& build : kernel_builds()) {
-    if (build.instruction_set != std::string(wanted)) continue;
-    if (build.supported) return {&build, ""};
-    return {widest, std::string("this processor does not support ") + wanted};
+    if (std::strcmp(build.instruction_set, wanted) != 0) continue;
+    if (build.supported) return {&build};
+    return not_followed(widest, "this processor does not support %s", wanted);
   }
-  return {widest, std::string("this build has no instruction set named ") + wanted};
+  return not_followed(widest, "this build has no instruction set named %s", wanted);
 }
 
 const Selection& selection() {
@@ -44,7 +54,7 @@ CpuInfo cpu_info() {
   info.instruction_set = selection().build->instruction_set;
   info.override_error = selection().override_error;
   for (const KernelBuild& build : kernel_builds()) {
-    if (build.supported) info.instruction_sets.emplace_back(build.instruction_set);
+    if (build.supported) info.instruction_sets[info.instruction_set_count++] = build.instruction_set;
   }
   return info;
 }

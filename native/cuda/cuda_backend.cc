@@ -125,6 +125,8 @@ class CudaApi final : public DeviceApi {
     const std::shared_ptr<Stream> own_stream = own(stream);
     const std::int64_t rows = call.problem.rows;
     std::shared_ptr<Storage> workspace = Storage::allocate(device, workspace_bytes(rows), own_stream);
+    // Made first: once the device is at work, nothing may fail any more.
+    auto enqueued = std::make_shared<Enqueued>(workspace, rows);
     const DeviceScope scope(device.index);
     StreamUse use(own_stream);
     use.touch(*workspace);
@@ -133,7 +135,7 @@ class CudaApi final : public DeviceApi {
     check(cuda::enqueue_loss(problem, workspace_at(workspace->data(), rows), own_stream->handle(), device.properties),
           Operation::kLaunch);
     use.done();
-    return std::make_shared<Enqueued>(std::move(workspace), rows);
+    return enqueued;
   }
 
   DeviceMemoryReport memory(int device) const override {

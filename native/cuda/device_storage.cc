@@ -9,7 +9,15 @@ Storage::Storage(Device& device, BlockCache::Block block, std::size_t bytes, boo
     : UsedMemory(std::move(block.last_uses)), device_(device), pointer_(block.pointer), bytes_(bytes), owned_(owned) {}
 
 std::shared_ptr<Storage> Storage::allocate(Device& device, std::size_t bytes, const std::shared_ptr<Stream>& stream) {
-  return std::shared_ptr<Storage>(new Storage(device, device.memory.take(bytes, stream.get()), bytes, true));
+  BlockCache::Block block = device.memory.take(bytes, stream.get());
+  std::unique_ptr<Storage> storage;
+  try {
+    storage.reset(new Storage(device, std::move(block), bytes, true));
+  } catch (const std::bad_alloc&) { // for the storage itself: the block has not been moved
+    device.memory.give_back(std::move(block));
+    throw;
+  }
+  return std::shared_ptr<Storage>(std::move(storage));
 }
 
 std::shared_ptr<Storage> Storage::adopt(Device& device, void* pointer, std::size_t bytes) {
@@ -35,13 +43,18 @@ void StreamUse::touch(const UsedMemory& memory) {
     stream_->wait_for(*event);
     waited_for_ = event.get();
   }
-  touched_.push_back({&memory, memory.last_uses_});
-  memory.last_uses_.reserve(memory.last_uses_.size() + 1); // for done(), which must not fail there
+  // Room for what done() adds, as that must not run out of memory: the device is at work by then.
+  memory.last_uses_.reserve(memory.last_uses_.size() + 1);
+  Touched touched = {&memory, memory.last_uses_};
+  touched.followed.reserve(1);
+  if (next_ == nullptr) next_ = stream_->make_event();
+  touched_.push_back(std::move(touched));
   is_open_ = true;
 }
 
 std::shared_ptr<Event> StreamUse::done() {
-  std::shared_ptr<Event> event = stream_->record();
+  std::shared_ptr<Event> event = next_ == nullptr ? stream_->make_event() : std::move(next_);
+  stream_->record(*event);
   replace_last_uses(event);
   return event;
 }

@@ -102,6 +102,7 @@ class StreamUse {
 
   const std::shared_ptr<Stream> stream_;
   std::vector<Touched> touched_;
+  std::shared_ptr<Event> next_;       // that done() records
   const Event* waited_for_ = nullptr; // the last one: memory of one call has one event
   bool is_open_ = false;
 };

@@ -106,9 +106,10 @@ Stream::Stream(int device, cudaStream_t handle, bool owned)
 
 std::shared_ptr<Stream> Stream::create(int device) {
   const DeviceScope scope(device);
-  cudaStream_t handle = nullptr;
-  check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking));
-  return std::shared_ptr<Stream>(new Stream(device, handle, true));
+  std::shared_ptr<Stream> stream(new Stream(device, nullptr, false)); // what needs memory comes first
+  check(cudaStreamCreateWithFlags(&stream->handle_, cudaStreamNonBlocking));
+  stream->owned_ = true;
+  return stream;
 }
 
 std::shared_ptr<Stream> Stream::adopt(int device, cudaStream_t handle) {
@@ -127,10 +128,16 @@ void Stream::synchronize() const {
   check(cudaStreamSynchronize(handle_));
 }
 
-std::shared_ptr<Event> Stream::record() const {
+std::shared_ptr<Event> Stream::make_event() const { return std::make_shared<Event>(device_, id_); }
+
+void Stream::record(const Event& event) const {
   const DeviceScope scope(device_);
-  auto event = std::make_shared<Event>(device_, id_);
-  check(cudaEventRecord(event->handle(), handle_));
+  check(cudaEventRecord(event.handle(), handle_));
+}
+
+std::shared_ptr<Event> Stream::record() const {
+  std::shared_ptr<Event> event = make_event();
+  record(*event);
   return event;
 }
 
@@ -146,7 +153,7 @@ void Stream::drain() const noexcept {
     if (cudaStreamSynchronize(handle_) == cudaSuccess) return;
     cudaGetLastError();
     ignore(cudaDeviceSynchronize()); // where this fails as well, nothing runs on the device any more
-  } catch (const DeviceError&) {     // likewise
+  } catch (const std::exception&) {  // likewise
   }
 }
 

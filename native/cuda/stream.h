@@ -65,6 +65,9 @@ class Stream final : public DeviceStream {
   // Handles are used again after a stream's end, this number never.
   std::uint64_t id() const { return id_; }
 
+  // An event of this stream that has yet to be recorded. Whoever must not run out of memory later makes it before.
+  std::shared_ptr<Event> make_event() const;
+  void record(const Event& event) const;
   std::shared_ptr<Event> record() const;
   void wait_for(const Event& event) const;
   // Waits for the stream's work to end; for the whole device's where the stream is not there any more.

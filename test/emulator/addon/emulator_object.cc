@@ -6,13 +6,13 @@
 
 #include "test/emulator/detectors/host_cases.h"
 #include "test/emulator/detectors/planted_faults.h"
-#include "test/emulator/runtime/host_memory.h"
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/memory_region.h"
 #include "test/emulator/simt/reports.h"
 #include "test/emulator/simt/settings.h"
 #include "test/emulator/simt/shadow_memory.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace simt {
 
@@ -129,7 +129,7 @@ void fail_call(const Napi::CallbackInfo& info) {
 
 // (bytes: number)
 void fail_host_allocation_from_js(const Napi::CallbackInfo& info) {
-  fail_host_allocation(static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value()));
+  faults::fail_bytes(static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
 // (state: 'working' | 'missing' | 'too-old', version?: number)
@@ -204,7 +204,7 @@ void reset(const Napi::CallbackInfo&) {
   state.foreign_writes.clear();
   state.calls.clear();
   state.cluster_sizes.clear();
-  fail_host_allocation(0);
+  faults::fail_bytes(0);
   for (DeviceState& device : state.devices) device.sticky_error = cudaSuccess;
   settings() = initial_settings();
   seed_streams();

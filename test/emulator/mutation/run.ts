@@ -37,6 +37,7 @@ const rowKernels: Record<DType | 'float16', string> = {
 
 interface Sources {
   core: string[];
+  threads: string[];
   cpu: string[];
   rowKernel: { sources: string[] };
   cuda: { kernels: string[]; host: string[] };
@@ -103,7 +104,7 @@ interface Baseline {
 
 async function buildBaseline(): Promise<Baseline> {
   const host = [
-    ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
+    ...[...sources.core, ...sources.threads, ...sources.cpu, ...sources.rowKernel.sources],
     ...sources.cuda.host,
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
     'test/emulator/mutation/small_cases.cc',

@@ -9,6 +9,7 @@
 using namespace simt; // NOLINT: the functions of the runtime have no namespace
 
 cudaError_t cudaDriverGetVersion(int* version) {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   ++runtime().calls["cudaDriverGetVersion"];
   if (const cudaError_t fault = take_fault("cudaDriverGetVersion"); fault != cudaSuccess) return finish_call(fault);
@@ -22,6 +23,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   ++runtime().calls["cudaGetDeviceCount"];
   if (runtime().driver != DriverState::kWorking) return finish_call(cudaErrorInsufficientDriver);
@@ -38,6 +40,7 @@ cudaError_t cudaGetDevice(int* device) {
 }
 
 cudaError_t cudaSetDevice(int device) {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   ++runtime().calls["cudaSetDevice"];
   if (runtime().driver != DriverState::kWorking) return finish_call(cudaErrorInsufficientDriver);

@@ -1,9 +1,7 @@
 #include "test/emulator/runtime/host_memory.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
@@ -11,8 +9,6 @@
 
 namespace simt {
 namespace {
-
-std::atomic<std::size_t> failing_bytes{0};
 
 // All page-locked memory that there ever was lies within.
 std::atomic<std::uintptr_t> pinned_begin{UINTPTR_MAX};
@@ -33,18 +29,7 @@ void widen_pinned_range(const void* base, std::size_t bytes) {
   if (begin + bytes > pinned_end) pinned_end = begin + bytes;
 }
 
-void fail_host_allocation(std::size_t bytes) { failing_bytes = bytes; }
-
 } // namespace simt
-
-// In place of the C++ library's, whose other forms call this one and whose `delete` frees what it returns.
-void* operator new(std::size_t bytes) {
-  std::size_t failing = bytes;
-  if (bytes != 0 && simt::failing_bytes.compare_exchange_strong(failing, 0)) throw std::bad_alloc();
-  void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
 
 // In place of the C library's, for the addon's own calls.
 extern "C" void* memcpy(void* to, const void* from, std::size_t bytes) {

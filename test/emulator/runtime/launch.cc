@@ -145,6 +145,7 @@ cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void* kernel, co
 }
 
 cudaError_t cudaDeviceReset() {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   drain_device(-1);
   forget_streams();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "test/emulator/runtime/runtime_api.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace simt {
 
@@ -104,14 +105,17 @@ void forget_streams();
 // Frees all memory.
 void forget_memory();
 
-// Holds the lock. With a seed, a host thread that is not alone lets others go first at times, so that calls of theirs
-// come between any two of its own.
+// Holds the lock; what the stand-in allocates meanwhile is no memory of the addon's. With a seed, a host thread that is
+// not alone lets others go first at times, so that calls of theirs come between any two of its own.
 class RuntimeLock {
  public:
   RuntimeLock();
   ~RuntimeLock();
   RuntimeLock(const RuntimeLock&) = delete;
   RuntimeLock& operator=(const RuntimeLock&) = delete;
+
+ private:
+  faults::OwnMemory own_memory_;
 };
 
 // Takes the lock; usable once in a function that returns cudaError_t.

@@ -11,6 +11,7 @@
 #include "test/emulator/simt/memory_region.h"
 #include "test/emulator/simt/reports.h"
 #include "test/emulator/simt/settings.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace simt {
 
@@ -282,6 +283,7 @@ void unregister_global(void* base) {
 }
 
 void restrict_global(void* base, std::size_t bytes) {
+  const faults::OwnMemory own_memory;
   GlobalMemory& memory = global_memory();
   const std::lock_guard<std::mutex> lock(grid_mutex());
   const auto found = memory.regions.find(reinterpret_cast<std::uintptr_t>(base));
