@@ -91,7 +91,7 @@ async function buildBaseline(): Promise<Baseline> {
     ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
     ...sources.cuda.host.filter((file) => /launch_(plan|loss)\.cc$/.test(file)),
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
-    ...['test/emulator/mutation/small_cases.cc', 'test/emulator/mutation/run_small_cases.cc'],
+    ...['small_cases', 'small_case_check', 'run_small_cases'].map((name) => `test/emulator/mutation/${name}.cc`),
   ];
   await inParallel(host, async (source) => {
     await mustRun(compiler, [...commonFlags, '-O2', '-c', source, '-o', objectOf(build, source)]);
