@@ -30,8 +30,8 @@ export function toBFloat16(values: Float32Array): Uint16Array {
   // A loop, as Uint16Array.from() with a function takes a hundred times as long.
   for (let i = 0; i < bits.length; ++i) {
     const word = bits[i] as number;
-    const isNaN = (word & 0x7fffffff) > 0x7f800000;
-    rounded[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+    const noNumber = (word & 0x7fffffff) > 0x7f800000;
+    rounded[i] = noNumber ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
   }
   return rounded;
 }

@@ -34,6 +34,7 @@ interface Sources {
   rowKernel: { sources: string[] };
   cuda: { kernels: string[]; host: string[] };
   emulator: { simt: string[]; runtime: string[]; instrumentationFlags: string[] };
+  deviceCheck: { smallCases: string[] };
 }
 const sources: Sources = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
 
@@ -91,7 +92,7 @@ async function buildBaseline(): Promise<Baseline> {
     ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
     ...sources.cuda.host.filter((file) => /launch_(plan|loss)\.cc$/.test(file)),
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
-    ...['small_cases', 'small_case_check', 'run_small_cases'].map((name) => `test/emulator/mutation/${name}.cc`),
+    ...[...sources.deviceCheck.smallCases, 'test/emulator/mutation/run_small_cases.cc'],
   ];
   await inParallel(host, async (source) => {
     await mustRun(compiler, [...commonFlags, '-O2', '-c', source, '-o', objectOf(build, source)]);
