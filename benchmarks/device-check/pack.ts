@@ -123,7 +123,7 @@ const options = program
   .option('--out <file>', 'the archive', join(root, 'build', archiveName))
   .option(
     '--folder <name>',
-    'a folder of the checkout that git ignores, with the archive and run.sh, to carry to a machine',
+    'a folder for the archive and run.sh, to carry to a machine; git ignores one of the checkout',
   )
   .parse()
   .opts<{ out: string; folder?: string }>();
@@ -131,8 +131,8 @@ const options = program
 if (options.folder === undefined) {
   pack(resolve(options.out));
 } else {
-  const folder = join(root, options.folder);
-  ignore(folder);
+  const folder = resolve(root, options.folder);
+  if (dirname(folder) === root) ignore(folder);
   pack(join(folder, archiveName));
   copyFileSync(join(__dirname, 'run.sh'), join(folder, 'run.sh'));
 }

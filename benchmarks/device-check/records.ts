@@ -33,7 +33,10 @@ export interface CheckRecord {
   dtype?: string;
   agreed: number;
   wrong: number;
+  /** What this device or machine cannot run. */
   skipped: number;
+  /** What there was no time for. */
+  notReached?: number;
   /** The first difference; empty: none. */
   first: string;
 }

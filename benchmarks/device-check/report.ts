@@ -40,8 +40,12 @@ function recordRows({ name: step, records }: StepResult): Row[] {
       rows.push({ step, what: `clusters of ${size}, ${sharedBytes >> 10} KiB a block`, result: `${active} at a time` });
     }
   }
-  for (const { name, dtype, agreed, wrong, skipped, first } of ofKind(records, 'check')) {
-    const rest = [wrong && `${wrong} WRONG: ${first}`, skipped && `${skipped} skipped`].filter(Boolean);
+  for (const { name, dtype, agreed, wrong, skipped, notReached, first } of ofKind(records, 'check')) {
+    const rest = [
+      wrong && `${wrong} WRONG: ${first}`,
+      skipped && `${skipped} skipped`,
+      notReached && `${notReached} not reached`,
+    ].filter(Boolean);
     rows.push({ step, what: dtype ? `${name}, ${dtype}` : name, result: [`${agreed} agree`, ...rest].join(', ') });
   }
   for (const { summary } of ofKind(records, 'sanitizer')) rows.push({ step, what: 'summary', result: summary });

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 
 #include "benchmarks/device-check/native/device.h"
@@ -18,54 +19,79 @@ bool fit_to_device(mutation::SmallCase& small, const cuda::DeviceProperties& dev
   return wanted.compute_major < kFirstMajorWithClusters || device.compute_major >= kFirstMajorWithClusters;
 }
 
+struct Tally {
+  DType dtype = DType::kFloat32;
+  int agreed = 0;
+  int wrong = 0;
+  int skipped = 0;
+  int not_reached = 0;
+  std::string first;
+};
+
+// False where the device is lost, and every later call would fail.
+bool run(const mutation::SmallCase& small, const mutation::DeviceRun& how, Tally& tally) {
+  try {
+    mutation::SmallCaseCheck(small, tally.dtype).run(how);
+    ++tally.agreed;
+  } catch (const mutation::Disagreement& difference) {
+    if (tally.wrong++ == 0) tally.first = difference.what();
+    return cudaDeviceSynchronize() == cudaSuccess;
+  }
+  return true;
+}
+
 } // namespace
 
 bool check_small_cases(const Arguments& arguments) {
   mutation::DeviceRun how;
   how.poison = true;
   std::size_t every = 1;
-  std::vector<DType> dtypes;
+  double seconds = 1e9;
+  std::vector<Tally> tallies;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--no-poison") {
       how.poison = false;
     } else if (arguments[i] == "--every") {
       every = static_cast<std::size_t>(std::stoul(arguments.at(++i)));
+    } else if (arguments[i] == "--seconds") {
+      seconds = std::stod(arguments.at(++i));
     } else {
-      dtypes.push_back(parse_shape(arguments[i] + ",1,1").dtype);
+      tallies.emplace_back();
+      tallies.back().dtype = parse_shape(arguments[i] + ",1,1").dtype;
     }
   }
   cudaDeviceProp properties{};
   must("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties, 0));
   const cuda::DeviceProperties device = cuda::device_properties_of(properties);
-  bool all_agree = true;
   std::vector<mutation::SmallCase> cases = mutation::small_cases();
-  for (const DType dtype : dtypes) {
-    int agreed = 0;
-    int skipped = 0;
-    int wrong = 0;
-    std::string first;
-    for (std::size_t i = 0; i < cases.size(); i += every) {
-      if (!fit_to_device(cases[i], device)) {
-        ++skipped;
-        continue;
-      }
-      try {
-        mutation::SmallCaseCheck(cases[i], dtype).run(how);
-        ++agreed;
-      } catch (const mutation::Disagreement& difference) {
-        if (wrong++ == 0) first = difference.what();
-        // A lost device fails every later call.
-        if (cudaDeviceSynchronize() != cudaSuccess) break;
+  const auto began = std::chrono::steady_clock::now();
+  bool is_lost = false;
+  for (std::size_t i = 0; i < cases.size(); i += every) {
+    // A large prime, so that those that the time suffices for are of all kinds.
+    mutation::SmallCase& small = cases[i * 7919 % cases.size()];
+    const bool fits = fit_to_device(small, device);
+    for (Tally& tally : tallies) {
+      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - began;
+      if (is_lost || elapsed.count() > seconds) {
+        ++tally.not_reached;
+      } else if (!fits) {
+        ++tally.skipped;
+      } else {
+        is_lost = !run(small, how, tally);
       }
     }
-    all_agree = all_agree && wrong == 0;
+  }
+  bool all_agree = true;
+  for (const Tally& tally : tallies) {
+    all_agree = all_agree && tally.wrong == 0 && tally.agreed > 0;
     Record("check")
         .add("name", "small cases")
-        .add("dtype", dtype_name(dtype))
-        .add("agreed", agreed)
-        .add("wrong", wrong)
-        .add("skipped", skipped)
-        .add("first", first);
+        .add("dtype", dtype_name(tally.dtype))
+        .add("agreed", tally.agreed)
+        .add("wrong", tally.wrong)
+        .add("skipped", tally.skipped)
+        .add("notReached", tally.not_reached)
+        .add("first", tally.first);
   }
   return all_agree;
 }

@@ -11,7 +11,8 @@ using Arguments = std::vector<std::string>;
 // The device, its limits, and how many clusters of 2, 4 and 8 blocks it runs at a time.
 bool report_limits(const Arguments& arguments);
 
-// The small cases of the mutation run: [float32|float16|bfloat16]... [--every N] [--no-poison]
+// The small cases of the mutation run: [float32|float16|bfloat16]... [--every N] [--seconds S] [--no-poison]. After so
+// many seconds the rest is not reached.
 bool check_small_cases(const Arguments& arguments);
 
 // Shapes (dtype,rows,vocabulary) against float64: every variant of large_shapes.cc, two runs and two chunkings equal
