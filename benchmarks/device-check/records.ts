@@ -17,6 +17,8 @@ export interface DeviceRecord {
   clockMHz: number;
   memoryClockMHz: number;
   memoryBusBits: number;
+  /** What the row kernels use: the largest that the device grants all of them. */
+  largestCluster: number;
 }
 
 /** Clusters of so many blocks that run at a time; -1: the device has no clusters, or does not say. */

@@ -32,7 +32,7 @@ function recordRows({ name: step, records }: StepResult): Row[] {
       result:
         `${device.multiprocessors} multiprocessors, ${gigabytes(device.memoryBytes)}, ` +
         `second-level cache ${Math.round(device.secondLevelCacheBytes / 2 ** 20)} MiB, ` +
-        `driver for CUDA ${device.driverCuda}, runtime ${device.runtimeCuda}`,
+        `driver for CUDA ${device.driverCuda}, runtime ${device.runtimeCuda}, clusters up to ${device.largestCluster}`,
     });
   }
   for (const { size, sharedBytes, active } of ofKind(records, 'clusters')) {

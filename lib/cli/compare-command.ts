@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TextTable } from '../recommender/comparison-table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../recommender/variants.js';
+import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
 import { addRunFlags, runOptionsOf } from './run-flags.js';
+import { print } from './terminal.js';
 
 const { version } = require('../../package.json') as { version: string };
 
@@ -18,8 +20,12 @@ export function addCompareCommand(program: Command): void {
   const command = program
     .command('compare')
     .description('trains several losses with several seeds and writes a report; can be stopped and gone on with')
-    .requiredOption('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
-    .requiredOption('--out <folder>', 'folder for the runs and the report')
+    .requiredOption(
+      '--data <folder>',
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
+      path,
+    )
+    .requiredOption('--out <folder>', 'folder for the runs and the report', path)
     .addOption(
       new Option(
         '--variants <list...>',
@@ -62,15 +68,15 @@ async function runComparison(flags: CompareFlags): Promise<void> {
   const { runProgress } = await import('./progress.js');
   const options = runOptionsOf(flags);
   const workbench = await openWorkbench(loadDataset(flags.data), options);
-  console.log(describeWorkbench(workbench));
+  print(describeWorkbench(workbench));
   const comparison = await compare(workbench, options, variants, flags.seeds, flags.out, {
     onRun: (title, done, total) => runProgress(`${done + 1}/${total} ${title}`),
   });
   const summary = summarize(comparison, flags.validationOnly ? ['validation'] : undefined);
-  for (const table of comparisonTables(summary)) console.log(`\n${table.title}\n${await drawn(table)}`);
-  for (const note of notes(summary)) console.log(`\n${note}`);
+  for (const table of comparisonTables(summary)) print(`\n${table.title}\n${await drawn(table)}`);
+  for (const note of notes(summary)) print(`\n${note}`);
   const report = await writeComparison(flags.out, summary, { command: commandLine(), version });
-  console.log(`\nReport: ${report}`);
+  print(`\nReport: ${report}`);
 }
 
 async function drawn({ head, rows }: TextTable): Promise<string> {

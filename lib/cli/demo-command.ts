@@ -8,8 +8,9 @@ import { DEFAULT_LAMBDAS, type LossSettings } from '../recommender/losses.js';
 import type { RunResult } from '../recommender/run.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
 import type { Workbench } from '../recommender/workbench.js';
-import { count } from './option-values.js';
+import { count, path } from './option-values.js';
 import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+import { print } from './terminal.js';
 
 interface DemoFlags {
   data?: string;
@@ -44,6 +45,7 @@ export function addDemoCommand(program: Command): void {
       '--data <folder>',
       'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them ' +
         `(default: ${DEFAULT_DATA} where that is, else data that it makes up)`,
+      path,
     )
     .option('--epochs <n>', `most epochs of each training (default: ${DEFAULT_RUN_OPTIONS.epochs})`, count)
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count)
@@ -64,20 +66,18 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
     ...(threads !== undefined && { threads }),
   };
   const workbench = await openWorkbench(await openData(flags), options);
-  console.log(describeWorkbench(workbench));
+  print(describeWorkbench(workbench));
   const native = capabilities();
-  console.log(
-    `Loss: native, ${native.instructionSet}, ${threads ?? native.threads} threads. Model: jax-js on WebAssembly.`,
-  );
+  print(`Loss: native, ${native.instructionSet}, ${threads ?? native.threads} threads. Model: jax-js on WebAssembly.`);
   const lines = baselineLines(workbench);
   for (const { name, settings } of LOSSES) {
     lines.push(modelLine(name, await trainAndTest(name, workbench, { ...options, ...settings })));
   }
-  if (smoke) console.log('\nA smoke run: it shows that everything works, its figures mean nothing.');
-  console.log(`\n${workbench.split.test.length} test rows, seed ${options.seed}, beam width ${options.beamWidth}.`);
-  console.log(demoTable(lines));
-  console.log(noiseStatement(lines));
-  console.log(`Total: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  if (smoke) print('\nA smoke run: it shows that everything works, its figures mean nothing.');
+  print(`\n${workbench.split.test.length} test rows, seed ${options.seed}, beam width ${options.beamWidth}.`);
+  print(demoTable(lines));
+  print(noiseStatement(lines));
+  print(`Total: ${((performance.now() - started) / 1000).toFixed(0)} s`);
 }
 
 async function openData({ data, smoke = false }: DemoFlags): Promise<Dataset> {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Capabilities, capabilities } from '../index.js';
 import { installCommand, missingPackages, PLOT_PACKAGES, RECOMMENDER_PACKAGES } from './optional-packages.js';
+import { print } from './terminal.js';
 
 export function addDoctorCommand(program: Command): void {
   program
@@ -9,7 +10,9 @@ export function addDoctorCommand(program: Command): void {
     .option('--json', 'as JSON')
     .action(({ json }: { json?: boolean }) => {
       const findings = examine();
-      console.log(json ? JSON.stringify(findings) : describe(findings));
+      // JSON stays as it is: it is for programs.
+      if (json) console.log(JSON.stringify(findings));
+      else print(describe(findings));
       if ('failure' in findings.kernel) process.exitCode = 1;
     });
 }

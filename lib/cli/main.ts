@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { constants } from 'node:os';
 import { createProgram } from './program.js';
+import { printable } from './terminal.js';
 
 // Whoever reads the output has seen enough, as `| head` does: ends as a program that SIGPIPE ends.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -11,6 +12,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 createProgram()
   .parseAsync()
   .catch((error: Error) => {
-    console.error(`fused-bear-loss: ${error.message}`);
+    console.error(printable(`fused-bear-loss: ${error.message}`));
     process.exitCode = 1;
   });

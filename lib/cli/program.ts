@@ -3,6 +3,7 @@ import { addCompareCommand } from './compare-command.js';
 import { addDemoCommand } from './demo-command.js';
 import { addDoctorCommand } from './doctor-command.js';
 import { addRecommendCommand } from './recommend-command.js';
+import { printable } from './terminal.js';
 import { addTrainCommand } from './train-command.js';
 
 const { version } = require('../../package.json') as { version: string };
@@ -12,6 +13,7 @@ export function createProgram(): Command {
   const program = new Command('fused-bear-loss')
     .description('The BEAR loss, and a small generative recommender that is trained with it.')
     .version(version)
+    .configureOutput({ writeErr: (text) => process.stderr.write(printable(text)) })
     .showHelpAfterError('(--help lists the options)');
   addDoctorCommand(program);
   addTrainCommand(program);

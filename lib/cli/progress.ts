@@ -1,15 +1,17 @@
 import { SingleBar } from 'cli-progress';
 import type { RunHooks } from '../recommender/run.js';
 import type { EpochMetrics } from '../recommender/run-state.js';
+import { oneLine, print } from './terminal.js';
 
 /** A bar for a run, with loss, pruned rate and time left, where the output is a terminal; and a line for each epoch. */
 export function runProgress(
   title: string,
   stream: NodeJS.WritableStream = process.stderr,
 ): RunHooks & { stop: () => void } {
+  const line = oneLine(title);
   const bar = new SingleBar({
     stream,
-    format: `${title} [{bar}] {percentage} % | epoch {epoch} | loss {loss} | pruned {pruned} | {eta_formatted} left`,
+    format: `${line} [{bar}] {percentage} % | epoch {epoch} | loss {loss} | pruned {pruned} | {eta_formatted} left`,
     hideCursor: true,
     clearOnComplete: true,
     etaBuffer: 50,
@@ -31,7 +33,7 @@ export function runProgress(
     },
     onEpoch: (metrics) => {
       bar.stop();
-      console.log(`${title}: ${epochLine(metrics)}`);
+      print(`${line}: ${epochLine(metrics)}`);
       show();
     },
     stop: () => {

@@ -1,9 +1,16 @@
 import { type Command, Option } from 'commander';
-import { DEFAULT_LAMBDAS, LOSSES, PENALTIES } from '../recommender/losses.js';
-import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../recommender/run-options.js';
+import {
+  DEFAULT_LAMBDAS,
+  hasMargin,
+  hasScale,
+  hasThresholdGradient,
+  LOSSES,
+  PENALTIES,
+} from '../recommender/losses.js';
+import { DEFAULT_RUN_OPTIONS, flagOf, type RunOptions } from '../recommender/run-options.js';
 import { SPLITS } from '../recommender/splits.js';
 import { ITEM_TOKENS } from '../recommender/title-codes.js';
-import { count, fromZero, number, positive, share, wholeNumber } from './option-values.js';
+import { count, fromZero, number, positive, seed, share } from './option-values.js';
 
 const D = DEFAULT_RUN_OPTIONS;
 const DEFAULT_LAMBDAS_IN_WORDS = PENALTIES.map((penalty) => `${penalty} ${DEFAULT_LAMBDAS[penalty]}`).join(', ');
@@ -14,16 +21,38 @@ export function addLossFlags(command: Command): Command {
     .addOption(new Option('--loss <name>', 'what to minimise').choices(LOSSES).default(D.loss))
     .addOption(new Option('--penalty <kind>', 'penalty of the bear loss').choices(PENALTIES).default(D.penalty))
     .option('--lambda <factor>', `factor of the penalty (default: ${DEFAULT_LAMBDAS_IN_WORDS})`, fromZero)
-    .option('--xi <scale>', 'scale of the pruning margin', positive, D.xi)
+    .option('--xi <scale>', 'scale of the pruning margin; not for hinge', positive, D.xi)
     .option('--margin <margin>', 'margin of the hinge', number, D.margin)
     .addOption(
-      new Option('--threshold-gradient <kind>', 'whether the gradient also flows through the threshold')
+      new Option(
+        '--threshold-gradient <kind>',
+        'whether the gradient also flows through the threshold; not for reweight',
+      )
         .choices(['detach', 'flow'])
         .default(D.thresholdGradient),
     )
     .option('--loss-beam-width <n>', 'B of the loss (default: that of the search)', count)
-    .option('--seed <n>', 'seed of the first parameters, the order of rows and dropout', wholeNumber, D.seed);
+    .option('--seed <n>', 'seed of the first parameters, the order of rows and dropout', seed, D.seed);
 }
+
+/** @throws Error where a setting was given that the loss or its penalty does not have, and would be without effect */
+export function requireNoConflict(command: Command): void {
+  const { loss, penalty } = command.opts() as Pick<RunOptions, 'loss' | 'penalty'>;
+  const isSet = (name: string) => command.getOptionValueSource(name) === 'cli';
+  for (const [name, isOf] of Object.entries(PENALTY_SETTINGS)) {
+    if (!isSet(name)) continue;
+    if (loss !== 'bear') throw new Error(`${flagOf(name)} is for --loss bear only, and --loss is ${loss}`);
+    if (!isOf(penalty)) throw new Error(`${flagOf(name)} has no effect with --penalty ${penalty}`);
+  }
+}
+
+const PENALTY_SETTINGS: Readonly<Record<string, (penalty: string) => boolean>> = {
+  penalty: () => true,
+  lambda: () => true,
+  xi: hasScale,
+  margin: hasMargin,
+  thresholdGradient: hasThresholdGradient,
+};
 
 /** What all runs of a comparison share. */
 export function addRunFlags(command: Command): Command {

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { hitRatioAt, ndcgAt, pruningRate } from '../decoding/index.js';
 import type { RunResult } from '../recommender/run.js';
+import { path } from './option-values.js';
 import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addLossFlags, addRunFlags, runOptionsOf } from './run-flags.js';
+import { addLossFlags, addRunFlags, requireNoConflict, runOptionsOf } from './run-flags.js';
+import { print } from './terminal.js';
 
 interface TrainFlags extends Record<string, unknown> {
   data: string;
@@ -14,29 +16,34 @@ export function addTrainCommand(program: Command): void {
   const command = program
     .command('train')
     .description('trains the recommender and tests it')
-    .requiredOption('--data <folder>', 'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them')
-    .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result')
+    .requiredOption(
+      '--data <folder>',
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
+      path,
+    )
+    .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result', path)
     .option('--resume', 'go on with the run in that folder, if there is one');
   addRunFlags(addLossFlags(command)).action(train);
 }
 
-async function train(flags: TrainFlags): Promise<void> {
+async function train(flags: TrainFlags, command: Command): Promise<void> {
+  requireNoConflict(command);
   requirePackages('train', RECOMMENDER_PACKAGES);
   const started = performance.now();
   const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../recommender/index.js');
   const { runProgress } = await import('./progress.js');
   const options = runOptionsOf(flags);
   const workbench = await openWorkbench(loadDataset(flags.data), options);
-  console.log(describeWorkbench(workbench));
+  print(describeWorkbench(workbench));
   const { stop, ...hooks } = runProgress(options.loss === 'bear' ? `bear, ${options.penalty}` : options.loss);
   try {
     const result = await run(workbench, options, flags.out, { ...hooks, resume: flags.resume === true });
     stop();
-    console.log(describeResult(result));
+    print(describeResult(result));
   } finally {
     stop();
   }
-  console.log(`Total: ${seconds(performance.now() - started)}. recommend --run ${flags.out} uses the model.`);
+  print(`Total: ${seconds(performance.now() - started)}. recommend --run ${flags.out} uses the model.`);
 }
 
 function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {

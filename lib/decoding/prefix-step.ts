@@ -1,4 +1,5 @@
 import { isArrayOf } from '../loss/arrays.js';
+import { checkOption } from '../loss/check-options.js';
 import { describe } from '../loss/errors.js';
 import { nearestName } from '../loss/suggest.js';
 import { topTokens } from '../loss/top-tokens.js';
@@ -43,9 +44,9 @@ export interface DecodingOptions<State> {
   trie: TokenTrie;
   /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
   users: number;
-  /** Divides the logits, as in the loss. Default 1. */
+  /** Divides the logits, as in the loss: from 1e-36 to 1e36, default 1. */
   temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss. Default none. */
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default none. */
   softcap?: number;
   /**
    * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of
@@ -101,12 +102,12 @@ export function checkDecodingOptions<State>(options: DecodingOptions<State>, own
   }
   if (users !== 0) requirePositiveInteger(users, 'users');
   if (options.usersPerStep !== undefined) requirePositiveInteger(options.usersPerStep, 'usersPerStep');
-  requirePositive(temperature, 'temperature');
+  checkOption('temperature', temperature);
   if (!Number.isFinite(options.lengthPenalty ?? 0)) {
     const message = `expected a finite number, got ${options.lengthPenalty}`;
     throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'lengthPenalty', message);
   }
-  if (softcap !== undefined) requirePositive(softcap, 'softcap');
+  if (softcap !== undefined) checkOption('softcap', softcap);
   if (forcedTokens !== 'skip' && forcedTokens !== 'step') {
     const message = `expected 'skip' or 'step', got ${JSON.stringify(forcedTokens)}`;
     throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'forcedTokens', message);
@@ -280,10 +281,4 @@ function notFinite(
     return decodingError('range', 'ERR_BEAR_NOT_FINITE', 'logits of the step', message);
   }
   throw new Error('fused-bear-loss: topTokens found a row that is not finite where none is');
-}
-
-function requirePositive(value: number, argument: string): void {
-  if (!(value > 0 && value < Infinity)) {
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', argument, `expected a number above 0, got ${value}`);
-  }
 }

@@ -31,9 +31,12 @@ function number(expected: string, accepts: (value: number) => boolean): Rule {
 
 const isPositiveInteger = (value: number) => Number.isSafeInteger(value) && value > 0;
 
-const finite = number('a finite number', Number.isFinite);
-const finiteAboveZero = number('a finite number above 0', (value) => Number.isFinite(value) && value > 0);
-const finiteFromZero = number('a finite number of at least 0', (value) => Number.isFinite(value) && value >= 0);
+// What a factor of float32 numbers may be: its inverse and its product with log2(e) or with the 126 binary orders of a
+// normal float are float32 numbers too (docs/math.md, "Numbers").
+const [SMALLEST, LARGEST] = [1e-36, 1e36];
+const scale = number('a number from 1e-36 to 1e36', (value) => value >= SMALLEST && value <= LARGEST);
+const factor = number('a number from -1e36 to 1e36', (value) => Math.abs(value) <= LARGEST);
+const factorFromZero = number('a number from 0 to 1e36', (value) => value >= 0 && value <= LARGEST);
 const positiveInteger = number('a positive integer', isPositiveInteger);
 const int32 = number('a 32-bit integer', (value) => Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31);
 const belowOne = number('a number from 0 to below 1', (value) => value >= 0 && value < 1);
@@ -67,7 +70,10 @@ const float32Array = arrayOrTensor('Float32Array', 'float32');
 const int32Array = arrayOrTensor('Int32Array', 'int32');
 const uint32Array = arrayOrTensor('Uint32Array', 'uint32');
 
-const finiteOrArray = number('a finite number, or a Float32Array [N] for reduction "none"', Number.isFinite);
+const finiteOrArray = number(
+  'a number from -1e36 to 1e36, or a Float32Array [N] for reduction "none"',
+  (value) => Math.abs(value) <= LARGEST,
+);
 
 const gradOutput: Rule = (value, argument) => {
   if (isDeviceTensor(value)) float32Array(value, argument);
@@ -149,20 +155,20 @@ const RULES: { [Name in keyof Required<AnyBearLossOptions>]: Rule } = {
   dtype: oneOf(DTYPES),
   beamWidth: positiveInteger,
   penalty: oneOf(PENALTIES),
-  lambda: finite,
-  xi: finiteAboveZero,
-  margin: finite,
+  lambda: factor,
+  xi: scale,
+  margin: factor,
   thresholdGradient: oneOf(THRESHOLD_GRADIENTS),
-  temperature: finiteAboveZero,
-  softcap: finiteAboveZero,
+  temperature: scale,
+  softcap: scale,
   labelSmoothing: belowOne,
-  zLoss: finiteFromZero,
+  zLoss: factorFromZero,
   ignoreIndex: int32,
   tokenWeights: float32Array,
   penaltyWeights: float32Array,
   allowed,
   reduction: oneOf(REDUCTIONS),
-  normalizer: finiteAboveZero,
+  normalizer: scale,
   gradOutput,
   gradient: oneOf([true, false, 'in-place', 'in-place-sparse']),
   rows: boolean,
@@ -175,6 +181,11 @@ const RULES: { [Name in keyof Required<AnyBearLossOptions>]: Rule } = {
 };
 
 export const OPTION_NAMES: ReadonlySet<string> = new Set(Object.keys(RULES));
+
+/** Throws unless the option of the loss takes the value: for entries that have some of these options too. */
+export function checkOption(name: keyof typeof RULES, value: unknown): void {
+  RULES[name](value, name);
+}
 
 /** Throws unless it is an object of options that exist; returns it. */
 export function checkNames<Options extends AnyBearLossOptions>(options: Options): Options {

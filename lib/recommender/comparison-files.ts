@@ -4,6 +4,7 @@ import { writeAtomically } from './atomic-file.js';
 import { comparisonPlots } from './comparison-plots.js';
 import { htmlReport, markdownReport, type ReportSettings } from './comparison-report.js';
 import type { ComparisonSummary } from './comparison-summary.js';
+import { withFolderLock } from './folder-lock.js';
 import { renderPlot } from './render-plot.js';
 
 const FIGURES_FILE = 'comparison.json';
@@ -17,6 +18,7 @@ export const REPORT_NAMES: readonly string[] = [FIGURES_FILE, MARKDOWN_FILE, PLO
  * Writes comparison.json, comparison.md, plots/*.svg and report.html.
  *
  * @returns the path of the report
+ * @throws Error where another process writes to the folder
  */
 export async function writeComparison(
   folder: string,
@@ -24,6 +26,10 @@ export async function writeComparison(
   settings: ReportSettings,
 ): Promise<string> {
   mkdirSync(join(folder, PLOTS_FOLDER), { recursive: true });
+  return withFolderLock(folder, () => writeReport(folder, summary, settings));
+}
+
+async function writeReport(folder: string, summary: ComparisonSummary, settings: ReportSettings): Promise<string> {
   writeAtomically(join(folder, FIGURES_FILE), [`${JSON.stringify(summary, null, 1)}\n`]);
   writeAtomically(join(folder, MARKDOWN_FILE), [markdownReport(summary, settings)]);
   const plots = await Promise.all(

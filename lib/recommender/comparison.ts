@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { BASELINES, baselineRanks } from './baselines.js';
 import { REPORT_NAMES } from './comparison-files.js';
+import { requireTrainable } from './memory.js';
+import { requireUsableOptions } from './option-check.js';
 import { type RunHooks, type RunResult, run } from './run.js';
 import { digestOf } from './run-data.js';
-import { RESULT_FILE, storedRun } from './run-folder.js';
+import { goingOn, makeRunFolder, readRunFolder, resultFile } from './run-folder.js';
 import { differingOption, type RunOptions } from './run-options.js';
 import { type Variant, variantFolder } from './variants.js';
 import { describeWorkbench, type Workbench } from './workbench.js';
@@ -57,9 +59,11 @@ export async function compare(
   const finished = planned.map(({ options, runFolder }) => finishedResult(runFolder, digest, options));
   for (const [index, { options, runFolder }] of planned.entries()) {
     const fresh = { options, data: workbench.dataset.description, dataDigest: digest, metrics: [] };
-    if (!finished[index]) storedRun(runFolder, fresh);
+    await requireUsableOptions(options);
+    requireTrainable(options, workbench);
+    if (!finished[index]) goingOn(runFolder, fresh);
   }
-  mkdirSync(join(folder, RUNS_FOLDER), { recursive: true });
+  makeRunFolder(join(folder, RUNS_FOLDER));
   const compared = variants.map(({ name }) => ({ name, results: [] as RunResult[] }));
   for (const [index, { variant, options, runFolder }] of planned.entries()) {
     const start = () => hooks.onRun?.(`${variant.name}, seed ${options.seed}`, index, planned.length);
@@ -123,23 +127,13 @@ async function runVariant(
 
 /** @throws Error where the folder holds the result of other options or data */
 function finishedResult(folder: string, digest: string, options: RunOptions): RunResult | undefined {
-  const file = join(folder, RESULT_FILE);
-  if (!existsSync(file)) return undefined;
-  const result = readResult(file);
+  const { result } = readRunFolder(folder);
+  if (!result) return undefined;
+  const file = resultFile(folder);
   const difference = differingOption(result.options, options);
   if (difference) throw new Error(`${file}: the result of other options: ${difference}`);
   if (result.dataDigest !== digest) throw new Error(`${file}: the result of other data: ${result.data}`);
   return result;
-}
-
-function readResult(file: string): RunResult {
-  try {
-    const result = JSON.parse(readFileSync(file, 'utf8')) as RunResult | null;
-    if (!result?.options) throw new Error('not the result of a run');
-    return result;
-  } catch (cause) {
-    throw new Error(`${file}: cannot be read (${(cause as Error).message})`, { cause });
-  }
 }
 
 function describeHeldOut({ split, catalogue }: Workbench): Pick<Comparison, 'validation' | 'test'> {

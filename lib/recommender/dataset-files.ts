@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { CATALOGUE_FILE, type Dataset, LATER_ROWS_FILE, ROWS_FILE, type Row } from './dataset.js';
+import { readRegularFile } from './regular-file.js';
 
 /**
  * Reads a folder in the format of the BEAR authors' published data: `id2name4Rec.json`, an object from item id to title, and
@@ -20,9 +21,13 @@ export function loadDataset(folder: string): Dataset {
 /** As text, without the byte order mark that some editors write. */
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
+    return readRegularFile(file, { followLinks: true })
+      .toString()
+      .replace(/^\uFEFF/, '');
   } catch (cause) {
-    throw new Error(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    // A text has at most half a billion characters.
+    if ((cause as NodeJS.ErrnoException).code !== 'ERR_STRING_TOO_LONG') throw cause;
+    throw new Error(`${file}: cannot be read (ERR_STRING_TOO_LONG)`, { cause });
   }
 }
 

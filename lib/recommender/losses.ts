@@ -15,6 +15,20 @@ export const DEFAULT_LAMBDAS: Readonly<Record<(typeof PENALTIES)[number], number
   reweight: 4,
 };
 
+// Which settings change the loss of which penalty: others are refused where somebody sets them.
+
+export function hasScale(penalty: string): boolean {
+  return PENALTIES.some((name) => name === penalty) && penalty !== 'hinge';
+}
+
+export function hasMargin(penalty: string): boolean {
+  return penalty === 'hinge';
+}
+
+export function hasThresholdGradient(penalty: string): boolean {
+  return PENALTIES.some((name) => name === penalty) && penalty !== 'reweight';
+}
+
 /** What is minimised. The penalty's settings count for `bear` only. */
 export interface LossSettings {
   /** `sft`: cross-entropy over all tokens; `msl`: over those that the trie allows; `bear`: that with the penalty. */
@@ -43,8 +57,15 @@ export function lossOptions(settings: LossSettings): BearLossOptions {
   const shared = { beamWidth, ...(threads !== undefined && { threads }) };
   if (loss !== 'bear') return { ...shared, penalty: 'none' };
   const reduction = penalty === 'reweight' ? 'weighted-mean' : 'mean';
-  const flow = penalty === 'reweight' ? {} : { thresholdGradient };
-  return { ...shared, penalty, lambda, xi, ...(penalty === 'hinge' && { margin }), ...flow, reduction };
+  return {
+    ...shared,
+    penalty,
+    lambda,
+    xi,
+    ...(hasMargin(penalty) && { margin }),
+    ...(hasThresholdGradient(penalty) && { thresholdGradient }),
+    reduction,
+  };
 }
 
 export type PenaltyDecisions = Pick<LossSettings, 'lambdas' | 'penaltyStart' | 'penaltyEnd'>;

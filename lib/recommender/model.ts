@@ -158,7 +158,11 @@ export function historyArrays(
   items: Int32Array,
   n: number,
 ): { history: np.Array; mask: np.Array } {
-  const mask = Float32Array.from(items, (item, index) => (item < 0 && index < items.length - n ? 0 : 1));
+  const mask = new Float32Array(items.length);
+  // Not Float32Array.from, which makes a list of all values first.
+  items.forEach((item, index) => {
+    mask[index] = item < 0 && index < items.length - n ? 0 : 1;
+  });
   return {
     history: toDevice({ data: embeddings.itemVectors(items), shape: [historyPlaces, n, dimension] }),
     mask: toDevice({ data: mask, shape: [historyPlaces, n, 1] }),

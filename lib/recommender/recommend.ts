@@ -1,10 +1,12 @@
 import { beamSearch } from '../decoding/index.js';
 import { buildCatalogue } from './catalogue.js';
+import { loadCheckpoint } from './checkpoint.js';
 import type { Query } from './dataset.js';
 import { startDevice } from './device.js';
 import { Evidence } from './evidence.js';
+import { requireLoadable } from './memory.js';
 import { Recommender } from './model.js';
-import { loadBestParameters, readRun } from './run-folder.js';
+import { readSearchableRun } from './run-folder.js';
 import type { RunOptions } from './run-options.js';
 import { makeSearchStep } from './search-step.js';
 import { tokenizeByCode } from './title-codes.js';
@@ -17,13 +19,20 @@ export interface TrainedRun {
   endOfTraining: number;
 }
 
-/** Reads only the run's folder, not the data that it was trained on. */
+/**
+ * Reads only the run's folder, not the data that it was trained on.
+ *
+ * @throws Error that names the file and what to do, where one is missing, damaged or of another run
+ */
 export async function openTrainedRun(folder: string): Promise<TrainedRun> {
-  const { options, titles, codes, train } = readRun(folder);
+  const { best, data } = readSearchableRun(folder);
+  const { options } = best.state;
+  const { titles, codes, train } = data;
   await startDevice();
   const catalogue = await buildCatalogue(titles, codes && tokenizeByCode(codes));
+  requireLoadable(options, catalogue, best.file);
   const model = new Recommender(catalogue, new Evidence(catalogue, train), options, options.seed);
-  loadBestParameters(folder, model);
+  loadCheckpoint(best, model);
   return { model, options, endOfTraining: train.reduce((latest, { time }) => Math.max(latest, time), 0) + 1 };
 }
 

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { DEFAULT_LAMBDAS, type LossSettings } from './losses.js';
+import { DEFAULT_LAMBDAS, LOSSES, type LossSettings, PENALTIES } from './losses.js';
 import type { ModelSize } from './network-parameters.js';
-import type { SplitOptions } from './splits.js';
-import type { ItemTokens } from './title-codes.js';
+import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from './ranges.js';
+import { listOf, numberIn, objectOf, oneOf } from './shape.js';
+import { SPLITS, type SplitOptions } from './splits.js';
+import { ITEM_TOKENS, type ItemTokens } from './title-codes.js';
 
 /** All that the numbers of a run depend on, beside the data and the threads, on which they do not depend. */
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
@@ -48,6 +50,51 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   dropout: 0.6,
   seed: 1,
 };
+
+type OptionalOption =
+  | 'lambdas'
+  | 'penaltyStart'
+  | 'penaltyEnd'
+  | 'threads'
+  | 'trainRows'
+  | 'testRows'
+  | 'searchTemperature';
+
+const count = numberIn(COUNT);
+
+/** Options as a file has them. */
+export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Required<Pick<RunOptions, OptionalOption>>>(
+  {
+    loss: oneOf(LOSSES),
+    penalty: oneOf(PENALTIES),
+    lambda: numberIn(FROM_ZERO),
+    xi: numberIn(POSITIVE),
+    margin: numberIn(FINITE),
+    thresholdGradient: oneOf(['detach', 'flow']),
+    lossBeamWidth: count,
+    beamWidth: count,
+    split: oneOf(SPLITS),
+    itemTokens: oneOf(ITEM_TOKENS),
+    dimension: count,
+    historyPlaces: count,
+    epochs: count,
+    patience: count,
+    batchSize: count,
+    learningRate: numberIn(POSITIVE),
+    weightDecay: numberIn(FROM_ZERO),
+    dropout: numberIn(SHARE),
+    seed: numberIn(SEED),
+  },
+  {
+    lambdas: listOf(numberIn(FROM_ZERO)),
+    penaltyStart: numberIn(WHOLE),
+    penaltyEnd: count,
+    threads: count,
+    trainRows: count,
+    testRows: count,
+    searchTemperature: numberIn(POSITIVE),
+  },
+);
 
 /** The first option that differs, in words, or undefined. `threads` may differ: results do not depend on it. */
 export function differingOption(stored: RunOptions, wanted: RunOptions): string | undefined {

@@ -1,26 +1,26 @@
-import { join } from 'node:path';
-import { writeAtomically } from './atomic-file.js';
-import { type Evaluation, evaluate, validationNdcg } from './evaluation.js';
+import { evaluate, validationNdcg } from './evaluation.js';
+import { withFolderLock } from './folder-lock.js';
 import { lossOptions } from './losses.js';
-import { type MarginHistogram, marginHistogram } from './margins.js';
+import { marginHistogram } from './margins.js';
+import { requireTrainable } from './memory.js';
 import { Recommender } from './model.js';
+import { requireUsableOptions } from './option-check.js';
 import { digestOf } from './run-data.js';
-import { loadBestParameters, openRunFolder, RESULT_FILE, saveEpoch } from './run-folder.js';
+import {
+  loadBestParameters,
+  makeRunFolder,
+  openRunFolder,
+  requireRoomForRun,
+  saveEpoch,
+  writeResult,
+} from './run-folder.js';
 import type { RunOptions } from './run-options.js';
-import { bestEpoch, type EpochMetrics, isFinished, type RunState } from './run-state.js';
+import type { RunResult } from './run-result.js';
+import { bestEpoch, type EpochMetrics, isFinished } from './run-state.js';
 import { Trainer, type TrainingOptions } from './training.js';
 import type { Workbench } from './workbench.js';
 
-export interface RunResult extends RunState {
-  bestEpoch: number;
-  parameterCount: number;
-  /** Of the best epoch's parameters. */
-  validation: Evaluation;
-  test: Evaluation;
-  /** Of the validation rows, before the first step and by the best epoch's parameters. */
-  marginsBefore: MarginHistogram;
-  marginsAfter: MarginHistogram;
-}
+export type { RunResult } from './run-result.js';
 
 export interface RunHooks {
   onStep?: TrainingOptions['onStep'];
@@ -31,13 +31,31 @@ export interface RunHooks {
  * Trains, keeps the epoch with the best NDCG@10 on the validation rows, and looks at the test rows once. A run that was cut
  * off at any moment goes on from its last whole epoch, to the same numbers.
  *
- * @throws Error where the folder holds something and `resume` is not set, or a run with other options or data
+ * @throws Error where the folder holds something and `resume` is not set, or a run with other options or data, or a damaged
+ *   one; where another process writes to the folder; and where the options need more memory than `MOST_BYTES`
  */
 export async function run(
   workbench: Workbench,
   options: RunOptions,
   folder: string,
   { resume = false, ...hooks }: RunHooks & { resume?: boolean } = {},
+): Promise<RunResult> {
+  await requireUsableOptions(options);
+  requireTrainable(options, workbench);
+  requireRoomForRun(folder, resume);
+  makeRunFolder(folder);
+  return withFolderLock(folder, () => {
+    // Another process may have begun, and ended, a run there since.
+    requireRoomForRun(folder, resume);
+    return runLocked(workbench, options, folder, hooks);
+  });
+}
+
+async function runLocked(
+  workbench: Workbench,
+  options: RunOptions,
+  folder: string,
+  hooks: RunHooks,
 ): Promise<RunResult> {
   const { catalogue, evidence, split, dataset } = workbench;
   const { beamWidth, searchTemperature } = options;
@@ -49,7 +67,7 @@ export async function run(
     ...(hooks.onStep && { onStep: hooks.onStep }),
   });
   const fresh = { options, data: dataset.description, dataDigest: digestOf(workbench), metrics: [] };
-  const state = openRunFolder(folder, fresh, resume, { model, trainer, workbench });
+  const state = openRunFolder(folder, fresh, { model, trainer, workbench });
   const initial = new Recommender(catalogue, evidence, options, options.seed);
   const marginsBefore = await marginHistogram(initial, split.validation, beamWidth);
   while (!isFinished(state)) {
@@ -74,6 +92,6 @@ export async function run(
     marginsBefore,
     marginsAfter: await marginHistogram(model, split.validation, beamWidth),
   };
-  writeAtomically(join(folder, RESULT_FILE), [`${JSON.stringify(result)}\n`]);
+  writeResult(folder, result);
   return result;
 }

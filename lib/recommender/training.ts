@@ -3,6 +3,7 @@ import { AdamW } from './adam.js';
 import { type Batch, makeBatch, planBatches } from './batches.js';
 import type { Row } from './dataset.js';
 import type { PenaltyDecisions } from './losses.js';
+import { effectiveBatchSize } from './memory.js';
 import type { Dropout, Recommender } from './model.js';
 import { Random } from './random.js';
 import { trainStep } from './training-step.js';
@@ -49,7 +50,8 @@ export class Trainer {
 
   /** @throws Error where loss or parameters are not finite any more */
   async trainEpoch(epoch: number): Promise<EpochReport> {
-    const { epochs, batchSize, learningRate, dropout, onStep } = this.options;
+    const { epochs, learningRate, dropout, onStep } = this.options;
+    const batchSize = effectiveBatchSize(this.options.batchSize, this.rows.length);
     const plans = planBatches(this.model.catalogue, this.rows, batchSize, this.random);
     const total = plans.length * epochs;
     const sums = { loss: 0, pruned: 0, counted: 0, lossMilliseconds: 0, stepMilliseconds: 0 };

@@ -1,4 +1,13 @@
-import { DEFAULT_LAMBDAS, type LossName, type LossSettings, PENALTIES } from './losses.js';
+import {
+  DEFAULT_LAMBDAS,
+  hasMargin,
+  hasScale,
+  hasThresholdGradient,
+  type LossName,
+  type LossSettings,
+  PENALTIES,
+} from './losses.js';
+import { COUNT, FINITE, FROM_ZERO, POSITIVE, type Range, WHOLE } from './ranges.js';
 import type { RunOptions } from './run-options.js';
 
 /** One way to train and to search, by its name in the tables. */
@@ -9,27 +18,20 @@ export interface Variant {
 
 interface NumberSetting {
   setting: keyof Variant['settings'];
-  isValid: (value: number) => boolean;
-  range: string;
-  /** Whether sft and msl have it, too. */
-  isOfSearch?: boolean;
+  range: Range;
+  /** Which losses have it; default the penalties. */
+  isOf?: (kind: string) => boolean;
 }
 
-const isCount = (value: number) => Number.isInteger(value) && value > 0;
-const isPositive = (value: number) => value > 0;
-const isFromZero = (value: number) => value >= 0;
+const isOfAny = () => true;
 const NUMBERS: Readonly<Record<string, NumberSetting>> = {
-  lambda: { setting: 'lambda', isValid: isFromZero, range: 'at least 0' },
-  xi: { setting: 'xi', isValid: isPositive, range: 'above 0' },
-  margin: { setting: 'margin', isValid: () => true, range: 'a number' },
-  B: { setting: 'lossBeamWidth', isValid: isCount, range: 'a positive whole number' },
-  from: {
-    setting: 'penaltyStart',
-    isValid: (value) => Number.isInteger(value) && isFromZero(value),
-    range: 'a whole number of at least 0',
-  },
-  end: { setting: 'penaltyEnd', isValid: isCount, range: 'a positive whole number' },
-  T: { setting: 'searchTemperature', isValid: isPositive, range: 'above 0', isOfSearch: true },
+  lambda: { setting: 'lambda', range: FROM_ZERO },
+  xi: { setting: 'xi', range: POSITIVE, isOf: hasScale },
+  margin: { setting: 'margin', range: FINITE, isOf: hasMargin },
+  B: { setting: 'lossBeamWidth', range: COUNT },
+  from: { setting: 'penaltyStart', range: WHOLE },
+  end: { setting: 'penaltyEnd', range: COUNT },
+  T: { setting: 'searchTemperature', range: POSITIVE, isOf: isOfAny },
 };
 
 /** Masked and unmasked cross-entropy, and every penalty; `reweight` as the authors' sample command has it. */
@@ -65,26 +67,34 @@ export function parseVariant(text: string): Variant {
     : { loss: kind as LossName };
   const names = parts.map((part) => part.split('=')[0]);
   parts.forEach((part, index) => {
-    Object.assign(settings, parseSetting(part, text, penalty !== undefined));
+    Object.assign(settings, parseSetting(part, text, kind));
     if (names.indexOf(names[index]) === index) return;
     throw new Error(`variant ${JSON.stringify(text)}: ${part} sets what is set already`);
   });
+  const { penaltyStart = 0, penaltyEnd = Number.POSITIVE_INFINITY } = settings;
+  if (penaltyStart >= penaltyEnd) {
+    throw new Error(`variant ${JSON.stringify(text)}: no decision is from ${penaltyStart} on and before ${penaltyEnd}`);
+  }
   return { name: [kind, ...parts].join(','), settings };
 }
 
-function parseSetting(part: string, text: string, hasPenalty: boolean): Variant['settings'] {
-  if (part === 'flow' && hasPenalty) return { thresholdGradient: 'flow' };
+function parseSetting(part: string, text: string, kind: string): Variant['settings'] {
+  const isPenalty = (name: string) => PENALTIES.some((penalty) => penalty === name);
+  const canFlow = hasThresholdGradient(kind);
+  if (part === 'flow' && canFlow) return { thresholdGradient: 'flow' };
   const [, name = '', value = ''] = /^(\w+)=(.+)$/.exec(part) ?? [];
-  const known = Object.entries(NUMBERS).filter(([, { isOfSearch }]) => hasPenalty || isOfSearch);
+  const known = Object.entries(NUMBERS).filter(([, { isOf = isPenalty }]) => isOf(kind));
   const found = known.find(([key]) => key === name)?.[1];
   if (!found) {
-    const choices = [...known.map(([key]) => `${key}=NUMBER`), ...(hasPenalty ? ['flow'] : [])].join(', ');
+    const choices = [...known.map(([key]) => `${key}=NUMBER`), ...(canFlow ? ['flow'] : [])].join(', ');
     throw new Error(`variant ${JSON.stringify(text)}: expected ${choices}, got ${JSON.stringify(part)}`);
   }
   const texts = name === 'lambda' ? value.split('/') : [value];
   const numbers = texts.map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
-  if (!numbers.every((number) => Number.isFinite(number) && found.isValid(number))) {
-    throw new Error(`variant ${JSON.stringify(text)}: ${name} must be ${found.range}, got ${JSON.stringify(value)}`);
+  if (!numbers.every((number) => Number.isFinite(number) && found.range.isValid(number))) {
+    throw new Error(
+      `variant ${JSON.stringify(text)}: ${name} must be ${found.range.words}, got ${JSON.stringify(value)}`,
+    );
   }
   return numbers.length > 1 ? { lambdas: numbers } : { [found.setting]: numbers[0] };
 }

@@ -55,6 +55,12 @@ float load_logit(const void* row, DType dtype, std::int64_t position) {
   return static_cast<const float*>(row)[position];
 }
 
+// Whether the factor of the exponentials is below the normal floats.
+bool is_too_small(const GradientFactors& factors) {
+  const double factor = std::fabs(factors.exponential / factors.scale.temperature);
+  return factor > 0 && factor < double{std::numeric_limits<float>::min()};
+}
+
 bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
   return (words[position >> 5] >> (position & 31) & 1u) != 0;
 }
@@ -151,7 +157,7 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
 
 void RowProcessor::write_statistics(std::int64_t row, const RowRecord& record) {
   const RowLoss& loss = record.loss;
-  const double threshold = scaled_logit(options_.scale, record.sums.threshold_logit) - loss.log_sum_exp;
+  const double threshold = log_probability(options_.scale, record.sums, loss, record.sums.threshold_logit);
   const bool known = problem_.pruning_statistics;
   if (outputs_.nll != nullptr) outputs_.nll[row] = static_cast<float>(loss.nll);
   if (outputs_.log_sum_exp != nullptr) outputs_.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
@@ -242,16 +248,22 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   if (is_listed()) reserve(gradient_scratch_, view_.count);
   void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
 
-  GradientJob job = {view_,
-                     row == kept_row_ ? kept_ : nullptr,
-                     sums,
-                     {options_.scale, record.loss.log_sum_exp, c.probability * multiplier, c.offset * multiplier},
-                     {out, problem_.dtype, stream_ && !is_listed()},
-                     {{view_.target, 0}, {-1, 0}}};
+  GradientFactors factors = {options_.scale, sums.reference_logit,
+                             c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
+  const float* exponentials = row == kept_row_ ? kept_ : nullptr;
+  // Then the largest logit, which may be e^40 times as probable as the reference, is the better one.
+  if (is_too_small(factors) && sums.target_logit < sums.max_logit) {
+    factors.reference_logit = sums.max_logit;
+    factors.exponential =
+        c.probability * multiplier * std::exp(log_probability(options_.scale, sums, record.loss, sums.max_logit));
+    exponentials = nullptr; // they are relative to the other
+  }
+  GradientJob job = {
+      view_, exponentials, factors, {out, problem_.dtype, stream_ && !is_listed()}, {{view_.target, 0}, {-1, 0}}};
   job.terms[0].value =
       static_cast<float>(c.target * multiplier * scaled_logit_slope(options_.scale, sums.target_logit));
   if (c.threshold != 0) {
-    const double probability = std::exp(scaled_logit(options_.scale, sums.threshold_logit) - record.loss.log_sum_exp);
+    const double probability = std::exp(log_probability(options_.scale, sums, record.loss, sums.threshold_logit));
     const double total = c.probability * probability + c.offset + c.threshold;
     job.terms[1] = {threshold,
                     static_cast<float>(total * multiplier * scaled_logit_slope(options_.scale, sums.threshold_logit))};

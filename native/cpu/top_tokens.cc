@@ -82,17 +82,18 @@ class RowSelector {
   }
 
   void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {
-    const double log_sum_exp =
-        found.count == 0 ? -std::numeric_limits<double>::infinity()
-                         : scaled_logit(scale_, static_cast<double>(found.reference_logit)) + std::log(found.sum);
+    const double reference = scaled_logit(scale_, static_cast<double>(found.reference_logit));
+    // Apart from the reference, beside which it may be too small for any digit of log-sum-exp.
+    const double log_sum = std::log(found.sum);
+    const double log_sum_exp = found.count == 0 ? -std::numeric_limits<double>::infinity() : reference + log_sum;
     std::int32_t* const tokens = outputs_.tokens + row * problem_.beam_width;
     float* const log_probabilities = outputs_.log_probabilities + row * problem_.beam_width;
     const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : tokens_of(row);
     for (std::int64_t i = 0; i < found.count; ++i) {
       const auto position = static_cast<std::int32_t>(position_of(keys[i]));
       tokens[i] = listed == nullptr ? position : listed[position];
-      log_probabilities[i] =
-          static_cast<float>(scaled_logit(scale_, static_cast<double>(kernel_.logit_of(keys[i]))) - log_sum_exp);
+      const double scaled = scaled_logit(scale_, static_cast<double>(kernel_.logit_of(keys[i])));
+      log_probabilities[i] = static_cast<float>(scaled - reference - log_sum);
     }
     std::fill(tokens + found.count, tokens + problem_.beam_width, -1);
     std::fill(log_probabilities + found.count, log_probabilities + problem_.beam_width,

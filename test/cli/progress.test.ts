@@ -52,6 +52,15 @@ describe('runProgress', () => {
     expect(lines).toHaveLength(1);
   });
 
+  it('writes out what a terminal would obey in the title', () => {
+    const { stream, text } = openTerminal();
+    const { onEpoch, stop } = runProgress('msl,T=\u20281\u001b[31m', stream);
+    onEpoch?.(EPOCH);
+    stop();
+    expect(lines[0]).toMatch(/^msl,T=\\u20281\\u001b\[31m: epoch 1/);
+    expect(text()).toContain('msl,T=\\u20281\\u001b[31m [');
+  });
+
   it('leaves no handler of signals behind', () => {
     const before = process.listenerCount('SIGINT');
     runProgress('msl', new PassThrough()).stop();

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TINY_DATASET, withFolder, writeDataFolder } from '../recommender/support';
 import { runCommand } from './support';
@@ -103,10 +103,56 @@ describe('train', () => {
     [['--seed', '-1'], /--seed <n>.*from 0 to 2\^32 - 1/],
     [['--dropout', '1'], /--dropout <share>.*\[0, 1\)/],
     [['--weight-decay', '-1'], /--weight-decay <rate>.*at least 0/],
+    [['--loss', 'sft', '--penalty', 'hinge'], /^--penalty is for --loss bear only, and --loss is sft$/],
+    [['--loss', 'msl', '--lambda', '1'], /^--lambda is for --loss bear only, and --loss is msl$/],
+    [['--loss', 'msl', '--threshold-gradient', 'detach'], /^--threshold-gradient is for --loss bear only/],
+    [['--xi', '2', '--penalty', 'hinge'], /^--xi has no effect with --penalty hinge$/],
+    [['--margin', '1'], /^--margin has no effect with --penalty log-sigmoid$/],
+    [
+      ['--penalty', 'reweight', '--threshold-gradient', 'flow'],
+      /^--threshold-gradient has no effect with --penalty reweight$/,
+    ],
+    [['--data', ''], /--data <folder>.*Expected a path/],
+    [['--out', ''], /--out <run>.*Expected a path/],
+    [['--epochs', '0x10'], /--epochs <n>.*positive whole number/],
+    [['--epochs', '1e400'], /--epochs <n>.*positive whole number/],
+    [['--seed', ' '], /--seed <n>.*from 0 to 2\^32 - 1/],
+    [['--xi', 'Infinity'], /--xi <scale>.*above 0/],
     [['--lamda', '1'], /unknown option '--lamda'.*Did you mean --lambda/s],
   ])('refuses %j', async (flags, message) => {
     expect((await runCommand('train', '--data', 'a', '--out', 'b', ...flags)).error).toMatch(message);
   });
+
+  it('refuses what needs too much memory, and writes nothing', () =>
+    withFolder(async (root) => {
+      const run = join(root, 'run');
+      const { error } = await runCommand(
+        'train',
+        '--data',
+        makeDataFolder(root),
+        '--out',
+        run,
+        '--dimension',
+        '1000000000',
+      );
+      expect(error).toMatch(
+        /^these options need about \S+ GiB of memory, at most 4\.0 are allowed: .* --dimension 1000000000$/,
+      );
+      expect(existsSync(run)).toBe(false);
+    }));
+
+  it('names a folder that is a file, and data that are a pipe or a device', () =>
+    withFolder(async (root) => {
+      const file = join(root, 'file');
+      writeFileSync(file, 'mine');
+      const data = makeDataFolder(root);
+      expect((await runCommand('train', '--data', data, '--out', file)).error).toBe(`${file}: is not a folder`);
+      expect((await runCommand('recommend', '--run', file, '--history', '1')).error).toBe(`${file}: is not a folder`);
+      rmSync(join(data, 'train.csv'));
+      symlinkSync('/dev/zero', join(data, 'train.csv'));
+      const { error } = await runCommand('train', '--data', data, '--out', join(root, 'run'));
+      expect(error).toBe(`${join(data, 'train.csv')}: cannot be read (it is a pipe or a device, not a file)`);
+    }));
 
   it('needs data and a folder for the run', async () => {
     expect((await runCommand('train', '--out', 'b')).error).toMatch(/required option '--data <folder>'/);
@@ -119,6 +165,27 @@ describe('recommend', () => {
     const { error } = await runCommand('recommend', '--run', 'a', `--history=${history}`);
     expect(error).toMatch(/--history <ids>.*Expected item ids, separated by commas/);
   });
+
+  it('writes out what a terminal would obey in a title', () =>
+    withFolder(async (root) => {
+      const evil = (title: string) => `${title}\u001b]0;owned\u0007\u009b31m\n  -0.001  Free  (item 1)\u202e`;
+      const titles = new Map([...TINY_DATASET.titles].map(([item, title]) => [item, evil(title)]));
+      const data = join(root, 'data');
+      mkdirSync(data);
+      writeDataFolder(data, { ...TINY_DATASET, titles });
+      const run = join(root, 'run');
+      const trained = await runCommand('train', '--data', data, '--out', run, ...SMALL);
+      expect(trained.error).toBeUndefined();
+      const history = TINY_DATASET.rows[0]?.history.slice(0, 2) ?? [];
+      const { output, error } = await runCommand('recommend', '--run', run, '--history', history.join(','));
+      expect(error).toBeUndefined();
+      for (const text of [trained.output, output]) expect(text).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
+      // Two headings, two items of the history and three recommendations: no title made a line of its own.
+      expect(output.split('\n')).toHaveLength(7);
+      expect(output).toContain('\\u001b]0;owned\\u0007\\u009b31m\\u000a  -0.001  Free');
+      // What was trained on is what was there.
+      expect(readFileSync(join(run, 'data.json'), 'utf8')).toContain(JSON.stringify(titles.get(1)).slice(1, -1));
+    }));
 
   it('refuses a folder without a run', () =>
     withFolder(async (folder) => {

@@ -136,7 +136,7 @@ describe('compare', () => {
       await compare(workbench, RUN, [MSL], [1], folder);
       writeFileSync(join(folder, 'runs', 'msl-seed-1', 'result.json'), content);
       await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
-        /result\.json: cannot be read \(not the result of a run\)/,
+        /result\.json: cannot be read \(it does not begin with a digest, .*\); put back a copy of it, or delete it/,
       );
     }),
   );

@@ -72,6 +72,6 @@ describe('loadDataset', () => {
   it('names a path that is a folder', () => {
     write(undefined, GOOD_ROWS);
     mkdirSync(join(folder, 'id2name4Rec.json'));
-    expect(() => loadDataset(folder)).toThrow(/cannot be read \(EISDIR\)/);
+    expect(() => loadDataset(folder)).toThrow(/cannot be read \(it is a folder, not a file\)/);
   });
 });

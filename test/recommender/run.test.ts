@@ -105,7 +105,7 @@ describe('a folder that already holds something', () => {
   it("is refused where a file of somebody else has the name of a run's", () =>
     withFolder(async (folder) => {
       writeFileSync(join(folder, 'data.json'), '{"mine": true}');
-      await expectRefusal(folder, `${join(folder, 'data.json')}: cannot be read (no titles and training rows in it)`);
+      await expectRefusal(folder, `${join(folder, 'data.json')}: cannot be read (it does not begin with a digest`);
     }));
 
   it('is refused where it has only the model of a run that was trained for long', () =>
@@ -164,7 +164,8 @@ describe('a folder that already holds something', () => {
 
   it('is refused where it lost its checkpoint but not its result', () =>
     withFolder(async (folder) => {
-      writeFileSync(join(folder, 'result.json'), '{}');
+      await run(workbench, { ...TINY_RUN, epochs: 1 }, folder);
+      for (const name of readdirSync(folder)) if (name !== 'result.json') rmSync(join(folder, name));
       await expectRefusal(folder, 'holds result.json but no checkpoint.safetensors');
     }));
 });

@@ -32,7 +32,7 @@ export function useDevice(): TestDevice {
 export function useEmulator(why: string): EmulatedTests {
   if (isEmulated) return { emulator: startCleanly(), it, describe };
   const reason = `needs the emulated device: ${why}`;
-  return { emulator: {} as Emulator, it: skipping(it, reason), describe: skipping(describe, reason) };
+  return { emulator: {} as Emulator, it: skipping(it, reason), describe: skippingAll(reason) };
 }
 
 let isClean = false;
@@ -53,17 +53,29 @@ function startCleanly(): Emulator {
   return device;
 }
 
-type Skippable = Pick<jest.It, 'skip' | 'each'>;
+type Declare = (name: string, ...rest: unknown[]) => void;
 
-/** The same, but that what it declares is skipped and says why. */
-function skipping<T extends jest.It | jest.Describe>(declare: T, why: string): T {
-  const { skip } = declare as unknown as { skip: Skippable & ((name: string, ...rest: unknown[]) => void) };
+/** `it`, but what it declares is skipped and says why. */
+function skipping({ skip }: jest.It, why: string): jest.It {
   const named =
-    (skipped: (name: string, ...rest: unknown[]) => void) =>
-    (name: string, ...rest: unknown[]) =>
-      skipped(`${name} [${why}]`, ...rest);
-  const each = (...table: Parameters<typeof skip.each>) => named(skip.each(...table) as never);
-  return Object.assign(named(skip), { each, skip }) as unknown as T;
+    (declare: Declare): Declare =>
+    (name, ...rest) =>
+      declare(`${name} [${why}]`, ...rest);
+  const each = (...table: Parameters<typeof skip.each>) => named(skip.each(...table) as Declare);
+  return Object.assign(named(skip as Declare), { each, skip }) as unknown as jest.It;
+}
+
+/** `describe`, but in place of its tests there is one that is skipped and says why. Its body may need the emulator. */
+function skippingAll(why: string): jest.Describe {
+  const all = () => it.skip(`all of it [${why}]`, () => {});
+  const each =
+    (...table: Parameters<jest.Describe['each']>) =>
+    (name: string) =>
+      describe.each(...table)(name, all);
+  return Object.assign((name: string) => describe(name, all), {
+    each,
+    skip: describe.skip,
+  }) as unknown as jest.Describe;
 }
 
 /** Blocks that tensors and running calls hold, on the device and page-locked. */

@@ -24,7 +24,7 @@ namespace {
 
 #if defined(FBL_SIMT_EMULATION)
 // So that a test sees what a device does to the check that computes something else.
-void prepare_device() {
+void set_up_rehearsal() {
   const char* const ulps = std::getenv("FUSED_BEAR_LOSS_EMULATED_ULPS");
   if (ulps != nullptr) simt::settings().approximation_ulps = static_cast<unsigned>(std::atoi(ulps));
 }
@@ -34,7 +34,7 @@ bool device_is_silent() {
   return found.empty();
 }
 #else
-void prepare_device() {}
+void set_up_rehearsal() {}
 bool device_is_silent() { return true; }
 #endif
 
@@ -73,7 +73,7 @@ int run(const std::string& name, const Arguments& arguments) {
       std::printf("No CUDA device can be used: %s.\n", why_no_device(status).c_str());
       return 2;
     }
-    prepare_device();
+    set_up_rehearsal();
     const bool is_right = step.run(arguments);
     if (!device_is_silent()) return 3;
     return is_right ? 0 : 1;

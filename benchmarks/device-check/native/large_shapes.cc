@@ -6,6 +6,7 @@
 #include "benchmarks/device-check/native/device.h"
 #include "benchmarks/device-check/native/float64_reference.h"
 #include "benchmarks/device-check/native/inputs.h"
+#include "benchmarks/device-check/native/prepared.h"
 #include "benchmarks/device-check/native/record.h"
 #include "benchmarks/device-check/native/steps.h"
 #include "native/core/dtype.h"
@@ -257,8 +258,7 @@ class ShapeCheck {
 } // namespace
 
 bool check_large_shapes(const Arguments& arguments) {
-  cudaDeviceProp properties{};
-  must("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties, 0));
+  const cuda::DeviceProperties properties = prepare_device().properties;
   bool all_agree = true;
   for (const std::string& argument : arguments) {
     const Shape shape = parse_shape(argument);
@@ -266,7 +266,7 @@ bool check_large_shapes(const Arguments& arguments) {
     int wrong = 0;
     std::string first;
     for (const Variant& variant : kVariants) {
-      const std::string difference = ShapeCheck(shape, variant, cuda::device_properties_of(properties)).run();
+      const std::string difference = ShapeCheck(shape, variant, properties).run();
       if (difference.empty()) {
         ++agreed;
       } else if (wrong++ == 0) {

@@ -1,4 +1,4 @@
-#include "benchmarks/device-check/native/device.h"
+#include "benchmarks/device-check/native/prepared.h"
 #include "benchmarks/device-check/native/read_kernel.h"
 #include "benchmarks/device-check/native/record.h"
 #include "benchmarks/device-check/native/steps.h"
@@ -16,8 +16,8 @@ int attribute_of(cudaDeviceAttr attribute) {
 } // namespace
 
 bool report_limits(const Arguments&) {
-  cudaDeviceProp p{};
-  must("cudaGetDeviceProperties", cudaGetDeviceProperties(&p, 0));
+  const PreparedDevice device = prepare_device();
+  const cudaDeviceProp& p = device.limits;
   int driver = 0;
   int runtime = 0;
   must("cudaDriverGetVersion", cudaDriverGetVersion(&driver));
@@ -38,7 +38,8 @@ bool report_limits(const Arguments&) {
       .add("sharedBytesPerMultiprocessor", p.sharedMemPerMultiprocessor)
       .add("clockMHz", attribute_of(static_cast<cudaDeviceAttr>(13)) / 1000) // cudaDevAttrClockRate
       .add("memoryClockMHz", attribute_of(cudaDevAttrMemoryClockRate) / 1000)
-      .add("memoryBusBits", p.memoryBusWidth);
+      .add("memoryBusBits", p.memoryBusWidth)
+      .add("largestCluster", device.properties.max_cluster_size);
   for (const int size : {2, 4, 8}) {
     // Half of the shared memory, so that two blocks fit a multiprocessor, and all of it.
     for (const int bytes : {shared / 2, shared}) {

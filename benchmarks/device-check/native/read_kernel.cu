@@ -37,11 +37,6 @@ cudaError_t launch_read(const void* data, std::int64_t bytes, std::uint32_t* sin
 }
 
 int active_clusters(int size, int shared_bytes) {
-#if defined(FBL_SIMT_EMULATION)
-  static_cast<void>(size);
-  static_cast<void>(shared_bytes);
-  return -1;
-#else
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeClusterDimension;
   attribute.val.clusterDim.x = static_cast<unsigned>(size);
@@ -54,12 +49,12 @@ int active_clusters(int size, int shared_bytes) {
   config.attrs = &attribute;
   config.numAttrs = 1;
   int count = 0;
-  cudaError_t status = cudaFuncSetAttribute(read_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
-  if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(&count, read_kernel, &config);
+  const auto kernel = reinterpret_cast<const void*>(read_kernel);
+  cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+  if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(&count, kernel, &config);
   if (status == cudaSuccess) return count;
   cudaGetLastError();
   return -1;
-#endif
 }
 
 } // namespace fused_bear_loss::device_check

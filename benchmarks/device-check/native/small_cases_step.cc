@@ -2,8 +2,8 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "benchmarks/device-check/native/device.h"
 #include "benchmarks/device-check/native/inputs.h"
+#include "benchmarks/device-check/native/prepared.h"
 #include "benchmarks/device-check/native/record.h"
 #include "benchmarks/device-check/native/steps.h"
 #include "test/emulator/mutation/small_case_check.h"
@@ -16,7 +16,7 @@ bool fit_to_device(mutation::SmallCase& small, const cuda::DeviceProperties& dev
   cuda::DeviceProperties& wanted = small.properties;
   wanted.shared_bytes_per_block = std::min(wanted.shared_bytes_per_block, device.shared_bytes_per_block);
   constexpr int kFirstMajorWithClusters = 9;
-  return wanted.compute_major < kFirstMajorWithClusters || device.compute_major >= kFirstMajorWithClusters;
+  return wanted.compute_major < kFirstMajorWithClusters || device.max_cluster_size >= wanted.max_cluster_size;
 }
 
 struct Tally {
@@ -60,9 +60,7 @@ bool check_small_cases(const Arguments& arguments) {
       tallies.back().dtype = parse_shape(arguments[i] + ",1,1").dtype;
     }
   }
-  cudaDeviceProp properties{};
-  must("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties, 0));
-  const cuda::DeviceProperties device = cuda::device_properties_of(properties);
+  const cuda::DeviceProperties device = prepare_device().properties;
   std::vector<mutation::SmallCase> cases = mutation::small_cases();
   const auto began = std::chrono::steady_clock::now();
   bool is_lost = false;

@@ -4,6 +4,7 @@
 
 #include "benchmarks/device-check/native/device.h"
 #include "benchmarks/device-check/native/inputs.h"
+#include "benchmarks/device-check/native/prepared.h"
 #include "benchmarks/device-check/native/read_kernel.h"
 #include "benchmarks/device-check/native/record.h"
 #include "benchmarks/device-check/native/steps.h"
@@ -20,12 +21,6 @@ double median(std::vector<float> samples) {
   const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
   std::nth_element(samples.begin(), middle, samples.end());
   return *middle;
-}
-
-cudaDeviceProp device_properties() {
-  cudaDeviceProp properties{};
-  must("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties, 0));
-  return properties;
 }
 
 // Milliseconds of one of `inner` calls of `run(i)`: the median of `samples`, after one round that is not timed.
@@ -77,9 +72,9 @@ GradientMode gradient_of(PassKind pass) {
 // The buffers of a shape, and its calls.
 class Bench {
  public:
-  Bench(const Shape& shape, const cudaDeviceProp& device)
+  Bench(const Shape& shape, const PreparedDevice& device)
       : shape_(shape),
-        properties_(cuda::device_properties_of(device)),
+        properties_(device.properties),
         pristine_(shape.bytes()),
         targets_(static_cast<std::size_t>(shape.rows) * sizeof(std::int32_t)),
         memory_(cuda::workspace_bytes(shape.rows)),
@@ -87,7 +82,7 @@ class Bench {
     fill_logits(pristine_, shape);
     const std::vector<std::int32_t> targets = targets_of(shape);
     targets_.upload(targets.data(), targets.size() * sizeof(std::int32_t));
-    const std::int64_t beyond_cache = 4 * device.l2CacheSize / static_cast<std::int64_t>(shape.bytes()) + 1;
+    const std::int64_t beyond_cache = 4 * device.limits.l2CacheSize / static_cast<std::int64_t>(shape.bytes()) + 1;
     const std::int64_t count = std::clamp(beyond_cache, kFewestBuffers, kMostBuffers);
     for (std::int64_t i = 0; i < count; ++i) {
       logits_.emplace_back(shape.bytes());
@@ -195,7 +190,7 @@ class Bench {
   std::vector<DeviceBuffer> gradients_;
 };
 
-void report_shape(const Shape& shape, const std::vector<NamedLoss>& losses, int samples, const cudaDeviceProp& device) {
+void report_shape(const Shape& shape, const std::vector<NamedLoss>& losses, int samples, const PreparedDevice& device) {
   const Bench bench(shape, device);
   for (const NamedLoss& loss : losses) {
     for (const PassKind pass : kPasses) {
@@ -229,7 +224,7 @@ bool measure_ceilings(const Arguments& arguments) {
     if (arguments[i] == "--bytes") bytes = std::stoll(arguments.at(++i));
     if (arguments[i] == "--samples") samples = std::stoi(arguments.at(++i));
   }
-  const cudaDeviceProp device = device_properties();
+  const PreparedDevice device = prepare_device();
   const Shape shape = {DType::kBFloat16, 1, bytes / 16 * 8};
   std::vector<DeviceBuffer> buffers;
   for (std::int64_t i = 0; i < kFewestBuffers; ++i) {
@@ -252,7 +247,7 @@ bool measure_ceilings(const Arguments& arguments) {
          }));
   report("read", shape.bytes(), time_of(samples, 3, [&](int turn) {
            must("read", launch_read(buffer(turn), static_cast<std::int64_t>(shape.bytes()), sink.as<std::uint32_t>(),
-                                    device.multiProcessorCount));
+                                    device.limits.multiProcessorCount));
          }));
   return true;
 }
@@ -270,7 +265,7 @@ bool measure_times(const Arguments& arguments) {
       shapes.push_back(parse_shape(arguments[i]));
     }
   }
-  const cudaDeviceProp device = device_properties();
+  const PreparedDevice device = prepare_device();
   for (const Shape& shape : shapes) {
     try {
       report_shape(shape, losses, samples, device);
@@ -285,7 +280,7 @@ bool measure_times(const Arguments& arguments) {
 }
 
 bool run_for_profiler(const Arguments& arguments) {
-  const cudaDeviceProp device = device_properties();
+  const PreparedDevice device = prepare_device();
   for (const std::string& argument : arguments) {
     const std::size_t comma = argument.rfind(',');
     const std::string name = argument.substr(comma + 1);

@@ -140,7 +140,9 @@ FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned fla
     sums.threshold_logit = swept.threshold.logit;
     sums.effective_width = swept.threshold.effective_width;
     sums.allowed_count = total.allowed;
-    sums.sum_scaled = total.sum_scaled / problem.temperature;
+    sums.sum_differences =
+        (total.sum_scaled - sums.allowed_count * static_cast<double>(capping.capped(sums.reference_logit))) /
+        problem.temperature;
     record = conclude_row(launch.call, row, sums, capping, total, swept.threshold, flags);
   } else {
     if (swept.poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
@@ -198,22 +200,21 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
 
 using RowKernelPointer = void (*)(RowLaunch);
 
-inline cudaError_t launch_kernel(RowKernelPointer kernel, const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  const cudaError_t status =
-      cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(config.dynamicSmemBytes));
-  if (status != cudaSuccess) return status;
-  return cudaLaunchKernelEx(&config, kernel, launch);
+template <class Element>
+std::array<const void*, 2> row_kernels() {
+  const RowKernelPointer row = row_kernel<Element>;
+  const RowKernelPointer gradient = gradient_kernel<Element>;
+  return {reinterpret_cast<const void*>(row), reinterpret_cast<const void*>(gradient)};
 }
 
 template <class Element>
 cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  return launch_kernel(row_kernel<Element>, config, launch);
+  return cudaLaunchKernelEx(&config, row_kernel<Element>, launch);
 }
 
 template <class Element>
 cudaError_t launch_gradient_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  return launch_kernel(gradient_kernel<Element>, config, launch);
+  return cudaLaunchKernelEx(&config, gradient_kernel<Element>, launch);
 }
 
 } // namespace fused_bear_loss::cuda

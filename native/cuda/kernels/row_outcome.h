@@ -66,7 +66,7 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, c
   const double lambda = row_lambda(problem, row);
   const RowLoss loss = evaluate_row(problem, sums, lambda);
   const LogitScale scale = {problem.temperature, problem.softcap};
-  const double scaled_threshold = scaled_logit(scale, static_cast<double>(threshold.logit));
+  const double threshold_log_probability = log_probability(scale, sums, loss, static_cast<double>(threshold.logit));
   const bool pruned = problem.pruning_statistics && threshold.logit > sums.target_logit;
 
   if (pruned) flags |= kRowPruned;
@@ -78,7 +78,7 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, c
   if (outputs.nll != nullptr) outputs.nll[row] = static_cast<float>(loss.nll);
   if (outputs.log_sum_exp != nullptr) outputs.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
   if (outputs.threshold != nullptr) {
-    outputs.threshold[row] = known ? static_cast<float>(scaled_threshold - loss.log_sum_exp) : not_a_number();
+    outputs.threshold[row] = known ? static_cast<float>(threshold_log_probability) : not_a_number();
   }
   if (outputs.margin != nullptr) outputs.margin[row] = known ? static_cast<float>(loss.margin) : not_a_number();
   if (outputs.penalty != nullptr) outputs.penalty[row] = static_cast<float>(loss.penalty.value);
@@ -92,14 +92,13 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, c
   RowRecord record = {};
   record.loss = loss.loss;
   record.weight = loss.penalty.weight;
-  const double reference = scaled_logit(scale, static_cast<double>(sums.reference_logit));
-  record.probability = c.probability * exp(reference - loss.log_sum_exp) / problem.temperature;
+  record.probability = c.probability * exp(-loss.log_sum) / problem.temperature;
   record.offset = c.offset / problem.temperature;
   record.target = c.target * scaled_logit_slope(scale, static_cast<double>(sums.target_logit));
   record.target_position = partial.target_position;
   record.threshold_position = -1;
   if (c.threshold != 0) {
-    const double probability = exp(scaled_threshold - loss.log_sum_exp);
+    const double probability = exp(threshold_log_probability);
     record.threshold = (c.probability * probability + c.offset + c.threshold) *
                        scaled_logit_slope(scale, static_cast<double>(threshold.logit));
     record.threshold_position = flow_position;

@@ -1,5 +1,6 @@
 // Trains a tiny recommender in the folder of the first argument, going on with what is there. Tells of each epoch; the last
-// line has the numbers of the whole run.
+// line has the numbers of the whole run. After the epoch of the second argument, if there is one, it stands still for ever.
+const { writeSync } = require('node:fs');
 const { run } = require('../../../dist/recommender/run.js');
 const { DEFAULT_RUN_OPTIONS } = require('../../../dist/recommender/run-options.js');
 const { syntheticDataset } = require('../../../dist/recommender/synthetic-data.js');
@@ -19,7 +20,12 @@ const options = {
 
 async function main() {
   const workbench = await openWorkbench(syntheticDataset({ items: 300, users: 20, purchases: 7 }, 5), options);
-  const onEpoch = ({ epoch }) => console.log(`epoch ${epoch}`);
+  const last = Number(process.argv[3] ?? Number.POSITIVE_INFINITY);
+  const onEpoch = ({ epoch }) => {
+    writeSync(1, `epoch ${epoch}\n`);
+    // Signals end it here, too.
+    if (epoch === last) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  };
   const { metrics, test } = await run(workbench, options, process.argv[2], { resume: true, onEpoch });
   const figures = metrics.map(({ epoch, loss, prunedRate, validationNdcg }) => [
     epoch,
@@ -30,4 +36,7 @@ async function main() {
   console.log(JSON.stringify({ figures, ranks: test.beamRanks }));
 }
 
-main();
+main().catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});
