@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { program } from 'commander';
+import { build } from './builds';
 import { judgePeers } from './peer-losses';
 import { ofKind, readCommitFile } from './records';
 import { formatReport } from './report';
@@ -22,23 +23,6 @@ const root = resolve(__dirname, '..', '..');
 
 /** Where no sources are, everything has been built. */
 const isUnpacked = !existsSync(join(root, 'CMakeLists.txt'));
-
-function build(emulated: boolean): void {
-  const scripts = emulated
-    ? ['build', 'build:emulated', 'build:device-check-emulated']
-    : ['build', ...(findCompiler() ? ['build:device-check'] : [])];
-  for (const script of scripts) {
-    const { status } = spawnSync('npm', ['run', '--silent', script], {
-      cwd: root,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    if (status !== 0) throw new Error(`npm run ${script} failed`);
-  }
-}
-
-function findCompiler(): boolean {
-  return process.env.CUDACXX !== undefined || spawnSync('nvcc', ['--version']).status === 0;
-}
 
 function commitOf(): string {
   const packed = readCommitFile(join(root, 'commit'));
@@ -68,7 +52,7 @@ function write(folder: string, results: DeviceCheckResults): string {
 
 async function check(options: Options): Promise<number> {
   const emulated = options.emulated ?? false;
-  if (options.build && !isUnpacked) build(emulated);
+  if (options.build && !isUnpacked) build(emulated ? 'rehearsal' : 'check', root);
   const scratch = mkdtempSync(join(tmpdir(), 'fused-bear-loss-check-'));
   const context: Context = { emulated, root, inputs: join(scratch, 'inputs.bin') };
   try {

@@ -1,4 +1,4 @@
-// The part of the check that needs the addon: node-checks.ts all CALLS. Prints records; ends with 0 where all is right, 1 where
+// The part of the check that needs the addon: node-checks.ts CALLS. Prints records; ends with 0 where all is right, 1 where
 // a call failed or differs, 2 where there is no device.
 import { CudaStream, capabilities, DeviceTensor, fusedBearLoss, fusedBearLossAsync } from 'fused-bear-loss';
 import { fillNormal, seed, uniformGenerator } from '../random-logits';
@@ -93,7 +93,7 @@ async function main(calls: number): Promise<number> {
   return race.wrong > 0 ? 1 : 0;
 }
 
-main(Number(process.argv[2 + 1] ?? 1000)).then(
+main(Number(process.argv[2] ?? 1000)).then(
   (code) => {
     process.exitCode = code;
   },

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { program } from 'commander';
+import { build } from './builds';
 
 const root = resolve(__dirname, '..', '..');
 const archiveName = 'device-check.tar.xz';
@@ -80,7 +81,7 @@ function stage(folder: string): void {
     const isOptional = binary === binaries.at(-1);
     if (existsSync(join(root, binary))) copyBinary(join(root, binary), join(folder, binary));
     else if (isOptional) console.log(`${binary} was not built, as there is no nvcc: this archive can only rehearse`);
-    else throw new Error(`${binary} is not there: run npm run check:device -- --emulated first`);
+    else throw new Error(`${binary} is not there`);
   }
   copyBinary(process.execPath, join(folder, 'node'));
   copyFileSync(join(__dirname, 'run.sh'), join(folder, 'run.sh'));
@@ -118,7 +119,7 @@ function ignore(folder: string): void {
 const options = program
   .name('npm run pack:device-check --')
   .description(
-    'Packs what was built for the check, so that `bash run.sh` makes it where there is neither network nor Node.',
+    'Builds and packs what the check needs, so that `bash run.sh` makes it where there is neither network nor Node.',
   )
   .option('--out <file>', 'the archive', join(root, 'build', archiveName))
   .option(
@@ -128,6 +129,7 @@ const options = program
   .parse()
   .opts<{ out: string; folder?: string }>();
 
+build('archive', root);
 if (options.folder === undefined) {
   pack(resolve(options.out));
 } else {

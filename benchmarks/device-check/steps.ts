@@ -103,10 +103,10 @@ function largeShapes(emulated: boolean): string[] {
   if (emulated) return ['float32,3,4619', 'float16,2,1000', 'bfloat16,2,32000'];
   const sizes = [
     [33, 4619],
-    [24, 32000],
-    [12, 128256],
-    [8, 250003],
-    [4, 1048576],
+    [16, 32000],
+    [8, 128256],
+    [5, 250003],
+    [3, 1048576],
   ];
   return ['float32', 'float16', 'bfloat16'].flatMap((dtype) => sizes.map(([rows, size]) => `${dtype},${rows},${size}`));
 }
@@ -211,11 +211,6 @@ export function readTests({ exitCode, stdout, stderr }: Output): Reading {
   return { records, status: right ? 'ok' : 'wrong', reason: right ? '' : reason || 'no test ran' };
 }
 
-const nodeCheck = (name: string, ...args: string[]): Command => ({
-  tool: 'node',
-  args: ['--import', 'tsx', 'benchmarks/device-check/node-checks.ts', name, ...args],
-});
-
 export const steps: Step[] = [
   {
     name: 'limits',
@@ -287,7 +282,7 @@ export const steps: Step[] = [
       return {
         tool: 'ncu',
         args: [
-          ...['--clock-control', 'none', '--csv', '--page', 'raw', '-k', 'regex:row_kernel'],
+          ...['--clock-control', 'none', '--csv', '--page', 'raw', '-k', 'regex:row|gradient|sweep'],
           ...[...sections.flatMap((name) => ['--section', name]), 'DEVICE_CHECK', 'profile', ...profiled],
         ],
       };
@@ -320,7 +315,12 @@ export const steps: Step[] = [
     needs: ['node'],
     limitSeconds: 25,
     decides: true,
-    command: ({ emulated }) => nodeCheck('all', emulated ? '12' : '1000'),
+    command: ({ emulated }) => ({
+      tool: 'node',
+      args: ['--import', 'tsx', 'benchmarks/device-check/node-checks.ts', emulated ? '12' : '1000'],
+      // A row a chunk: many launches of both shapes side by side.
+      env: { FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES: '2000' },
+    }),
     read: readRecords,
   },
   {
