@@ -1,4 +1,5 @@
 import { instructionSetWarning, native } from '../native/load-addon.js';
+import { bearError } from './errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 export interface CudaDevice {
@@ -35,7 +36,14 @@ export interface Capabilities {
 /** What this machine and this build of the addon can do, and why not more. Throws ERR_BEAR_ADDON_NOT_FOUND. */
 export function capabilities(): Capabilities {
   const cpu = native().cpuInfo();
-  const { built, available, reason, devices } = native().cudaInfo();
+  const cuda = native().cudaInfo();
+  if ('status' in cuda) {
+    throw bearError('ERR_BEAR_OUT_OF_MEMORY', {
+      argument: 'capabilities',
+      expected: 'memory to describe the devices in',
+    });
+  }
+  const { built, available, reason, devices } = cuda;
   const { version } = require('../../package.json') as { version: string };
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {

@@ -38,7 +38,8 @@ export function fusedBearLossAsync<R extends Reduction = 'mean', D extends DType
  * ERR_BEAR_BUFFER_DETACHED.
  *
  * `options.signal` aborts it, before, while it waits and while it runs: the promise is rejected with `signal.reason` and
- * nothing is written. Two calls of a thread run at a time; others wait for their turn.
+ * nothing is written. Two calls of the process run at a time, on threads of the addon's own; others wait for their turn,
+ * those of each worker in order.
  *
  * Every error rejects the promise, also one that an argument causes: the call itself never throws.
  */

@@ -18,9 +18,10 @@ function filesIn(room: string, extension: RegExp): string[] {
 describe('native rooms', () => {
   const forbidden: Record<string, RegExp> = {
     'native/core': /napi|node_api|cuda|thread|mutex|future|condition_variable|^native\/(?!core\/)/,
-    'native/cpu': /napi|node_api|cuda|^native\/(?!core\/|cpu\/)/,
+    'native/threads': /napi|node_api|cuda|^native\/(?!threads\/)/,
+    'native/cpu': /napi|node_api|cuda|^native\/(?!core\/|cpu\/|threads\/)/,
     'native/cuda': /napi|node_api|^native\/(?!core\/|cuda\/)/,
-    'native/binding': /cuda_runtime|^native\/(?!core\/|binding\/)/,
+    'native/binding': /cuda_runtime|^native\/(?!core\/|binding\/|threads\/)/,
   };
 
   it.each(Object.entries(forbidden))('%s includes nothing that it must not know', (room, pattern) => {
@@ -46,7 +47,7 @@ describe('native/sources.json', () => {
 
   it('lists every native source once', () => {
     const listed = [
-      ...[...groups.core, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
+      ...[...groups.core, ...groups.threads, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
       ...[...rowKernel.sources, ...cuda.kernels, cuda.kernelUnit, ...cuda.host],
     ];
     expect(listed.sort()).toEqual(filesIn('native', /\.(cc|cu)$/).sort());

@@ -30,6 +30,7 @@ const rowKernels: Record<DType | 'float16', string> = {
 
 interface Sources {
   core: string[];
+  threads: string[];
   cpu: string[];
   rowKernel: { sources: string[] };
   cuda: { kernels: string[]; host: string[] };
@@ -89,7 +90,7 @@ interface Baseline {
 
 async function buildBaseline(): Promise<Baseline> {
   const host = [
-    ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
+    ...[...sources.core, ...sources.threads, ...sources.cpu, ...sources.rowKernel.sources],
     ...sources.cuda.host.filter((file) => /(launch_(plan|loss)|prepare_kernels)\.cc$/.test(file)),
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
     ...[...sources.deviceCheck.smallCases, 'test/emulator/mutation/run_small_cases.cc'],

@@ -78,7 +78,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::un
   }
   runtime().cluster_sizes.insert(shape.cluster.x * shape.cluster.y * shape.cluster.z);
   const cudaError_t fault = take_fault("kernel");
-  enqueue(config.stream, [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
+  enqueue(config.stream, "kernel", [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
     DeviceState& at = runtime().devices[static_cast<std::size_t>(device)];
     if (at.sticky_error != cudaSuccess) return;
     at.sticky_error = fault != cudaSuccess ? fault : error_of(run_grid(shape, *body));
@@ -131,6 +131,7 @@ cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void* kernel, co
 }
 
 cudaError_t cudaDeviceReset() {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   drain_device(-1);
   forget_streams();
