@@ -94,7 +94,7 @@ function pack(archive: string): void {
   try {
     stage(folder);
     mkdirSync(dirname(archive), { recursive: true });
-    execFileSync('tar', ['-C', folder, '-I', 'xz -6 -T0', '-cf', archive, '.'], { stdio: 'inherit' });
+    execFileSync('tar', ['-C', folder, '-I', 'xz -4 -T0', '-cf', archive, '.'], { stdio: 'inherit' });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
