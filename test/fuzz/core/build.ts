@@ -9,6 +9,7 @@ export const buildFolder = join(root, 'build', 'fuzz');
 
 interface Sources {
   core: string[];
+  threads: string[];
   cpu: string[];
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };
   compileFlags: string[];
@@ -77,7 +78,7 @@ function unitsOf(sources: Sources, target: CoreTarget): Unit[] {
         unit(source, [...fuzz.sanitizerFlags, `-DFBL_INSTRUCTION_SET=${name}`, ...flags], `.${name}`),
       ),
     ),
-    ...[...sources.core, ...sources.cpu]
+    ...[...sources.core, ...sources.threads, ...sources.cpu]
       .filter((source) => source !== replaced)
       .map((source) => unit(source, fuzz.sanitizerFlags)),
     ...[...fuzz.shared, ...fuzz.targets[target]].map((source) => unit(source, harness)),

@@ -8,6 +8,7 @@
 #include "native/core/option_names.h"
 #include "native/core/validate_problem.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/row_loop.h"
 #include "native/cpu/row_processor.h"
 #include "test/fuzz/core/check.h"
 #include "test/fuzz/core/expected_fault.h"
@@ -165,7 +166,7 @@ void run_row_by_row(Call& call, bool stream, std::int64_t counted_rows) {
   }
   const int turns = 2;
   for (int turn = 0; turn < turns; ++turn) {
-    RowProcessor processor(problem, call.outputs, row_kernel(), stream);
+    RowProcessor processor(problem, call.outputs, row_kernel(), stream, longest_row(problem));
     for (std::int64_t row = turn; row < problem.rows; row += turns) {
       RowRecord record;
       processor.forward(row, record);
