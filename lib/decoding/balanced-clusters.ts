@@ -62,7 +62,10 @@ function assign(distances: Float64Array, clusters: number, room: number): Int32A
   const rowOf = (point: number) => distances.subarray(point * clusters, (point + 1) * clusters);
   const urgency = Array.from(labels, (_, point) => {
     const row = rowOf(point);
-    return Math.min(...row) - row.reduce((sum, distance) => sum + distance, 0) / clusters;
+    return (
+      row.reduce((least, distance) => Math.min(least, distance), Infinity) -
+      row.reduce((sum, distance) => sum + distance, 0) / clusters
+    );
   });
   const order = urgency
     .map((_, point) => point)

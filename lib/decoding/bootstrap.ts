@@ -1,6 +1,11 @@
 // Confidence intervals by resampling: percentile bootstrap over rows, or over clusters of rows that belong together.
+import { allocate } from '../loss/arrays.js';
+import { positiveInteger, readMembers } from '../loss/check-options.js';
+import { bearError } from '../loss/errors.js';
+import { elementError, forEachElement, isArray, readingError, readNumbers } from '../loss/reading.js';
+import { typedArrayName } from '../loss/typed-arrays.js';
 import { Mulberry32 } from '../random/mulberry32.js';
-import { decodingError, requirePositiveInteger } from './decoding-error.js';
+import { readNumber, seed, share } from './rules.js';
 
 /** What a figure is the ratio of: the sum of `numerators` to that of `denominators`, or without them to the row count. */
 export interface RatioRows {
@@ -15,7 +20,7 @@ export interface BootstrapOptions {
   samples?: number;
   /** Share of the resamples inside the interval, between 0 and 1, default 0.95. */
   confidence?: number;
-  /** Seed of the resampling, default 1: the same seed gives the same interval. */
+  /** Seed of the resampling, an integer from 0 to 2^32 - 1, default 1: the same seed gives the same interval. */
   seed?: number;
 }
 
@@ -29,13 +34,15 @@ export interface Interval {
 /**
  * The mean of a value for each row, or a ratio of sums, with its interval. A ratio is 0 where its denominators sum to 0.
  *
- * @throws RangeError `ERR_BEAR_OPTION_VALUE`, `ERR_BEAR_NOT_FINITE`, or `ERR_BEAR_SHAPE` for no rows and for lengths that differ
+ * @throws RangeError `ERR_BEAR_OPTION_VALUE`, `ERR_BEAR_NOT_FINITE`, or `ERR_BEAR_SHAPE` for no rows and for lengths that
+ *   differ; TypeError `ERR_BEAR_ARGUMENT_TYPE`, `ERR_BEAR_OPTION_UNKNOWN`
  */
 export function bootstrapInterval(rows: ArrayLike<number> | RatioRows, options: BootstrapOptions = {}): Interval {
-  const clusters = clusterOf(lengthOf(rows), options);
-  const sums = clusterSums(rows, clusters);
-  const [draws] = resample([sums], options, ([drawn]) => [drawn as number]) as [Float64Array];
-  return intervalOf(ratio(total(sums.numerators), total(sums.denominators)), draws, options);
+  const figure = readRows(rows, 'rows');
+  const resampling = readOptions(options, figure.numerators.length);
+  const sums = clusterSums(figure, resampling.clusters);
+  const [draws] = resample([sums], resampling, ([drawn]) => [drawn as number]) as [Float64Array];
+  return intervalOf(ratio(total(sums.numerators), total(sums.denominators)), draws, resampling);
 }
 
 /**
@@ -51,31 +58,87 @@ export function bootstrapDifference(
   b: ArrayLike<number> | RatioRows,
   options: BootstrapOptions = {},
 ): { difference: Interval; relative: Interval } {
-  if (lengthOf(a) !== lengthOf(b)) throw shapeError('b', lengthOf(a), lengthOf(b));
-  const clusters = clusterOf(lengthOf(a), options);
-  const sums = [clusterSums(a, clusters), clusterSums(b, clusters)] as const;
+  const figures = [readRows(a, 'a'), readRows(b, 'b')] as const;
+  const rows = figures[0].numerators.length;
+  assertRows(figures[1].numerators.length, rows, 'b');
+  const resampling = readOptions(options, rows);
+  const sums = figures.map((figure) => clusterSums(figure, resampling.clusters));
   const compare = (left: number, right: number) => [left - right, right === 0 ? Number.NaN : left / right - 1];
-  const [differences, relatives] = resample(sums, options, ([left, right]) =>
+  const [differences, relatives] = resample(sums, resampling, ([left, right]) =>
     compare(left as number, right as number),
   ) as [Float64Array, Float64Array];
   const [left, right] = sums.map((each) => ratio(total(each.numerators), total(each.denominators)));
   const [difference, relative] = compare(left as number, right as number) as [number, number];
   return {
-    difference: intervalOf(difference, differences, options),
-    relative: intervalOf(relative, relatives, options),
+    difference: intervalOf(difference, differences, resampling),
+    relative: intervalOf(relative, relatives, resampling),
   };
 }
 
-function isRatio(rows: ArrayLike<number> | RatioRows): rows is RatioRows {
-  return 'numerators' in rows;
+/** Finite numbers, a pair a row; denominators of 1 for rows without. */
+interface Figure {
+  numerators: Float64Array;
+  denominators: Float64Array;
 }
 
-function lengthOf(rows: ArrayLike<number> | RatioRows): number {
-  return isRatio(rows) ? rows.numerators.length : rows.length;
+function readRows(rows: unknown, argument: string): Figure {
+  const members = ratioOf(rows, argument);
+  const numerators = readFinite(members?.numerators ?? rows, members ? 'numerators' : argument);
+  if (members?.denominators === undefined) return { numerators, denominators: numerators.map(() => 1) };
+  const denominators = readFinite(members.denominators, 'denominators');
+  assertRows(denominators.length, numerators.length, 'denominators');
+  return { numerators, denominators };
 }
 
-function shapeError(argument: string, expected: number, received: number): Error {
-  return decodingError('range', 'ERR_BEAR_SHAPE', argument, `expected ${expected} rows, got ${received}`);
+/** What an object gives as a ratio, each member read once; undefined for a list. */
+function ratioOf(rows: unknown, argument: string): { numerators: unknown; denominators: unknown } | undefined {
+  if (typeof rows !== 'object' || rows === null || typedArrayName(rows) !== undefined || isArray(rows))
+    return undefined;
+  try {
+    const { numerators, denominators } = rows as Partial<RatioRows>;
+    return numerators === undefined ? undefined : { numerators, denominators };
+  } catch (error) {
+    throw readingError(error, rows, argument);
+  }
+}
+
+function readFinite(list: unknown, argument: string): Float64Array {
+  const numbers = readNumbers(list, argument);
+  const bad = numbers.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return numbers;
+  throw elementError('ERR_BEAR_NOT_FINITE', argument, 'finite numbers only', numbers[bad], bad);
+}
+
+function assertRows(received: number, rows: number, argument: string): void {
+  if (received === rows) return;
+  throw bearError('ERR_BEAR_SHAPE', { argument, expected: `${rows} rows`, received: `${received}` });
+}
+
+/** Checked, with defaults filled in. */
+interface Resampling {
+  clusters: Clusters;
+  samples: number;
+  confidence: number;
+  seed: number;
+}
+
+const OPTION_NAMES = new Set(['clusters', 'samples', 'confidence', 'seed'] satisfies (keyof BootstrapOptions)[]);
+
+function readOptions(options: unknown, rows: number): Resampling {
+  const given = readMembers(
+    options,
+    'options',
+    'an object of options',
+    OPTION_NAMES,
+    ({ clusters, samples, confidence, seed }) => ({ clusters, samples, confidence, seed }),
+    '',
+  );
+  return {
+    clusters: readClusters(given.clusters, rows),
+    samples: readNumber(given.samples, 'samples', positiveInteger, 2000),
+    confidence: readNumber(given.confidence, 'confidence', share, 0.95),
+    seed: readNumber(given.seed, 'seed', seed, 1),
+  };
 }
 
 interface Clusters {
@@ -84,19 +147,22 @@ interface Clusters {
   numbers: Int32Array;
 }
 
-function clusterOf(rows: number, { clusters }: BootstrapOptions): Clusters {
-  if (rows === 0) throw decodingError('range', 'ERR_BEAR_SHAPE', 'rows', 'expected at least one row, got none');
+function readClusters(clusters: unknown, rows: number): Clusters {
+  if (rows === 0) {
+    throw bearError('ERR_BEAR_SHAPE', { argument: 'rows', expected: 'at least one row', received: 'none' });
+  }
   if (clusters === undefined) return { count: rows, numbers: Int32Array.from({ length: rows }, (_, row) => row) };
-  if (clusters.length !== rows) throw shapeError('clusters', rows, clusters.length);
-  const seen = new Map<number | string, number>();
-  const numbers = Int32Array.from({ length: rows }, (_, row) => {
-    const name = clusters[row] as number | string;
-    const known = seen.get(name);
-    if (known !== undefined) return known;
-    seen.set(name, seen.size);
-    return seen.size - 1;
+  const seen = new Map<unknown, number>();
+  const numbers: number[] = [];
+  const given = forEachElement(clusters, 'clusters', 'numbers or strings', (name, row) => {
+    if (typeof name !== 'number' && typeof name !== 'string') {
+      throw elementError('ERR_BEAR_ARGUMENT_TYPE', 'clusters', 'numbers or strings', name, row);
+    }
+    if (!seen.has(name)) seen.set(name, seen.size);
+    numbers.push(seen.get(name) as number);
   });
-  return { count: seen.size, numbers };
+  assertRows(given, rows, 'clusters');
+  return { count: seen.size, numbers: new Int32Array(numbers) };
 }
 
 interface ClusterSums {
@@ -104,20 +170,11 @@ interface ClusterSums {
   denominators: Float64Array;
 }
 
-function clusterSums(rows: ArrayLike<number> | RatioRows, { count, numbers }: Clusters): ClusterSums {
-  const { numerators, denominators } = isRatio(rows) ? rows : { numerators: rows, denominators: undefined };
-  if (denominators !== undefined && denominators.length !== numerators.length) {
-    throw shapeError('denominators', numerators.length, denominators.length);
-  }
-  const faulty = [numerators, denominators ?? []].findIndex((values) => !Array.from(values).every(Number.isFinite));
-  if (faulty >= 0) {
-    const argument = isRatio(rows) ? (['numerators', 'denominators'][faulty] as string) : 'rows';
-    throw decodingError('range', 'ERR_BEAR_NOT_FINITE', argument, 'expected finite numbers only');
-  }
+function clusterSums({ numerators, denominators }: Figure, { count, numbers }: Clusters): ClusterSums {
   const sums = { numerators: new Float64Array(count), denominators: new Float64Array(count) };
   numbers.forEach((cluster, row) => {
     add(sums.numerators, cluster, numerators[row] as number);
-    add(sums.denominators, cluster, denominators === undefined ? 1 : (denominators[row] as number));
+    add(sums.denominators, cluster, denominators[row] as number);
   });
   return sums;
 }
@@ -137,13 +194,12 @@ function ratio(numerator: number, denominator: number): number {
 /** Draws as many clusters as there are, with replacement, again and again; one array of values for each statistic. */
 function resample(
   figures: readonly ClusterSums[],
-  { samples = 2000, seed = 1 }: BootstrapOptions,
+  { samples, seed }: Resampling,
   statistics: (ratios: number[]) => number[],
 ): Float64Array[] {
-  requirePositiveInteger(samples, 'samples');
   const random = new Mulberry32(seed);
   const count = (figures[0] as ClusterSums).numerators.length;
-  const values: Float64Array[] = [];
+  let values: Float64Array[] = [];
   for (let sample = 0; sample < samples; sample++) {
     const sums = figures.map(() => [0, 0] as [number, number]);
     for (let draw = 0; draw < count; draw++) {
@@ -154,19 +210,16 @@ function resample(
         sum[1] += denominators[cluster] as number;
       });
     }
-    statistics(sums.map(([numerator, denominator]) => ratio(numerator, denominator))).forEach((value, index) => {
-      values[index] ??= new Float64Array(samples);
+    const drawn = statistics(sums.map(([numerator, denominator]) => ratio(numerator, denominator)));
+    if (sample === 0) values = drawn.map(() => allocate(Float64Array, samples, 'samples'));
+    drawn.forEach((value, index) => {
       (values[index] as Float64Array)[sample] = value;
     });
   }
   return values;
 }
 
-function intervalOf(estimate: number, draws: Float64Array, { confidence = 0.95 }: BootstrapOptions): Interval {
-  if (!(confidence > 0 && confidence < 1)) {
-    const message = `expected a number between 0 and 1, got ${confidence}`;
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'confidence', message);
-  }
+function intervalOf(estimate: number, draws: Float64Array, { confidence }: Resampling): Interval {
   const ascending = draws.filter((draw) => !Number.isNaN(draw)).sort();
   return { estimate, low: quantile(ascending, (1 - confidence) / 2), high: quantile(ascending, (1 + confidence) / 2) };
 }

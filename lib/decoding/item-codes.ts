@@ -1,6 +1,9 @@
+import { positiveInteger, readMembers } from '../loss/check-options.js';
+import { bearError } from '../loss/errors.js';
+import { forEachElement, readNumbers } from '../loss/reading.js';
 import { Mulberry32 } from '../random/mulberry32.js';
 import { balancedClusters } from './balanced-clusters.js';
-import { decodingError, requirePositiveInteger } from './decoding-error.js';
+import { readNumber, seed } from './rules.js';
 
 export interface ItemCodesOptions {
   /** Clusters at each level of the tree, from the root; default 32, 16, 16. */
@@ -10,7 +13,6 @@ export interface ItemCodesOptions {
 }
 
 const DEFAULT_LEVELS = [32, 16, 16];
-const LARGEST_SEED = 2 ** 32 - 1;
 
 /**
  * Short codes for items, by recursive k-means with clusters of about equal size: items with near vectors share the beginning
@@ -23,16 +25,12 @@ const LARGEST_SEED = 2 ** 32 - 1;
  * @returns the code of each item
  * @throws TypeError or RangeError `ERR_BEAR_SHAPE` for vectors of different lengths, `ERR_BEAR_OPTION_VALUE` for other values
  */
-export function itemCodes(
-  vectors: readonly ArrayLike<number>[],
-  { levels = DEFAULT_LEVELS, seed = 1 }: ItemCodesOptions = {},
-): number[][] {
-  checkOptions(levels, seed);
-  const points = vectors.map((vector) => Float64Array.from(vector));
-  checkVectors(points);
+export function itemCodes(vectors: readonly ArrayLike<number>[], options: ItemCodesOptions = {}): number[][] {
+  const { levels, seed } = readOptions(options);
+  const points = readVectors(vectors);
   const random = new Mulberry32(seed);
   const codes: number[][] = points.map(() => []);
-  const split = (items: readonly number[], level: number, firstToken: number): void => {
+  const split = ({ items, level, firstToken }: Group): Group[] => {
     const clusters = levels[level] ?? items.length;
     const members = items.map((item) => points[item] as Float64Array);
     const tokens = items.length <= clusters ? [...items.keys()] : balancedClusters(members, clusters, random);
@@ -44,35 +42,73 @@ export function itemCodes(
       if (group) group.push(item);
       else groups.set(token, [item]);
     });
-    for (const group of groups.values()) {
-      if (level + 1 < levels.length || group.length > 1) split(group, level + 1, firstToken + clusters);
-    }
+    return [...groups.values()]
+      .filter((group) => level + 1 < levels.length || group.length > 1)
+      .map((group) => ({ items: group, level: level + 1, firstToken: firstToken + clusters }));
   };
-  if (points.length > 0) split([...points.keys()], 0, 0);
+  // Depth first, but not by recursion: there may be more levels than the stack has room for.
+  const waiting: Group[] = points.length > 0 ? [{ items: [...points.keys()], level: 0, firstToken: 0 }] : [];
+  for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) waiting.push(...split(group).reverse());
   return codes;
 }
 
-function checkOptions(levels: readonly number[], seed: number): void {
-  if (levels.length === 0)
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'levels', 'expected at least one level');
-  for (const [level, clusters] of levels.entries()) requirePositiveInteger(clusters, `levels[${level}]`);
-  if (!Number.isInteger(seed) || seed < 0 || seed > LARGEST_SEED) {
-    const message = `expected a whole number from 0 to 2^32 - 1, got ${seed}`;
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'seed', message);
-  }
+/** Items whose codes begin alike. */
+interface Group {
+  items: readonly number[];
+  /** How many tokens they have so far. */
+  level: number;
+  /** The lowest token of the next level. */
+  firstToken: number;
 }
 
-function checkVectors(points: readonly Float64Array[]): void {
-  const length = points[0]?.length ?? 0;
+const OPTION_NAMES = new Set(['levels', 'seed'] satisfies (keyof ItemCodesOptions)[]);
+
+function readOptions(options: unknown): { levels: readonly number[]; seed: number } {
+  const given = readMembers(
+    options,
+    'options',
+    'an object of options',
+    OPTION_NAMES,
+    ({ levels, seed }) => ({ levels, seed }),
+    '',
+  );
+  return { levels: readLevels(given.levels), seed: readNumber(given.seed, 'seed', seed, 1) };
+}
+
+function readLevels(levels: unknown): readonly number[] {
+  if (levels === undefined) return DEFAULT_LEVELS;
+  const clusters: number[] = [];
+  forEachElement(levels, 'levels', 'numbers', (count, level) => {
+    clusters.push(positiveInteger(count, `levels[${level}]`));
+  });
+  if (clusters.length > 0) return clusters;
+  throw bearError('ERR_BEAR_OPTION_VALUE', { argument: 'levels', expected: 'at least one level', received: 'none' });
+}
+
+function readVectors(vectors: unknown): Float64Array[] {
+  const points: Float64Array[] = [];
+  forEachElement(vectors, 'vectors', 'arrays of numbers', (vector, item) => {
+    points.push(readNumbers(vector, `vectors[${item}]`));
+  });
   points.forEach((point, item) => {
-    if (point.length === 0 || point.length !== length) {
-      const message = `expected ${length || 'some'} numbers, as in all vectors, got ${point.length}`;
-      throw decodingError('range', 'ERR_BEAR_SHAPE', `vectors[${item}]`, message);
-    }
-    const bad = point.findIndex((coordinate) => !Number.isFinite(coordinate));
-    if (bad >= 0) {
-      const message = `expected a finite number, got ${point[bad]}`;
-      throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', `vectors[${item}][${bad}]`, message);
-    }
+    checkVector(point, points[0]?.length ?? 0, item);
+  });
+  return points;
+}
+
+function checkVector(point: Float64Array, length: number, item: number): void {
+  if (point.length === 0 || point.length !== length) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument: `vectors[${item}]`,
+      expected: `${length || 'some'} numbers, as in all vectors`,
+      received: `${point.length}`,
+    });
+  }
+  const bad = point.findIndex((coordinate) => !Number.isFinite(coordinate));
+  if (bad < 0) return;
+  throw bearError('ERR_BEAR_OPTION_VALUE', {
+    argument: `vectors[${item}][${bad}]`,
+    expected: 'a finite number',
+    received: `${point[bad]}`,
   });
 }

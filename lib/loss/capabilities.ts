@@ -2,6 +2,8 @@ import { instructionSetWarning, native } from '../native/load-addon.js';
 import { bearError } from './errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
+const { version } = require('../../package.json') as { version: string };
+
 export interface CudaDevice {
   /** The number in `cuda:0`. */
   index: number;
@@ -44,7 +46,6 @@ export function capabilities(): Capabilities {
     });
   }
   const { built, available, reason, devices } = cuda;
-  const { version } = require('../../package.json') as { version: string };
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {
     version,

@@ -1,4 +1,5 @@
 // The options of the loss: their types, their defaults and what they mean. docs/math.md has the formulas.
+import type { CheckedSignal } from './abort-signal.js';
 import type { CudaStream } from './cuda-stream.js';
 import type { DeviceTensor } from './device-tensor.js';
 
@@ -176,9 +177,20 @@ export const DEFAULTS = {
   device: 'auto',
 } as const satisfies BearLossOptions;
 
+/** Either both lists or the bitmask. */
+interface CheckedAllowed {
+  offsets: Int32Array | DeviceTensor<'int32'> | undefined;
+  tokens: Int32Array | DeviceTensor<'int32'> | undefined;
+  bitmask: Uint32Array | DeviceTensor<'uint32'> | undefined;
+}
+
 type DefaultedName = keyof typeof DEFAULTS;
 
 /** Options whose values have been checked, with defaults filled in. */
 export type CheckedOptions = Readonly<
-  Required<Pick<AnyBearLossOptions, DefaultedName>> & Omit<AnyBearLossOptions, DefaultedName>
+  Required<Pick<AnyBearLossOptions, DefaultedName>> &
+    Omit<AnyBearLossOptions, DefaultedName | 'allowed' | 'signal'> & {
+      allowed?: CheckedAllowed;
+      signal?: CheckedSignal;
+    }
 >;
