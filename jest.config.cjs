@@ -32,6 +32,12 @@ process.env.FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES ??= '8192';
 
 const room = (name) => `<rootDir>/test/${name}/`;
 
+const ofDevices = ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`);
+
+// On a card: only where it is asked for (`npm run test:cuda`), as every other machine would fail.
+const card = { ...common, displayName: 'cuda', testMatch: ofDevices };
+const cards = process.env.FUSED_BEAR_LOSS_TEST_DEVICE === 'cuda' ? [card] : [];
+
 /** @type {import('jest').Config} */
 module.exports = {
   projects: [
@@ -46,8 +52,9 @@ module.exports = {
       ...common,
       displayName: 'cuda-emulated',
       setupFiles: ['<rootDir>/test/support/use-emulated-device.ts'],
-      testMatch: ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`),
+      testMatch: ofDevices,
     },
+    ...cards,
     // The workspace package, which sees the sources of the library as its users see the package.
     { ...common, displayName: 'recommender', testMatch: ['<rootDir>/recommender/test/**/*.test.ts'] },
     // Starts processes of its own: leaks, worker termination, exit, faults.

@@ -1,9 +1,9 @@
 /** Somebody writes a call's inputs on the device while it runs: values may be wrong, addresses never, and nothing hangs. */
 import { DeviceTensor, fusedBearLoss } from '../../lib/index';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useEmulator } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const { emulator, describe, it } = useEmulator('changes memory between kernels');
 
 const ROWS = 4;
 const VOCABULARIES = [700, 9001];

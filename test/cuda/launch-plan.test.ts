@@ -3,6 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { useEmulator } from '../support/emulated-device';
+
+// No device computes here, but what is compiled is the emulator's build of the plan.
+const { describe } = useEmulator('compiles with its headers');
+
 const root = join(__dirname, '..', '..');
 const KIB = 1024;
 

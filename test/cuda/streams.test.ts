@@ -1,10 +1,10 @@
 /** What a call asks of the runtime beside its launches, and what orders work: events, also of streams that are gone. */
 import { CudaStream, DeviceTensor, deviceMemory, fusedBearLoss } from '../../lib/index';
 import { errorOf } from '../loss/refusal';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useEmulator } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const { emulator, describe } = useEmulator('counts calls, and destroys streams of others');
 const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
 
 const ROWS = 6;

@@ -43,7 +43,7 @@ describe('native rooms', () => {
 });
 
 describe('native/sources.json', () => {
-  const { rowKernel, benchmark, cuda, ...groups } = readNativeSources();
+  const { rowKernel, benchmark, cuda, deviceCheck, ...groups } = readNativeSources();
 
   it('lists every native source once', () => {
     const listed = [
@@ -52,6 +52,8 @@ describe('native/sources.json', () => {
     ];
     expect(listed.sort()).toEqual(filesIn('native', /\.(cc|cu)$/).sort());
     expect([...benchmark].sort()).toEqual(filesIn('benchmarks/native', /\.cc$/).sort());
+    const ofCheck = [...deviceCheck.sources, ...deviceCheck.kernels];
+    expect(ofCheck.sort()).toEqual(filesIn('benchmarks/device-check', /\.(cc|cu)$/).sort());
   });
 
   it('is the only place that names them', () => {

@@ -42,6 +42,7 @@ interface Sources {
   rowKernel: { sources: string[] };
   cuda: { kernels: string[]; host: string[] };
   emulator: { simt: string[]; runtime: string[]; instrumentationFlags: string[] };
+  deviceCheck: { smallCases: string[] };
 }
 const sources: Sources = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
 
@@ -107,7 +108,7 @@ async function buildBaseline(): Promise<Baseline> {
     ...[...sources.core, ...sources.threads, ...sources.cpu, ...sources.rowKernel.sources],
     ...sources.cuda.host,
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
-    'test/emulator/mutation/small_cases.cc',
+    ...sources.deviceCheck.smallCases,
   ];
   await inParallel([...host, ...Object.values(mainOf)], async (source) => {
     const file = hostFiles.includes(source) ? join(snapshot, source) : source;
