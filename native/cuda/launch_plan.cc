@@ -22,9 +22,9 @@ std::int64_t vectors_in(std::size_t shared_bytes) {
   return shared_bytes < kRowOffset ? 0 : static_cast<std::int64_t>((shared_bytes - kRowOffset) / kVectorBytes);
 }
 
-// The smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so that one can
-// load while another reduces and a third writes; or else the largest.
-int cluster_size_for(std::int64_t vectors, const DeviceProperties& properties) {
+// Blocks of the smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so that
+// one can load while another reduces and a third writes; or else of the largest.
+int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
   if (properties.compute_major < kFirstMajorWithClusters) return 1;
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
   const std::int64_t roomy = vectors_in(share < kReservedBytes ? 0 : share - kReservedBytes);
@@ -51,11 +51,12 @@ DeviceProperties device_properties_of(const cudaDeviceProp& properties) {
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties) {
   const std::int64_t vectors = row_vectors(problem);
   LaunchPlan plan;
-  plan.cluster_size = cluster_size_for(vectors, properties);
-  const std::int64_t slice = (vectors + plan.cluster_size - 1) / plan.cluster_size;
+  plan.slices = slices_for(vectors, properties);
+  const std::int64_t slice = (vectors + plan.slices - 1) / plan.slices;
   plan.threads = threads_for(slice);
-  // A row is kept for its gradient, and for what else goes through it again.
+  // A row is kept for its gradient, and for what else goes through it again. Else a block needs no others.
   const bool is_read_again = problem.gradient != GradientMode::kNone || problem.beam_width > kMaxQueueWidth;
+  plan.cluster_size = is_read_again ? plan.slices : 1;
   const std::int64_t room = vectors_in(properties.shared_bytes_per_block);
   // A list of tokens may be short however long the vocabulary is: kept where it fits.
   const bool listed = problem.allowed_offsets != nullptr;
@@ -66,6 +67,27 @@ LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& propert
                                            : Residency::kShared;
   plan.shared_bytes = kRowOffset + static_cast<std::size_t>(plan.row_capacity * kVectorBytes);
   return plan;
+}
+
+bool is_plain(const LossProblem& problem, const LossOutputs& outputs) {
+  const bool constrained = problem.allowed_offsets != nullptr || problem.allowed_bitmask != nullptr;
+  const bool flows =
+      problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone;
+  return !constrained && !flows && problem.softcap <= 0 && problem.label_smoothing <= 0 && outputs.rank == nullptr &&
+         problem.gradient != GradientMode::kInPlaceSparse;
+}
+
+bool is_narrow(const LossProblem& problem, const LossOutputs& outputs) {
+  const auto is_wide = [&](const void* rows, std::int64_t stride) {
+    return reinterpret_cast<std::uintptr_t>(rows) % kVectorBytes == 0 &&
+           (problem.rows == 1 || stride * element_size(problem.dtype) % kVectorBytes == 0);
+  };
+  return !is_wide(problem.logits, problem.row_stride) ||
+         (problem.gradient != GradientMode::kNone && !is_wide(outputs.grad_logits, outputs.grad_row_stride));
+}
+
+std::size_t narrow_tile_bytes(const LaunchPlan& plan) {
+  return static_cast<std::size_t>(plan.threads * kTileVectors * kVectorBytes);
 }
 
 } // namespace fused_bear_loss::cuda

@@ -3,6 +3,7 @@
 namespace fused_bear_loss::cuda {
 
 template cudaError_t launch_row_kernel<BFloat16>(const cudaLaunchConfig_t&, const RowLaunch&);
+template cudaError_t launch_plain_kernel<BFloat16>(const cudaLaunchConfig_t&, const RowLaunch&);
 template cudaError_t launch_gradient_kernel<BFloat16>(const cudaLaunchConfig_t&, const RowLaunch&);
 
 } // namespace fused_bear_loss::cuda

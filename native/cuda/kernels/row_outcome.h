@@ -17,6 +17,14 @@ struct Threshold {
   std::int32_t position; // of the threshold token; -1: nobody asked
 };
 
+// What was found in a row, put together in the order of its slices.
+struct RowFindings {
+  SliceSums total; // without `sum_others`
+  BlockFindings all;
+  bool has_nan;
+  bool overflowed; // some block's queue
+};
+
 FBL_DEVICE bool is_weighted_mean(const LossProblem& problem) { return problem.reduction == Reduction::kWeightedMean; }
 
 FBL_DEVICE double row_lambda(const LossProblem& problem, std::int64_t row) {
@@ -46,21 +54,24 @@ FBL_DEVICE void put_statistics(const LossOutputs& outputs, std::int64_t row, flo
 }
 
 // A row that is ignored or poisoned: the same in every statistic. Its gradient is decided by its flags.
-FBL_DEVICE RowRecord conclude_special_row(const DeviceProblem& call, std::int64_t row, unsigned flags,
-                                          bool all_masked) {
+FBL_DEVICE RowRecord conclude_special_row(const DeviceProblem& call, std::int64_t row, unsigned flags, bool all_masked,
+                                          bool writes) {
   const float value = (flags & (kRowCounted | kRowFaulty)) != 0 ? not_a_number() : 0;
-  put_statistics(call.outputs, row, value);
-  if (call.outputs.row_losses != nullptr) call.outputs.row_losses[row] = value;
+  if (writes) {
+    put_statistics(call.outputs, row, value);
+    if (call.outputs.row_losses != nullptr) call.outputs.row_losses[row] = value;
+  }
   RowRecord record = {};
   record.loss = static_cast<double>(value);
   record.all_masked = all_masked ? 1 : 0;
   return record;
 }
 
-// `sums` and `threshold` of a row that is counted and not poisoned. Writes its statistics and adds to its flags.
+// `sums` and `threshold` of a row that is counted and not poisoned. Adds to its flags, and writes its statistics where
+// `writes` says so: one block of a row does.
 FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, const RowSums& sums,
-                                  const CappedLogits& capping, const SlicePartial& partial, const Threshold& threshold,
-                                  unsigned& flags) {
+                                  const CappedLogits& capping, const RowFindings& findings, const Threshold& threshold,
+                                  bool writes, unsigned& flags) {
   const LossProblem& problem = call.problem;
   const LossOutputs& outputs = call.outputs;
   const double lambda = row_lambda(problem, row);
@@ -70,25 +81,27 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, c
   const bool pruned = problem.pruning_statistics && threshold.logit > sums.target_logit;
 
   if (pruned) flags |= kRowPruned;
-  if (sums.target_logit >= partial.max_others) flags |= kRowTopRanked;
+  if (sums.target_logit >= findings.total.max_others) flags |= kRowTopRanked;
   if (sums.target_logit == -infinity()) flags |= kRowNonFinite;
   if (threshold.several_allowed) flags |= kRowSeveralAllowed;
 
-  const bool known = problem.pruning_statistics;
-  if (outputs.nll != nullptr) outputs.nll[row] = static_cast<float>(loss.nll);
-  if (outputs.log_sum_exp != nullptr) outputs.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
-  if (outputs.threshold != nullptr) {
-    outputs.threshold[row] = known ? static_cast<float>(scaled_threshold - loss.log_sum_exp) : not_a_number();
-  }
-  if (outputs.margin != nullptr) outputs.margin[row] = known ? static_cast<float>(loss.margin) : not_a_number();
-  if (outputs.penalty != nullptr) outputs.penalty[row] = static_cast<float>(loss.penalty.value);
-  if (outputs.rank != nullptr) outputs.rank[row] = partial.above;
-  if (outputs.row_losses != nullptr) {
-    outputs.row_losses[row] = static_cast<float>(row_token_weight(problem, row) * loss.loss);
+  if (writes) {
+    const bool known = problem.pruning_statistics;
+    if (outputs.nll != nullptr) outputs.nll[row] = static_cast<float>(loss.nll);
+    if (outputs.log_sum_exp != nullptr) outputs.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
+    if (outputs.threshold != nullptr) {
+      outputs.threshold[row] = known ? static_cast<float>(scaled_threshold - loss.log_sum_exp) : not_a_number();
+    }
+    if (outputs.margin != nullptr) outputs.margin[row] = known ? static_cast<float>(loss.margin) : not_a_number();
+    if (outputs.penalty != nullptr) outputs.penalty[row] = static_cast<float>(loss.penalty.value);
+    if (outputs.rank != nullptr) outputs.rank[row] = findings.total.above;
+    if (outputs.row_losses != nullptr) {
+      outputs.row_losses[row] = static_cast<float>(row_token_weight(problem, row) * loss.loss);
+    }
   }
 
   const std::int32_t flow_position = loss.penalty.slope != 0 ? threshold.position : -1;
-  const RowCoefficients c = row_coefficients(problem, sums, loss, lambda, flow_position == partial.target_position);
+  const RowCoefficients c = row_coefficients(problem, sums, loss, lambda, flow_position == findings.all.target_position);
   RowRecord record = {};
   record.loss = loss.loss;
   record.weight = loss.penalty.weight;
@@ -96,7 +109,7 @@ FBL_DEVICE RowRecord conclude_row(const DeviceProblem& call, std::int64_t row, c
   record.probability = c.probability * exp(reference - loss.log_sum_exp) / problem.temperature;
   record.offset = c.offset / problem.temperature;
   record.target = c.target * scaled_logit_slope(scale, static_cast<double>(sums.target_logit));
-  record.target_position = partial.target_position;
+  record.target_position = findings.all.target_position;
   record.threshold_position = -1;
   if (c.threshold != 0) {
     const double probability = exp(scaled_threshold - loss.log_sum_exp);
@@ -116,17 +129,19 @@ FBL_DEVICE GradientKind gradient_kind(const LossProblem& problem, unsigned flags
 }
 
 // Where the threshold token is the target there is no such entry, and the other way round none is needed.
-FBL_DEVICE GradientFactors gradient_factors(const LossProblem& problem, const DeviceSummary& summary, std::int64_t row,
-                                            const RowRecord& record, unsigned flags) {
+FBL_DEVICE GradientFactors gradient_factors(const LossProblem& problem, const DeviceSummary& summary, float exponent_scale,
+                                            std::int64_t row, const RowRecord& record, unsigned flags) {
   double multiplier =
       problem.grad_output_rows == nullptr ? problem.grad_output : static_cast<double>(problem.grad_output_rows[row]);
   multiplier = multiplier * row_token_weight(problem, row) / divisor_of(problem, summary);
   GradientFactors factors;
-  factors.constant = static_cast<float>(record.probability * multiplier);
+  factors.base = exponent_base(record.reference, exponent_scale);
+  // Exponentials are relative to the base, the record's probability to the reference.
+  const double correction = exp2_of_small(-excess(factors.base, record.reference, exponent_scale));
+  factors.constant = static_cast<float>(record.probability * multiplier * correction);
   factors.offset = static_cast<float>(record.offset * multiplier);
   factors.target = static_cast<float>(record.target * multiplier);
   factors.threshold = static_cast<float>(record.threshold * multiplier);
-  factors.reference = record.reference;
   factors.target_position = static_cast<std::int32_t>(record.target_position);
   factors.threshold_position = static_cast<std::int32_t>(record.threshold_position);
   factors.kind = gradient_kind(problem, flags);

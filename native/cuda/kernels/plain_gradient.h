@@ -1,0 +1,85 @@
+// Writes the gradient of a block's slice of a plain row: what GradientSweep writes of it, bit for bit.
+#pragma once
+
+#include "native/cuda/kernels/exponential_sum.h"
+#include "native/cuda/kernels/gradient_sweep.h"
+#include "native/cuda/kernels/plain_sweep.h"
+
+namespace fused_bear_loss::cuda {
+
+template <class Element, class Tiles>
+class PlainGradient {
+ public:
+  static constexpr int kLength = Packing<Element>::kLength;
+
+  FBL_DEVICE PlainGradient(const PlainRow<Element>& row, float scale, const GradientFactors& factors)
+      : row_(row), scale_(scale), factors_(factors) {}
+
+  // `kept`: the slice is in shared memory.
+  FBL_DEVICE void run(Tiles tiles, Slice slice, bool kept) const {
+    if (factors_.kind == kFormula && is_near(factors_.base)) {
+      run(tiles, slice, kept, [&](uint4& raw) { put_near(raw); });
+    } else {
+      run(tiles, slice, kept, [&](uint4& raw) { put_other(raw); });
+    }
+  }
+
+ private:
+  template <class PutEntries>
+  FBL_DEVICE void run(Tiles& tiles, Slice slice, bool kept, const PutEntries& put_entries) const {
+    const TargetPlace target = factors_.kind == kFormula ? place_of(row_.target / kLength, slice) : TargetPlace{-1, 0};
+    if (!kept) tiles.fetch(slice.begin);
+#pragma unroll 1
+    for (int base = slice.begin; base < slice.end; base += tile_step()) {
+      uint4 raw[kTileVectors];
+      if (kept) {
+        tiles.recall(base, raw);
+      } else {
+        tiles.take(base, raw);
+        tiles.fetch(base + tile_step());
+      }
+#pragma unroll
+      for (int u = 0; u < kTileVectors; ++u) put_entries(raw[u]);
+      if (base == target.base) put_target(target.u, raw);
+      tiles.put(base, raw);
+    }
+  }
+
+  FBL_DEVICE void put_near(uint4& raw) const {
+    float x[kLength];
+    Packing<Element>::unpack(raw, x);
+#pragma unroll
+    for (int e = 0; e < kLength; ++e) {
+      x[e] = fmaf(exp2_approximate(near_exponent(factors_.base, x[e], scale_)), factors_.constant, factors_.offset);
+    }
+    raw = Packing<Element>::pack(x);
+  }
+
+  // Of a poisoned row, or of one whose logits are far from 0.
+  FBL_DEVICE void put_other(uint4& raw) const {
+    float x[kLength];
+    Packing<Element>::unpack(raw, x);
+#pragma unroll 1
+    for (int e = 0; e < kLength; ++e) rotate(x, other_entry(x[0]));
+    raw = Packing<Element>::pack(x);
+  }
+  FBL_DEVICE float other_entry(float x) const {
+    if (factors_.kind == kPoisoned) return factors_.all_masked != 0 || x != -infinity() ? not_a_number() : 0;
+    return fmaf(exp2_approximate(exponent_of(factors_.base, x, scale_)), factors_.constant, factors_.offset);
+  }
+
+  FBL_DEVICE void put_target(int place, uint4 (&raw)[kTileVectors]) const {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      uint4 vector = raw[0];
+      if (u == place) put_element<Element>(vector, row_.target % kLength, factors_.target);
+      rotate(raw, vector);
+    }
+  }
+
+  const PlainRow<Element>& row_;
+  const float scale_;
+  const GradientFactors& factors_;
+};
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,119 @@
+// The sweep of a plain row: no list of tokens, no bitmask, no cap, no label smoothing, no rank. What it finds is what
+// RowSweep finds, bit for bit.
+#pragma once
+
+#include "native/cuda/kernels/plain_tiles.h"
+#include "native/cuda/kernels/slice_sums.h"
+#include "native/cuda/kernels/top_queue.h"
+
+namespace fused_bear_loss::cuda {
+
+// Where in a tile of a slice the thread finds the target; `base` is no tile's where another thread does.
+struct TargetPlace {
+  int base;
+  int u;
+};
+
+FBL_DEVICE TargetPlace place_of(int vector, Slice slice) {
+  if (vector < slice.begin || vector >= slice.end) return {-1, 0};
+  const int in_slice = vector - slice.begin;
+  const int in_tile = in_slice & (tile_step() - 1);
+  const int from_own = in_tile - own_place();
+  const bool is_own = from_own >= 0 && from_own < kTileVectors * kWarpSize && from_own % kWarpSize == 0;
+  return {is_own ? vector - in_tile : -1, from_own / kWarpSize};
+}
+
+template <class Element, class Tiles>
+class PlainSweep {
+ public:
+  static constexpr int kLength = Packing<Element>::kLength;
+
+  FBL_DEVICE PlainSweep(const PlainRow<Element>& row, const CappedLogits& capping, TopQueue& queue)
+      : row_(row), capping_(capping), queue_(queue) {}
+
+  // The block's slice number `index`.
+  FBL_DEVICE void sweep(Tiles tiles, Slice slice, int index) {
+    ExponentialSum sum(capping_.scale, capping_.slack);
+    SliceSums own = {};
+    own.max_others = -infinity();
+    const TargetPlace target = place_of(row_.target / kLength, slice);
+    tiles.fetch(slice.begin);
+#pragma unroll 1
+    for (int base = slice.begin; base < slice.end; base += tile_step()) {
+      uint4 raw[kTileVectors];
+      tiles.take(base, raw);
+      tiles.fetch(base + tile_step());
+      if (base == target.base) take_target(target.u, raw);
+      const float largest = largest_of<Element>(raw);
+      own.max_others = fmaxf(own.max_others, largest);
+      queue_.update(largest, slice.end - base, [&](const auto& visit) { visit_tile(raw, visit); });
+      if (largest > fminf(queue_.bound(), sum.near_limit())) {
+        if (largest > queue_.bound()) insert_tile(raw);
+        if (largest > sum.limit()) sum.move_base(largest);
+        if (!sum.has_near_base()) add_far(raw, sum);
+      }
+#pragma unroll
+      for (int u = 0; u < kTileVectors; ++u) {
+        float x[kLength];
+        Packing<Element>::unpack(raw[u], x);
+        sum.add_near(x);
+      }
+    }
+    put_warp_sums(own, sum, capping_, index, false);
+  }
+
+ private:
+  template <class Visit>
+  static FBL_DEVICE void visit_tile(uint4 (&raw)[kTileVectors], const Visit& visit) {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      visit_keys<Element>(raw[0], visit);
+      rotate(raw, raw[0]);
+    }
+  }
+
+  // The target stays out of the sum, so that 1 - p_y has its full relative accuracy where p_y is near 1.
+  FBL_DEVICE void take_target(int place, uint4 (&raw)[kTileVectors]) {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      uint4 others = raw[0];
+      if (u == place) {
+        const float logit = take_element<Element>(others, row_.target % kLength);
+        put_target(logit, row_.target);
+        queue_.insert(logit);
+      }
+      rotate(raw, others);
+    }
+  }
+
+  FBL_DEVICE void insert_tile(uint4 (&raw)[kTileVectors]) {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      const uint4 vector[] = {raw[0]};
+      if (largest_of<Element>(vector) > queue_.bound()) {
+        float x[kLength];
+        Packing<Element>::unpack(raw[0], x);
+#pragma unroll
+        for (int e = 0; e < kLength; ++e) queue_.insert(x[e]);
+      }
+      rotate(raw, raw[0]);
+    }
+  }
+
+  // Adds a tile, and masks it for who adds next.
+  static FBL_DEVICE void add_far(uint4 (&raw)[kTileVectors], ExponentialSum& sum) {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      float x[kLength];
+      Packing<Element>::unpack(raw[0], x);
+      sum.add(x);
+      rotate(raw, masked_vector<Element>());
+    }
+  }
+
+  const PlainRow<Element>& row_;
+  const CappedLogits& capping_;
+  TopQueue& queue_;
+};
+
+} // namespace fused_bear_loss::cuda

@@ -1,0 +1,204 @@
+// How the tiles of a plain row (no list, no bitmask) come into registers and how gradients leave them. Both ways to do it
+// give a thread the same vectors of a tile, see tile_vector().
+//
+//   fetch(base)       asks for a tile; nothing waits for it
+//   take(base, raw)   the tile that was asked for last; what is past the slice is masked
+//   recall(base, raw) a tile that was taken and kept, instead of both
+//   put(base, raw)    the gradient of a tile, every place of it
+#pragma once
+
+#include "native/cuda/kernels/row_view.h"
+
+namespace fused_bear_loss::cuda {
+
+// The first of the thread's vectors in a tile, from the tile's first.
+FBL_DEVICE int own_place() { return tile_vector(0, 0); }
+
+// A plain row in memory, and where its gradient goes.
+template <class Element>
+struct PlainRow {
+  using Bits = typename Packing<Element>::Bits;
+
+  const Bits* logits;
+  Bits* gradient;
+  std::int32_t count;
+  std::int32_t target;
+  uint4* kept; // the block's slices in shared memory, `first` in the first place; or a tile, see NarrowTiles
+  std::int32_t first;
+};
+
+// Rows, and gradients, whose vectors are aligned.
+template <class Element, bool kKept>
+class WideTiles {
+ public:
+  static constexpr int kLength = Packing<Element>::kLength;
+
+  FBL_DEVICE WideTiles(const PlainRow<Element>& row, Slice slice)
+      : row_(row), end_(slice.end), whole_end_(min(slice.end, row.count / kLength)) {}
+
+  FBL_DEVICE void fetch(int base) {
+    const uint4* const address = reinterpret_cast<const uint4*>(row_.logits) + (base + own_place());
+    const int left = whole_end_ - (base + own_place());
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (u * kWarpSize < left) next_[u] = load16(address + u * kWarpSize);
+    }
+  }
+
+  FBL_DEVICE void take(int base, uint4 (&raw)[kTileVectors]) {
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) raw[u] = next_[u];
+    if (base + tile_step() > whole_end_) complete(base, raw);
+    if (!kKept) return;
+    uint4* const kept = row_.kept + (base + own_place() - row_.first);
+    const int left = end_ - (base + own_place());
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (u * kWarpSize < left) kept[u * kWarpSize] = raw[u];
+    }
+  }
+
+  FBL_DEVICE void recall(int base, uint4 (&raw)[kTileVectors]) const {
+    const uint4* const kept = row_.kept + (base + own_place() - row_.first);
+    const int left = end_ - (base + own_place());
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (u * kWarpSize < left) raw[u] = kept[u * kWarpSize];
+    }
+  }
+
+  FBL_DEVICE void put(int base, const uint4 (&raw)[kTileVectors]) const {
+    uint4* const address = reinterpret_cast<uint4*>(row_.gradient) + (base + own_place());
+    const int left = whole_end_ - (base + own_place());
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (u * kWarpSize < left) store16(address + u * kWarpSize, raw[u]);
+    }
+    if (base + tile_step() <= whole_end_) return;
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (tile_vector(base, u) == row_.count / kLength && tile_vector(base, u) < end_) put_tail(raw[u]);
+    }
+  }
+
+ private:
+  // The last tile of a slice: the row's last vector may be a part of one, and no vectors follow it.
+  FBL_DEVICE void complete(int base, uint4 (&raw)[kTileVectors]) const {
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      const int vector = tile_vector(base, u);
+      if (vector >= whole_end_) raw[u] = masked_vector<Element>();
+      if (vector == whole_end_ && vector < end_) raw[u] = load_tail();
+    }
+  }
+
+  FBL_DEVICE uint4 load_tail() const {
+    const int first = row_.count / kLength * kLength;
+    typename Packing<Element>::Bits bits[kLength];
+#pragma unroll
+    for (int e = 0; e < kLength; ++e) {
+      bits[e] = first + e < row_.count ? row_.logits[first + e] : Packing<Element>::kMasked;
+    }
+    return Packing<Element>::pack_bits(bits);
+  }
+
+  FBL_DEVICE void put_tail(const uint4& raw) const {
+    ElementWindow<Element> window(raw);
+#pragma unroll 1
+    for (int position = row_.count / kLength * kLength; position < row_.count; ++position) {
+      row_.gradient[position] = window.first();
+      window.push(0);
+    }
+  }
+
+  const PlainRow<Element>& row_;
+  const int end_;
+  const int whole_end_; // full vectors
+  uint4 next_[kTileVectors];
+};
+
+// Rows of any alignment. A warp reads and writes its run of neighbouring vectors an element at a time, neighbours side by
+// side, and turns it into vectors in shared memory: where the row is kept, else in the warp's part of a tile.
+template <class Element>
+class NarrowTiles {
+ public:
+  using Bits = typename Packing<Element>::Bits;
+  static constexpr int kLength = Packing<Element>::kLength;
+
+  FBL_DEVICE NarrowTiles(const PlainRow<Element>& row, Slice slice, bool kept)
+      : row_(row), end_(slice.end), end_position_(min(slice.end * kLength, row.count)), kept_(kept) {}
+
+  FBL_DEVICE void fetch(int base) {
+    const int first = run(base) * kLength + lane_index();
+    const Bits* const address = row_.logits + first;
+    const int left = end_position_ - first;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (i * kWarpSize < left) pieces_[i] = address[i * kWarpSize];
+    }
+  }
+
+  FBL_DEVICE void take(int base, uint4 (&raw)[kTileVectors]) {
+    Bits* const place = reinterpret_cast<Bits*>(stage(base)) + lane_index();
+    const int left = (end_ - run(base)) * kLength - lane_index();
+    const int logits_left = end_position_ - run(base) * kLength - lane_index();
+    if (!kept_) __syncwarp(); // the last tile has been taken
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (i * kWarpSize < left) {
+        place[i * kWarpSize] = i * kWarpSize < logits_left ? pieces_[i] : Packing<Element>::kMasked;
+      }
+    }
+    __syncwarp();
+    recall(base, raw);
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (tile_vector(base, u) >= end_) raw[u] = masked_vector<Element>();
+    }
+  }
+
+  FBL_DEVICE void recall(int base, uint4 (&raw)[kTileVectors]) const {
+    const uint4* const place = stage(base) + lane_index();
+    const int left = end_ - run(base) - lane_index();
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (u * kWarpSize < left) raw[u] = place[u * kWarpSize];
+    }
+  }
+
+  FBL_DEVICE void put(int base, const uint4 (&raw)[kTileVectors]) const {
+    uint4* const place = stage(base) + lane_index();
+    const int left = end_ - run(base) - lane_index();
+    __syncwarp(); // the tile has been taken
+#pragma unroll
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (u * kWarpSize < left) place[u * kWarpSize] = raw[u];
+    }
+    __syncwarp();
+    const int first = run(base) * kLength + lane_index();
+    const Bits* const piece = reinterpret_cast<const Bits*>(stage(base)) + lane_index();
+    Bits* const address = row_.gradient + first;
+    const int gradients_left = end_position_ - first;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (i * kWarpSize < gradients_left) __stcs(address + i * kWarpSize, piece[i * kWarpSize]);
+    }
+  }
+
+ private:
+  static constexpr int kPieces = kTileVectors * kLength;
+
+  // The first vector of the warp's run in a tile.
+  static FBL_DEVICE int run(int base) { return base + warp_index() * kTileVectors * kWarpSize; }
+  FBL_DEVICE uint4* stage(int base) const {
+    return row_.kept + (kept_ ? run(base) - row_.first : warp_index() * kTileVectors * kWarpSize);
+  }
+
+  const PlainRow<Element>& row_;
+  const int end_;
+  const int end_position_;
+  const bool kept_;
+  Bits pieces_[kPieces];
+};
+
+} // namespace fused_bear_loss::cuda
