@@ -9,6 +9,14 @@
 
 namespace fused_bear_loss {
 
+#if defined(__CUDACC__)
+// On a device each of these is a function that is called: inlined wherever they are used, they would be most of a kernel.
+static __host__ __device__ __noinline__ double exp(double x) { return ::exp(x); }
+static __host__ __device__ __noinline__ double log(double x) { return ::log(x); }
+static __host__ __device__ __noinline__ double log1p(double x) { return ::log1p(x); }
+static __host__ __device__ __noinline__ double tanh(double x) { return ::tanh(x); }
+#endif
+
 FBL_SHARED_INLINE double logistic(double x) {
   const double decay = exp(-fabs(x));
   return (x >= 0 ? 1 : decay) / (1 + decay);

@@ -12,6 +12,12 @@
 #include "native/core/dtype.h"
 
 #define FBL_DEVICE __device__ __forceinline__
+// What is rare or long, and the same for all kernels: one copy of it, which is called.
+#if defined(FBL_SIMT_EMULATION)
+#define FBL_DEVICE_CALLED inline __attribute__((noinline))
+#else
+#define FBL_DEVICE_CALLED inline __device__ __noinline__
+#endif
 
 namespace fused_bear_loss::cuda {
 

@@ -133,7 +133,7 @@ class NarrowTiles {
     const Bits* const address = row_.logits + first;
     const int left = end_position_ - first;
 #pragma unroll
-    for (int i = 0; i < kPieces; ++i) {
+    for (int i = 0; i < kPiecesAhead; ++i) {
       if (i * kWarpSize < left) pieces_[i] = address[i * kWarpSize];
     }
   }
@@ -141,13 +141,23 @@ class NarrowTiles {
   FBL_DEVICE void take(int base, uint4 (&raw)[kTileVectors]) {
     Bits* const place = reinterpret_cast<Bits*>(stage(base)) + lane_index();
     const int left = (end_ - run(base)) * kLength - lane_index();
-    const int logits_left = end_position_ - run(base) * kLength - lane_index();
+    const int first = run(base) * kLength + lane_index();
+    const int logits_left = end_position_ - first;
+    const auto put_piece = [&](int i, Bits piece) {
+      if (i * kWarpSize < left) place[i * kWarpSize] = i * kWarpSize < logits_left ? piece : Packing<Element>::kMasked;
+    };
     if (!kept_) __syncwarp(); // the last tile has been taken
 #pragma unroll
-    for (int i = 0; i < kPieces; ++i) {
-      if (i * kWarpSize < left) {
-        place[i * kWarpSize] = i * kWarpSize < logits_left ? pieces_[i] : Packing<Element>::kMasked;
+    for (int i = 0; i < kPiecesAhead; ++i) put_piece(i, pieces_[i]);
+    if (kPieces > kPiecesAhead) {
+      const Bits* const address = row_.logits + first;
+#pragma unroll
+      for (int i = 0; i < kPiecesAhead; ++i) {
+        const int next = kPieces - kPiecesAhead + i;
+        if (next * kWarpSize < logits_left) pieces_[i] = address[next * kWarpSize];
       }
+#pragma unroll
+      for (int i = 0; i < kPiecesAhead; ++i) put_piece(kPieces - kPiecesAhead + i, pieces_[i]);
     }
     __syncwarp();
     recall(base, raw);
@@ -187,6 +197,8 @@ class NarrowTiles {
 
  private:
   static constexpr int kPieces = kTileVectors * kLength;
+  // Each takes a register, whatever its size.
+  static constexpr int kPiecesAhead = 16;
 
   // The first vector of the warp's run in a tile.
   static FBL_DEVICE int run(int base) { return base + warp_index() * kTileVectors * kWarpSize; }
@@ -198,7 +210,7 @@ class NarrowTiles {
   const int end_;
   const int end_position_;
   const bool kept_;
-  Bits pieces_[kPieces];
+  Bits pieces_[kPiecesAhead];
 };
 
 } // namespace fused_bear_loss::cuda

@@ -94,13 +94,6 @@ FBL_DEVICE void write_gradient(const RowPart<Element>& part, const GradientFacto
   sweep.run();
 }
 
-// What every thread of the row knows at the end of the sweep.
-struct SweptRow {
-  RowFindings findings;
-  Threshold threshold;
-  bool poisoned;
-};
-
 // Before the first barrier of a row's sweep. Two at least, which tells a row with a single allowed token from others.
 FBL_DEVICE TopQueue begin_sweep(const LossProblem& problem, int allowed, int logits_of_block) {
   if (threadIdx.x == 0) {
@@ -111,9 +104,10 @@ FBL_DEVICE TopQueue begin_sweep(const LossProblem& problem, int allowed, int log
   return TopQueue(width <= kMaxQueueWidth ? max(width, 2) : 0, logits_of_block > kQueueCapacity);
 }
 
-// After the sweep of a block's slices: what all blocks of the row found, and the threshold. All threads of the row call.
-template <class Element>
-FBL_DEVICE SweptRow finish_sweep(const RowLaunch& launch, const RowSource<Element>& source, TopQueue& queue,
+// After the sweep of a block's slices: what all blocks of the row found, and the threshold. All threads of the row call;
+// BlockState::swept is the block's first thread's. With kFlow, the threshold's place in the row as well.
+template <class Element, bool kFlow>
+FBL_DEVICE void finish_sweep(const RowLaunch& launch, const RowSource<Element>& source, TopQueue& queue,
                                  bool with_all) {
   const LossProblem& problem = launch.call.problem;
   BlockState& state = block_state();
@@ -126,21 +120,25 @@ FBL_DEVICE SweptRow finish_sweep(const RowLaunch& launch, const RowSource<Elemen
   }
   row_barrier(launch.cluster_size);
 
-  SweptRow swept = {};
-  swept.findings = collect_findings(launch.slices, launch.cluster_size);
-  const float target_logit = swept.findings.all.target_logit;
-  const float largest = fmaxf(swept.findings.total.max_others, target_logit);
-  swept.poisoned = swept.findings.has_nan || target_logit != target_logit || largest == infinity() ||
-                   largest == -infinity();
-  if (swept.poisoned) return swept;
-  const int width = queue_width(problem, source.view.count);
-  swept.threshold = find_threshold(source, swept.findings, width, launch.cluster_size);
-  return swept;
+  const RowFindings findings = collect_findings(launch.slices, launch.cluster_size);
+  const float target_logit = findings.all.target_logit;
+  const float largest = fmaxf(findings.total.max_others, target_logit);
+  const bool poisoned =
+      findings.has_nan || target_logit != target_logit || largest == infinity() || largest == -infinity();
+  Threshold threshold = {};
+  if (!poisoned) {
+    const int width = queue_width(problem, source.view.count);
+    threshold = find_threshold(source, findings, width, launch.cluster_size);
+    if (kFlow && problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone) {
+      threshold.position = find_threshold_position(source, threshold, launch.cluster_size);
+    }
+  }
+  if (threadIdx.x == 0) state.swept = {findings, threshold, poisoned};
 }
 
 // Sweeps a row that is counted and sound. All threads of the row call.
 template <class Element>
-FBL_DEVICE SweptRow sweep_row(const RowPart<Element>& part, const RowLaunch& launch) {
+FBL_DEVICE void sweep_row(const RowPart<Element>& part, const RowLaunch& launch) {
   const RowView<Element>& view = part.view;
   const LossProblem& problem = launch.call.problem;
   const bool smoothing = problem.label_smoothing > 0;
@@ -155,23 +153,23 @@ FBL_DEVICE SweptRow sweep_row(const RowPart<Element>& part, const RowLaunch& lau
     sweep.sweep(slice_of(view.vectors(), slices.first + i, launch.slices), i);
   }
   const RowSource<Element> source = {view, part.slice, part.kept};
-  SweptRow swept = finish_sweep(launch, source, queue, smoothing || ranked);
-  if (!swept.poisoned && problem.threshold_gradient == ThresholdGradient::kFlow &&
-      problem.gradient != GradientMode::kNone) {
-    swept.threshold.position = find_threshold_position(source, swept.threshold, launch.cluster_size);
-  }
-  return swept;
+  finish_sweep<Element, true>(launch, source, queue, smoothing || ranked);
 }
 
 // The row's outputs, by its first block, and the factors of its gradient in the state of each: one thread's work.
-FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags, const SweptRow& swept) {
-  const LossProblem& problem = launch.call.problem;
+// A function of its own: it takes more registers than the sweeps, and is the same for all of them.
+FBL_DEVICE_CALLED void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags) {
+  const DeviceProblem& call = launch.call;
+  const LossProblem& problem = call.problem;
+  const SweptRow& swept = block_state().swept;
   const CappedLogits capping(launch.scaling);
-  const SliceSums& total = swept.findings.total;
-  const float target_logit = swept.findings.all.target_logit;
+  const SliceSums& total = swept.findings.total; // of a row that was swept
   const bool writes = launch.cluster_size == 1 || cluster_rank() == 0;
   RowRecord record;
-  if (!swept.poisoned && (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0) {
+  const bool sound = (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0;
+  const bool poisoned = sound && swept.poisoned;
+  if (sound && !poisoned) {
+    const float target_logit = swept.findings.all.target_logit;
     RowSums sums;
     sums.target_logit = target_logit;
     sums.reference_logit = total.max_others == -infinity() ? target_logit : total.max_others;
@@ -180,12 +178,12 @@ FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned fla
     sums.effective_width = swept.threshold.effective_width;
     sums.allowed_count = total.allowed;
     sums.sum_scaled = total.sum_scaled / problem.temperature;
-    record = conclude_row(launch.call, row, sums, capping, swept.findings, swept.threshold, writes, flags);
+    record = conclude_row(call, row, sums, capping, swept.findings, swept.threshold, writes, flags);
   } else {
-    if (swept.poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
-    const bool all_masked = swept.poisoned && !swept.findings.has_nan && total.max_others == -infinity() &&
-                            target_logit == -infinity();
-    record = conclude_special_row(launch.call, row, flags, all_masked, writes);
+    if (poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
+    const bool all_masked = poisoned && !swept.findings.has_nan && total.max_others == -infinity() &&
+                            swept.findings.all.target_logit == -infinity();
+    record = conclude_special_row(call, row, flags, all_masked, writes);
   }
   if (writes) {
     launch.workspace.records[row] = record;
@@ -210,10 +208,9 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
   const unsigned flags = launch.workspace.flags[row];
   const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
 
-  SweptRow swept = {};
-  if (sound) swept = sweep_row(RowPart<Element>(launch, row, flags), launch);
+  if (sound) sweep_row(RowPart<Element>(launch, row, flags), launch);
   row_barrier(cluster_size); // everyone has read the row's flags
-  if (threadIdx.x == 0) conclude(launch, row, flags, swept);
+  if (threadIdx.x == 0) conclude(launch, row, flags);
   __syncthreads();
   if (cluster_size > 1) FBL_CLUSTER_LEAVE();
   if (launch.write_gradient) {
@@ -284,7 +281,6 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
   const Slice all = cluster_size > 1 ? slice_of(vectors, slices.first, cluster_size) : Slice{0, vectors};
   plain.first = all.begin;
 
-  SweptRow swept = {};
   if (sound) {
     TopQueue queue = begin_sweep(launch.call.problem, plain.count, (all.end - all.begin) * kLength);
     __syncthreads();
@@ -297,10 +293,10 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     }
     const RowPart<Element> part(launch, row, flags);
     const RowSource<Element> source = {part.view, all, kept ? plain.kept : nullptr};
-    swept = finish_sweep(launch, source, queue, false);
+    finish_sweep<Element, false>(launch, source, queue, false);
   }
   row_barrier(cluster_size); // everyone has read the row's flags
-  if (threadIdx.x == 0) conclude(launch, row, flags, swept);
+  if (threadIdx.x == 0) conclude(launch, row, flags);
   __syncthreads();
   if (cluster_size > 1) FBL_CLUSTER_LEAVE();
   if (launch.write_gradient) {

@@ -9,22 +9,6 @@
 
 namespace fused_bear_loss::cuda {
 
-// The threshold, as the queue or radix selection found it.
-struct Threshold {
-  float logit;
-  std::int32_t effective_width;
-  bool several_allowed;
-  std::int32_t position; // of the threshold token; -1: nobody asked
-};
-
-// What was found in a row, put together in the order of its slices.
-struct RowFindings {
-  SliceSums total; // without `sum_others`
-  BlockFindings all;
-  bool has_nan;
-  bool overflowed; // some block's queue
-};
-
 FBL_DEVICE bool is_weighted_mean(const LossProblem& problem) { return problem.reduction == Reduction::kWeightedMean; }
 
 FBL_DEVICE double row_lambda(const LossProblem& problem, std::int64_t row) {

@@ -56,6 +56,29 @@ struct ExponentBase {
   float exponent;
 };
 
+// What was found in a row, put together in the order of its slices.
+struct RowFindings {
+  SliceSums total; // without `sum_others`
+  BlockFindings all;
+  bool has_nan;
+  bool overflowed; // some block's queue
+};
+
+// The threshold, as the queue or radix selection found it.
+struct Threshold {
+  float logit;
+  std::int32_t effective_width;
+  bool several_allowed;
+  std::int32_t position; // of the threshold token; -1: nobody asked
+};
+
+// The end of a row's sweep.
+struct SweptRow {
+  RowFindings findings;
+  Threshold threshold;
+  bool poisoned;
+};
+
 // How a row's exponentials become its gradient, all factors included.
 struct GradientFactors {
   float constant;
@@ -76,6 +99,7 @@ struct BlockState {
   SliceSums warps[kMaxSlices * kMaxWarps];
   SliceSums slices[kMaxSlices]; // of the block; where it belongs to a cluster, the first is its own
   BlockFindings findings;
+  SweptRow swept; // for the block's first thread
   GradientFactors factors;
   std::uint32_t warp_keys[kMaxWarps];
   std::int32_t warp_equal[kMaxWarps];

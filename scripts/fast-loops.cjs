@@ -1,0 +1,133 @@
+// What the fast loops of the kernels are made of, by their machine code: instructions on the path that a warp takes when
+// nothing rare happens. Needs a disassembler, `cuobjdump` of a full CUDA toolkit or of Triton's wheel: on the PATH, or
+// named by the environment variable CUOBJDUMP.
+const { execFileSync } = require('node:child_process');
+
+const cuobjdump = process.env.CUOBJDUMP ?? 'cuobjdump';
+
+/** Why nothing can be counted here, or undefined. */
+function whyNotCounted() {
+  try {
+    execFileSync(cuobjdump, ['--version'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'there is no cuobjdump';
+  }
+}
+
+/** The functions of a cubin: name and instructions `{ address, text, target }`, `target` being that of a branch. */
+function disassemble(cubin) {
+  const text = execFileSync(cuobjdump, ['-sass', cubin], { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] });
+  const functions = [];
+  for (const line of text.split('\n')) {
+    const name = /^\s*Function : (\S+)/.exec(line)?.[1];
+    if (name !== undefined) functions.push({ name, instructions: [] });
+    const found = /^\s*\/\*([0-9a-f]{4,})\*\/\s+(.*?)\s*;/.exec(line);
+    if (found === null) continue;
+    const target = /\bBRA\b.*?\b0x([0-9a-f]+)/.exec(found[2])?.[1];
+    functions.at(-1).instructions.push({
+      address: Number.parseInt(found[1], 16),
+      text: found[2],
+      target: target === undefined ? undefined : Number.parseInt(target, 16),
+    });
+  }
+  return functions;
+}
+
+const isWideLoad = ({ text }) => /\bLDG\.E(?:\.\w+)*\.128\b/.test(text);
+const isGlobalStore = ({ text }) => /\bSTG\.E(?:\.\w+)*\.128\b/.test(text);
+const isExponential = ({ text }) => /\bMUFU\.EX2\b/.test(text);
+const isDouble = ({ text }) => /\b(?:D(?:ADD|MUL|FMA|SETP|MNMX)|MUFU\.\w*64H?)\b|\.F64\b/.test(text);
+const isBranch = ({ text }) => /\b(?:BRA|BRX|CALL|BSSY|BSYNC|RET|EXIT)\b/.test(text);
+const isConditional = ({ text }) => /^@!?U?P\d/.test(text) || /\bBRA\.(?:DIV|U?CONV)\b/.test(text);
+const isEnd = ({ text }) => /^(?:BRA|EXIT|RET|BRX|JMP)\b/.test(text) && !/^BRA\.(?:DIV|CONV)/.test(text);
+
+/**
+ * The cheapest way from the loop's first instruction to the branch back that has `most` of what `counts` counts: rare work
+ * is what it goes around. Undefined where there is none.
+ */
+function cheapestPath(instructions, first, last, counts, most) {
+  const index = new Map(instructions.map(({ address }, at) => [address, at]));
+  // From the end: cost[at][needed] of a path from `at` on that still meets `needed`.
+  const cost = new Map();
+  const visit = (at, needed) => {
+    if (at < first || at > last) return undefined;
+    const key = at * 64 + needed;
+    if (cost.has(key)) return cost.get(key);
+    cost.set(key, undefined); // a way that comes back here is none
+    const instruction = instructions[at];
+    const left = Math.max(0, needed - (counts(instruction) ? 1 : 0));
+    let best;
+    const take = (next) => {
+      if (next !== undefined && (best === undefined || next.length + 1 < best.length)) {
+        best = { length: next.length + 1, next, at };
+      }
+    };
+    if (at === last) {
+      if (left === 0) best = { length: 1, next: undefined, at };
+    } else {
+      if (instruction.target !== undefined && instruction.target > instruction.address) {
+        take(visit(index.get(instruction.target) ?? -1, left));
+      }
+      if (!isEnd(instruction)) take(visit(at + 1, left));
+    }
+    cost.set(key, best);
+    return best;
+  };
+  const path = visit(first, most);
+  if (path === undefined) return undefined;
+  const found = [];
+  for (let step = path; step !== undefined; step = step.next) found.push(instructions[step.at]);
+  return found;
+}
+
+/**
+ * The innermost loops with as many exponentials as a tile's logits. Each one with what is on its fast path:
+ * `instructions`, `wideLoads`, `wideStores`, `doubles`, `branches`.
+ */
+function fastLoops(instructions, exponentials) {
+  const index = new Map(instructions.map(({ address }, at) => [address, at]));
+  const found = [];
+  instructions.forEach((instruction, last) => {
+    if (instruction.target === undefined || instruction.target > instruction.address) return;
+    const first = index.get(instruction.target);
+    if (first === undefined) return;
+    const body = instructions.slice(first, last + 1);
+    if (body.filter(isExponential).length < exponentials) return;
+    if (found.some((other) => other.first >= first && other.last <= last)) return; // an outer loop
+    const needed = Math.min(63, exponentials);
+    const path = cheapestPath(instructions, first, last, isExponential, needed);
+    if (path === undefined) return;
+    const count = (predicate) => path.filter(predicate).length;
+    found.push({
+      first,
+      last,
+      instructions: path.length,
+      wideLoads: count(isWideLoad),
+      wideStores: count(isGlobalStore),
+      exponentials: count(isExponential),
+      doubles: count(isDouble),
+      branches: count(isBranch),
+      path,
+    });
+  });
+  return found;
+}
+
+module.exports = { disassemble, fastLoops, whyNotCounted };
+
+if (require.main === module) {
+  for (const { name, instructions } of disassemble(process.argv[2])) {
+    for (const { path, first, last, ...rest } of fastLoops(instructions, Number(process.argv[3]))) {
+      console.log(name.slice(-50), JSON.stringify(rest), instructions[first].address.toString(16), instructions[last].address.toString(16));
+      if (process.argv[4]) {
+        const kinds = {};
+        for (const { text } of path) {
+          const op = text.replace(/^@!?U?P\d+\s+/, '').split(/[ .]/)[0];
+          kinds[op] = (kinds[op] ?? 0) + 1;
+        }
+        console.log(JSON.stringify(kinds));
+      }
+    }
+  }
+}
