@@ -39,7 +39,7 @@ module.exports = {
       ...common,
       displayName: 'fast',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'standalone', 'packaging'].map(room)],
+      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'faults', 'standalone', 'packaging'].map(room)],
     },
     // The contract once more, and what only devices have, on the device that the tests' own addon emulates.
     {
@@ -48,8 +48,12 @@ module.exports = {
       setupFiles: ['<rootDir>/test/support/use-emulated-device.ts'],
       testMatch: ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`),
     },
-    // Starts processes of its own: leaks, worker termination, exit.
-    { ...common, displayName: 'standalone', testMatch: ['<rootDir>/test/standalone/**/*.test.ts'] },
+    // Starts processes of its own: leaks, worker termination, exit, faults.
+    {
+      ...common,
+      displayName: 'standalone',
+      testMatch: ['standalone', 'faults'].map((name) => `${room(name)}**/*.test.ts`),
+    },
     // Builds, packs and installs the package: minutes.
     { ...common, displayName: 'packaging', testMatch: ['<rootDir>/test/packaging/**/*.test.ts'] },
   ],

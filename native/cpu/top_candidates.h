@@ -74,11 +74,13 @@ class TopCandidates {
   // Sets a bound that the caller knows: so many of the row's logits reach it. Before any insertion.
   void raise_bound(float bound) { bound_ = bound; }
 
-  // A logit above the bound.
+  // A logit above the bound when the caller compared. It need not be any more: prune() may have raised the bound, and
+  // memory that another thread writes to (a SharedArrayBuffer) may hold another number at the second read, a NaN too.
+  // Then the result means nothing, but the storage must not overflow: the checks here rely on no earlier read.
   FBL_ALWAYS_INLINE_MEMBER void insert(float logit) {
     if (capacity_ != 0) {
       if (count_ == capacity_) prune();
-      if (logit <= bound_) return; // prune() may have raised the bound since the caller compared
+      if (!(logit > bound_) || count_ == capacity_) return;
       buffer_[count_++] = logit;
       return;
     }

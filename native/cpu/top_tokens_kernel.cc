@@ -46,6 +46,8 @@ class TokenCandidates {
 
   FBL_ALWAYS_INLINE_MEMBER void insert(float logit, std::int64_t position) {
     if (count_ == capacity_) compact();
+    // Room there always is, unless another thread writes to the logits while they are read (see top_candidates.h).
+    if (count_ == capacity_) return;
     keys_[count_++] = token_key(logit, position);
     top_.insert(logit);
   }
@@ -62,8 +64,8 @@ class TokenCandidates {
     keep(top_.bound(), count_);
   }
 
-  // Keeps what is above the limit, and of what equals it the first, at most width and `most` in all. Positions rise
-  // from key to key.
+  // Keeps what is above the limit, and of what equals it the first, at most width; never more than `most` in all.
+  // Positions rise from key to key.
   void keep(float limit, std::int64_t most) {
     const std::uint32_t limit_key = ordered_key(limit);
     std::int64_t above = 0;
@@ -75,7 +77,7 @@ class TokenCandidates {
       const bool is_equal = key == limit_key && equal > 0;
       keys_[kept] = keys_[i];
       equal -= is_equal ? 1 : 0;
-      kept += key > limit_key || is_equal ? 1 : 0;
+      kept += (key > limit_key || is_equal) && kept < most ? 1 : 0;
     }
     count_ = kept;
   }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "native/cuda/cuda_status.h"
+#include "native/cuda/prepare_kernels.h"
 
 namespace fused_bear_loss::cuda {
 namespace {
@@ -11,7 +12,10 @@ namespace {
 DeviceProperties read_properties(int device) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device));
-  return device_properties_of(properties);
+  DeviceProperties result = device_properties_of(properties);
+  const DeviceScope scope(device);
+  check(prepare_row_kernels(result), Operation::kLaunch);
+  return result;
 }
 
 } // namespace

@@ -14,7 +14,7 @@ struct Device {
   explicit Device(int device_index);
 
   const int index;
-  const DeviceProperties properties;
+  const DeviceProperties properties; // with the row kernels prepared for them
   BlockCache memory;
   BlockCache pinned;
   const std::shared_ptr<Stream> default_stream;

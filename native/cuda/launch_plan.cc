@@ -29,8 +29,9 @@ int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
   const std::int64_t roomy = vectors_in(share < kReservedBytes ? 0 : share - kReservedBytes);
   const std::int64_t largest = vectors_in(properties.shared_bytes_per_block);
+  const int most = std::min(kMaxClusterSize, properties.max_cluster_size);
   int size = 1;
-  while (size < kMaxClusterSize && (vectors + size - 1) / size > roomy) size *= 2;
+  while (size < most && (vectors + size - 1) / size > roomy) size *= 2;
   // A row that no cluster can keep is better off with blocks that do not wait for each other.
   return (vectors + size - 1) / size <= largest ? size : 1;
 }
@@ -45,7 +46,13 @@ int threads_for(std::int64_t slice_vectors) {
 } // namespace
 
 DeviceProperties device_properties_of(const cudaDeviceProp& properties) {
-  return {properties.major, properties.sharedMemPerBlockOptin, properties.sharedMemPerMultiprocessor};
+  DeviceProperties result;
+  result.compute_major = properties.major;
+  result.max_cluster_size = properties.clusterLaunch != 0 ? kMaxClusterSize : 1;
+  result.shared_bytes_per_block = properties.sharedMemPerBlockOptin;
+  result.shared_bytes_per_multiprocessor = properties.sharedMemPerMultiprocessor;
+  result.shared_bytes_without_asking = properties.sharedMemPerBlock;
+  return result;
 }
 
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties) {

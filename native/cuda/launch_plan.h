@@ -13,8 +13,10 @@ namespace fused_bear_loss::cuda {
 // What the plan needs to know of a device.
 struct DeviceProperties {
   int compute_major = 0;
+  int max_cluster_size = 8; // a power of two; the same for every kernel, as the order of sums depends on it
   std::size_t shared_bytes_per_block = 0; // the most that a kernel may opt in for
   std::size_t shared_bytes_per_multiprocessor = 0;
+  std::size_t shared_bytes_without_asking = 0; // per block, where the device refuses more
 };
 DeviceProperties device_properties_of(const cudaDeviceProp& properties);
 

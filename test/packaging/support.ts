@@ -90,7 +90,8 @@ export function packRepository(target: string): string {
 
 /**
  * Installs the packed package into an empty application, with its dependencies packed from this checkout, so that no
- * registry is needed. Returns the installed package's folder.
+ * registry is needed. The npm cache is the application's own: what a machine's cache knows of the optional peers can
+ * fail the install (ERESOLVE). Returns the installed package's folder.
  */
 export function installPackage(application: string, npmArguments: readonly string[], env = process.env): string {
   const { dependencies } = readPackage(repositoryRoot);
@@ -100,10 +101,8 @@ export function installPackage(application: string, npmArguments: readonly strin
   ];
   const tarballs = folders.map((folder) => pack(folder, application));
   writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }\n');
-  run('npm', ['install', '--offline', '--no-audit', '--no-fund', ...npmArguments, ...tarballs], {
-    cwd: application,
-    env,
-  });
+  const settings = ['--offline', '--no-audit', '--no-fund', '--cache', join(application, '.npm-cache')];
+  run('npm', ['install', ...settings, ...npmArguments, ...tarballs], { cwd: application, env });
   return join(application, 'node_modules', 'fused-bear-loss');
 }
 

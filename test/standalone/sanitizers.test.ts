@@ -45,6 +45,12 @@ describe.each([
     expect(outputOf(program('workload'))).toBe('clean');
   });
 
+  // Another thread that writes to the arguments is a race by intent.
+  const testMemory = build === 'build-asan' ? test : it.skip;
+  testMemory(`has nothing to report on arguments that another thread writes to${why}`, () => {
+    expect(outputOf(program('../../faults/changing-memory/run'))).toMatch(/^{.*"calls"/);
+  });
+
   test(`has nothing to report on workers that are terminated${why}`, () => {
     expect(outputOf(program('terminate-workers'))).toBe('alive');
   });

@@ -1,9 +1,12 @@
-/** Reads the golden vectors that lie beside a development checkout (their README explains every field). */
+/** Reads golden vectors: test/golden/authors/README.md explains every field. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const SHARED = process.env.FUSED_BEAR_LOSS_SHARED ?? resolve(__dirname, '../../../shared');
-export const GOLDEN_FOLDER = join(SHARED, 'golden');
+/** All of them, beside a development checkout. */
+export const FULL_GOLDEN_FOLDER = join(SHARED, 'golden');
+/** The selection that every clone has. */
+export const SELECTED_GOLDEN_FOLDER = resolve(__dirname, '../golden/authors');
 
 export type GoldenKind = 'lml' | 'msl' | 'bear' | 'paper_detached' | 'paper_flow' | 'hinge_detached' | 'hinge_flow';
 
@@ -74,12 +77,12 @@ export interface GoldenCase {
   };
 }
 
-/** Null where this checkout has no golden vectors beside it. */
-export function loadGoldenVectors(): GoldenCase[] | null {
-  const manifestPath = join(GOLDEN_FOLDER, 'manifest.json');
+/** Null where the folder has no golden vectors. */
+export function loadGoldenVectors(folder: string): GoldenCase[] | null {
+  const manifestPath = join(folder, 'manifest.json');
   if (!existsSync(manifestPath)) return null;
   const manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as { bin: string; cases: ManifestCase[] };
-  const bytes = new Uint8Array(readFileSync(join(GOLDEN_FOLDER, manifest.bin)));
+  const bytes = new Uint8Array(readFileSync(join(folder, manifest.bin)));
   const read = (array: ArrayReference) => readArray(bytes.buffer, array);
   return manifest.cases.map((entry) => readCase(entry, read));
 }

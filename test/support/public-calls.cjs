@@ -6,12 +6,13 @@ const decoding = require('fused-bear-loss/decoding');
 const ROWS = 3;
 const VOCAB_SIZE = 5;
 
-const logits = () => Float32Array.from({ length: ROWS * VOCAB_SIZE }, (_, index) => 4 * Math.sin(index));
+// What depends on the number of tokens takes it as `size`. Every size of at least 5 will do.
+const logits = (size) => Float32Array.from({ length: ROWS * size }, (_, index) => 4 * Math.sin(index));
 const targets = () => Int32Array.of(1, 4, 2);
 const lists = () => ({ offsets: Int32Array.of(0, 2, 4, 7), tokens: Int32Array.of(0, 1, 3, 4, 0, 2, 4) });
-const bitmask = () => ({ bitmask: Uint32Array.of(0b11111, 0b11111, 0b11111) });
-const halves = () => new Uint16Array(ROWS * VOCAB_SIZE).fill(0x3c00);
-const room = () => ({ gradLogits: new Float32Array(ROWS * VOCAB_SIZE) });
+const bitmask = (size) => ({ bitmask: new Uint32Array(ROWS * Math.ceil(size / 32)).fill(0xffffffff) });
+const halves = (size) => new Uint16Array(ROWS * size).fill(0x3c00);
+const room = (size) => ({ gradLogits: new Float32Array(ROWS * size) });
 const sequences = () => [[0, 1], [0, 2], [1, 0, 3], [4]];
 const trie = () => decoding.TokenTrie.fromSequences(sequences(), [7, 3, 9, 5]);
 const step = ({ allowed }) => ({
@@ -21,12 +22,17 @@ const step = ({ allowed }) => ({
 });
 const search = () => ({ step, trie: trie(), users: 2 });
 
-const loss = (name, makeArguments) => ({ name: `fusedBearLoss ${name}`, run: core.fusedBearLoss, makeArguments });
-const lossAsync = (name, makeArguments) => ({
+const sized =
+  (make) =>
+  (size = VOCAB_SIZE) =>
+    make(size);
+const loss = (name, make) => ({ name: `fusedBearLoss ${name}`, run: core.fusedBearLoss, makeArguments: sized(make) });
+const lossAsync = (name, make) => ({
   name: `fusedBearLossAsync ${name}`,
   run: core.fusedBearLossAsync,
-  makeArguments,
+  makeArguments: sized(make),
 });
+const best = (name, make) => ({ name: `topTokens ${name}`, run: core.topTokens, makeArguments: sized(make) });
 const ofTrie = (method, ...rest) => ({
   name: `TokenTrie.${method}`,
   run: (catalogue, ...args) => catalogue[method](...args),
@@ -38,20 +44,32 @@ const ofTrie = (method, ...rest) => ({
  * @typedef {object} PublicCall
  * @property {string} name
  * @property {(...args: any[]) => unknown} run the call; may return a promise
- * @property {() => any[]} makeArguments fresh arguments with which it succeeds
+ * @property {(vocabSize?: number) => any[]} makeArguments fresh arguments with which it succeeds; default: the smallest
  * @property {boolean} [hasReceiver] whether the first argument is the object whose method is called
  */
 
 /** @type {PublicCall[]} */
 const publicCalls = [
-  loss('plain', () => [logits(), targets()]),
-  loss('rows and out', () => [logits(), targets(), { rows: true, out: room(), penalty: 'softplus', threads: 2 }]),
-  loss('of a tensor', () => [{ data: halves(), shape: [ROWS, VOCAB_SIZE], dtype: 'bfloat16' }, targets()]),
-  loss('with lists', () => [logits(), targets(), { allowed: lists(), gradient: 'in-place-sparse' }]),
-  loss('with a bitmask', () => [logits(), targets(), { allowed: bitmask(), thresholdGradient: 'flow' }]),
-  loss('row by row', () => [logits(), targets(), { reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1) }]),
-  loss('weighted', () => [
-    logits(),
+  loss('plain', (size) => [logits(size), targets()]),
+  loss('rows and out', (size) => [
+    logits(size),
+    targets(),
+    { rows: true, out: room(size), penalty: 'softplus', beamWidth: 40, threads: 2 },
+  ]),
+  loss('of a tensor', (size) => [{ data: halves(size), shape: [ROWS, size], dtype: 'bfloat16' }, targets()]),
+  loss('with lists', (size) => [logits(size), targets(), { allowed: lists(), gradient: 'in-place-sparse' }]),
+  loss('with a bitmask', (size) => [
+    logits(size),
+    targets(),
+    { allowed: bitmask(size), thresholdGradient: 'flow', penaltyWeights: new Float32Array(ROWS).fill(1) },
+  ]),
+  loss('row by row', (size) => [
+    logits(size),
+    targets(),
+    { reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1), thresholdGradient: 'flow' },
+  ]),
+  loss('weighted', (size) => [
+    logits(size),
     [1, 4, 2],
     {
       reduction: 'weighted-mean',
@@ -60,24 +78,21 @@ const publicCalls = [
       labelSmoothing: 0.1,
     },
   ]),
-  lossAsync('plain', () => [logits(), targets()]),
-  lossAsync('with a signal', () => [logits(), targets(), { signal: new AbortController().signal, out: room() }]),
-  lossAsync('with lists', () => [logits(), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
-  { name: 'topTokens', run: core.topTokens, makeArguments: () => [logits(), 2, { vocabSize: VOCAB_SIZE }] },
-  {
-    name: 'topTokens of allowed logits',
-    run: core.topTokens,
-    makeArguments: () => [new Float32Array(7), 2, { layout: 'allowed', allowed: lists() }],
-  },
-  {
-    name: 'topTokens with out',
-    run: core.topTokens,
-    makeArguments: () => [
-      { data: halves(), shape: [ROWS, VOCAB_SIZE], dtype: 'float16' },
-      2,
-      { allowed: bitmask(), out: { tokens: new Int32Array(6), logProbabilities: new Float32Array(6) } },
-    ],
-  },
+  lossAsync('plain', (size) => [logits(size), targets()]),
+  lossAsync('with a signal', (size) => [
+    logits(size),
+    targets(),
+    { signal: new AbortController().signal, out: room(size) },
+  ]),
+  lossAsync('with lists', (size) => [logits(size), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
+  best('of a narrow beam', (size) => [logits(size), 2, { vocabSize: size }]),
+  best('of a wide beam', (size) => [logits(size), 40, { vocabSize: size, threads: 2 }]),
+  best('of allowed logits', () => [new Float32Array(7), 2, { layout: 'allowed', allowed: lists() }]),
+  best('with out', (size) => [
+    { data: halves(size), shape: [ROWS, size], dtype: 'float16' },
+    2,
+    { allowed: bitmask(size), out: { tokens: new Int32Array(6), logProbabilities: new Float32Array(6) } },
+  ]),
   { name: 'capabilities', run: core.capabilities, makeArguments: () => [] },
   {
     name: 'TokenTrie.fromSequences',

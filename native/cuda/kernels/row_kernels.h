@@ -331,17 +331,16 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
 
 using RowKernelPointer = void (*)(RowLaunch);
 
-inline cudaError_t launch_kernel(RowKernelPointer kernel, const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  const cudaError_t status =
-      cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(config.dynamicSmemBytes));
-  if (status != cudaSuccess) return status;
-  return cudaLaunchKernelEx(&config, kernel, launch);
+template <class Element>
+std::array<const void*, 2> row_kernels() {
+  const RowKernelPointer row = row_kernel<Element>;
+  const RowKernelPointer gradient = gradient_kernel<Element>;
+  return {reinterpret_cast<const void*>(row), reinterpret_cast<const void*>(gradient)};
 }
 
 template <class Element>
 cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  return launch_kernel(row_kernel<Element>, config, launch);
+  return cudaLaunchKernelEx(&config, row_kernel<Element>, launch);
 }
 
 template <class Element>
@@ -353,7 +352,7 @@ cudaError_t launch_plain_kernel(const cudaLaunchConfig_t& config, const RowLaunc
 
 template <class Element>
 cudaError_t launch_gradient_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  return launch_kernel(gradient_kernel<Element>, config, launch);
+  return cudaLaunchKernelEx(&config, gradient_kernel<Element>, launch);
 }
 
 } // namespace fused_bear_loss::cuda

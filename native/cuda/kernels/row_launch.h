@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <array>
+
 #include "native/cuda/device_problem.h"
 
 namespace fused_bear_loss::cuda {
@@ -30,7 +32,10 @@ struct RowLaunch {
   bool is_narrow;       // not all vectors of logits and gradients are aligned
 };
 
-// The dynamic shared memory of the launch is set by these, where it is above what every kernel may have.
+// The kernels of a dtype that launches may give clusters and as much shared memory as prepare_row_kernels() allows.
+template <class Element>
+std::array<const void*, 2> row_kernels();
+
 template <class Element>
 cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch);
 template <class Element>

@@ -89,7 +89,7 @@ interface Baseline {
 async function buildBaseline(): Promise<Baseline> {
   const host = [
     ...[...sources.core, ...sources.cpu, ...sources.rowKernel.sources],
-    ...sources.cuda.host.filter((file) => /launch_(plan|loss)\.cc$/.test(file)),
+    ...sources.cuda.host.filter((file) => /(launch_(plan|loss)|prepare_kernels)\.cc$/.test(file)),
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
     ...['test/emulator/mutation/small_cases.cc', 'test/emulator/mutation/run_small_cases.cc'],
   ];

@@ -13,6 +13,7 @@
 #include "native/core/dtype.h"
 #include "native/core/validate_problem.h"
 #include "native/cuda/launch_loss.h"
+#include "native/cuda/prepare_kernels.h"
 #include "test/emulator/mutation/small_cases.h"
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/simt/memory_region.h"
@@ -362,6 +363,12 @@ int main(int count, char** arguments) {
     std::puts("which dtype: float32 or bfloat16?");
     return 2;
   }
+  fused_bear_loss::cuda::DeviceProperties emulated;
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, 0) == cudaSuccess) {
+    emulated = fused_bear_loss::cuda::device_properties_of(properties);
+  }
+  if (fused_bear_loss::cuda::prepare_row_kernels(emulated) != cudaSuccess) return 2;
   std::vector<std::uint64_t> seeds;
   for (int i = 2; i < count; ++i) seeds.push_back(std::strtoull(arguments[i], nullptr, 10));
   if (seeds.empty()) seeds = {0, 1, 2};

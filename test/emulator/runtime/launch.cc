@@ -1,4 +1,6 @@
 // Checks a launch as the driver does, and runs it when its stream comes to it.
+#include <algorithm>
+
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/grid.h"
@@ -35,8 +37,16 @@ cudaError_t check_cluster(const GridShape& shape, const EmulatedDevice& device, 
   if (size == 0 || shape.grid.x % c.x != 0 || shape.grid.y % c.y != 0 || shape.grid.z % c.z != 0) {
     return cudaErrorInvalidClusterSize;
   }
-  return size <= (large_allowed ? kLargestClusterSize : kPortableClusterSize) ? cudaSuccess
-                                                                              : cudaErrorInvalidClusterSize;
+  const unsigned most = std::min(device.largest_cluster, large_allowed ? kLargestClusterSize : kPortableClusterSize);
+  return size <= most ? cudaSuccess : cudaErrorInvalidClusterSize;
+}
+
+// The dynamic shared memory that launches of the kernel may ask for.
+std::size_t shared_limit_of(int device, const void* kernel) {
+  const auto limit = runtime().shared_limits.find({device, kernel});
+  return limit == runtime().shared_limits.end()
+             ? runtime().devices[static_cast<std::size_t>(device)].properties.shared_bytes_per_block
+             : limit->second;
 }
 
 cudaError_t error_of(GridOutcome outcome) {
@@ -59,16 +69,14 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::un
   if (stream_device(config.stream) != device) return finish_call(cudaErrorInvalidResourceHandle);
   if (!grid_is_valid(config.gridDim, config.blockDim)) return finish_call(cudaErrorInvalidConfiguration);
   DeviceState& state = runtime().devices[static_cast<std::size_t>(device)];
-  const auto limit = runtime().shared_limits.find({device, kernel});
-  const std::size_t shared_limit =
-      limit == runtime().shared_limits.end() ? state.properties.shared_bytes_per_block : limit->second;
-  if (config.dynamicSmemBytes > shared_limit) return finish_call(cudaErrorInvalidValue);
+  if (config.dynamicSmemBytes > shared_limit_of(device, kernel)) return finish_call(cudaErrorInvalidValue);
   bool clustered = false;
   const GridShape shape = {config.gridDim, config.blockDim, cluster_of(config, clustered), config.dynamicSmemBytes};
   if (clustered) {
     const cudaError_t error = check_cluster(shape, state.properties, runtime().large_clusters[{device, kernel}]);
     if (error != cudaSuccess) return finish_call(error);
   }
+  runtime().cluster_sizes.insert(shape.cluster.x * shape.cluster.y * shape.cluster.z);
   const cudaError_t fault = take_fault("kernel");
   enqueue(config.stream, [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
     DeviceState& at = runtime().devices[static_cast<std::size_t>(device)];
@@ -88,7 +96,9 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   const EmulatedDevice& properties = runtime().devices[static_cast<std::size_t>(device)].properties;
   if (kernel == nullptr) return finish_call(cudaErrorInvalidDeviceFunction);
   if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
-    if (value < 0 || static_cast<std::size_t>(value) > properties.shared_bytes_per_block_optin) {
+    const std::size_t most =
+        properties.refuses_large_shared ? properties.shared_bytes_per_block : properties.shared_bytes_per_block_optin;
+    if (value < 0 || static_cast<std::size_t>(value) > most) {
       return finish_call(cudaErrorInvalidValue);
     }
     runtime().shared_limits[{device, kernel}] = static_cast<std::size_t>(value);
@@ -97,6 +107,26 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     if (properties.major < 9) return finish_call(cudaErrorNotSupported);
     runtime().large_clusters[{device, kernel}] = value != 0;
   }
+  return cudaSuccess;
+}
+
+// By shared memory alone: a block of a kernel has registers and threads enough.
+cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void* kernel, const cudaLaunchConfig_t* config) {
+  SIMT_RUNTIME_CALL("cudaOccupancyMaxActiveClusters");
+  const int device = current_device();
+  const EmulatedDevice& properties = runtime().devices[static_cast<std::size_t>(device)].properties;
+  if (config->dynamicSmemBytes > shared_limit_of(device, kernel)) return finish_call(cudaErrorInvalidValue);
+  bool clustered = false;
+  const GridShape shape = {config->gridDim, config->blockDim, cluster_of(*config, clustered), config->dynamicSmemBytes};
+  if (!clustered) return finish_call(cudaErrorInvalidValue);
+  const unsigned size = shape.cluster.x * shape.cluster.y * shape.cluster.z;
+  if (size > properties.largest_cluster && size <= kPortableClusterSize && properties.major >= 9) {
+    *clusters = 0; // asked for in the right way: the device has no room for it
+    return cudaSuccess;
+  }
+  const cudaError_t error = check_cluster(shape, properties, runtime().large_clusters[{device, kernel}]);
+  if (error != cudaSuccess) return finish_call(error);
+  *clusters = properties.multiprocessors / static_cast<int>(size);
   return cudaSuccess;
 }
 

@@ -1,5 +1,10 @@
 #include "test/emulator/runtime/runtime_state.h"
 
+#include <chrono>
+#include <thread>
+
+#include "test/emulator/simt/settings.h"
+
 namespace simt {
 
 namespace {
@@ -7,10 +12,38 @@ namespace {
 thread_local int device_of_thread = 0;
 thread_local cudaError_t last_error = cudaSuccess;
 
+std::thread::id last_caller;
+unsigned calls_in_a_row = 0;
+thread_local int lock_depth = 0;
+
 } // namespace
 
 RuntimeState& runtime() {
   static RuntimeState state;
+  return state;
+}
+
+RuntimeLock::RuntimeLock() {
+  runtime().mutex.lock();
+  if (lock_depth++ > 0) return;
+  const std::thread::id caller = std::this_thread::get_id();
+  calls_in_a_row = caller == last_caller ? calls_in_a_row + 1 : 0;
+  last_caller = caller;
+}
+
+RuntimeLock::~RuntimeLock() {
+  constexpr unsigned kAlone = 256; // so many calls without one of another thread
+  const bool steps_aside =
+      --lock_depth == 0 && settings().seed != 0 && calls_in_a_row < kAlone && runtime_random() % 4 == 0;
+  runtime().mutex.unlock();
+  if (steps_aside) std::this_thread::sleep_for(std::chrono::microseconds(50));
+}
+
+std::uint64_t runtime_random() {
+  std::uint64_t& state = runtime().random_state;
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
   return state;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ struct EmulatedDevice {
   std::size_t shared_bytes_per_block_optin = 227 * 1024;
   std::size_t shared_bytes_per_multiprocessor = 228 * 1024;
   int l2_bytes = 50 << 20;
+  // What a partition of a device may be too small for, whatever its properties say.
+  unsigned largest_cluster = 8;
+  bool refuses_large_shared = false; // more than shared_bytes_per_block
 };
 
 // A call that is to fail: the `countdown`-th from now.
@@ -57,6 +61,7 @@ struct RuntimeState {
   std::vector<DeviceState> devices = std::vector<DeviceState>(2);
   std::vector<InjectedFault> faults;
   std::map<std::string, std::uint64_t> calls; // how often each function was called
+  std::set<unsigned> cluster_sizes;           // of the launches
   LiveCounts live;
   std::uint64_t random_state = 1;
   std::map<std::pair<int, const void*>, std::size_t> shared_limits; // by device and kernel
@@ -77,6 +82,9 @@ cudaError_t take_fault(const char* name);
 
 bool valid_device(int device);
 
+// Of the seed: what streams and host threads do.
+std::uint64_t runtime_random();
+
 // Runs what is pending: on one device, on all (-1).
 void drain_device(int device);
 // Forgets all streams and events, pending work included.
@@ -85,9 +93,19 @@ void forget_streams();
 // Frees all memory.
 void forget_memory();
 
+// Holds the lock. With a seed, a host thread that is not alone lets others go first at times, so that calls of theirs
+// come between any two of its own.
+class RuntimeLock {
+ public:
+  RuntimeLock();
+  ~RuntimeLock();
+  RuntimeLock(const RuntimeLock&) = delete;
+  RuntimeLock& operator=(const RuntimeLock&) = delete;
+};
+
 // Takes the lock; usable once in a function that returns cudaError_t.
-#define SIMT_RUNTIME_CALL(name)                                                           \
-  const std::lock_guard<std::recursive_mutex> simt_runtime_lock(::simt::runtime().mutex); \
+#define SIMT_RUNTIME_CALL(name)                \
+  const ::simt::RuntimeLock simt_runtime_lock; \
   if (const cudaError_t begun = ::simt::begin_call(name); begun != cudaSuccess) return ::simt::finish_call(begun)
 
 } // namespace simt

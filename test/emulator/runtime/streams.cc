@@ -46,14 +46,6 @@ std::set<cudaEvent_t>& events() {
   return all;
 }
 
-std::uint64_t runtime_random() {
-  std::uint64_t& state = runtime().random_state;
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return state;
-}
-
 void run_one(cudaStream_t stream) {
   Work work = std::move(stream->pending.front());
   stream->pending.pop_front();

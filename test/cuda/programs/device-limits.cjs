@@ -1,0 +1,33 @@
+// Computes losses of some shapes on emulated devices with the limits of the first argument (JSON), and prints their
+// outputs and the clusters that were launched.
+const { join } = require('node:path');
+const { fusedBearLoss } = require('fused-bear-loss');
+const { emulator } = require(join(process.env.FUSED_BEAR_LOSS_PREBUILD, 'build/Release/fused_bear_loss.node'));
+
+emulator.setDevices([JSON.parse(process.argv[2])]);
+
+const bits = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('hex');
+
+const results = [];
+for (const [rows, vocabSize] of [
+  [3, 300],
+  [2, 16_000],
+  [2, 40_000],
+  [1, 130_000],
+]) {
+  const logits = Float32Array.from({ length: rows * vocabSize }, (_, i) => 3 * Math.sin(i * i));
+  const targets = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabSize);
+  for (const gradient of [false, true]) {
+    const result = fusedBearLoss(logits, targets, { vocabSize, device: 'cuda', rows: true, gradient });
+    const { threshold, rank, nll, logSumExp } = result.rows;
+    results.push({
+      shape: [rows, vocabSize],
+      loss: result.loss,
+      prunedRate: result.prunedRate,
+      decisions: [bits(threshold), bits(rank)],
+      statistics: [...nll, ...logSumExp],
+      gradient: gradient ? Array.from(result.gradLogits) : undefined,
+    });
+  }
+}
+process.stdout.write(JSON.stringify({ results, clusterSizes: emulator.clusterSizes(), reports: emulator.reports() }));
