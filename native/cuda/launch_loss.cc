@@ -94,7 +94,7 @@ cudaError_t enqueue_rows(const DeviceProblem& call, const Workspace& workspace, 
   launch.row_capacity = static_cast<std::int32_t>(plan.row_capacity);
   launch.write_gradient = part.problem.gradient != GradientMode::kNone;
   Kernel kernel = gradient_only ? Kernel::kGradient : Kernel::kRow;
-  if (kernel == Kernel::kRow && is_plain(launch.call.problem, call.outputs)) {
+  if (kernel == Kernel::kRow && is_plain(launch.call.problem, call.outputs, plan)) {
     kernel = Kernel::kPlain;
     launch.keeps_plain_row = plan.row_capacity > 0;
     launch.is_narrow = is_narrow(part.problem, call.outputs);

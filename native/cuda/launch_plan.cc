@@ -22,8 +22,8 @@ std::int64_t vectors_in(std::size_t shared_bytes) {
   return shared_bytes < kRowOffset ? 0 : static_cast<std::int64_t>((shared_bytes - kRowOffset) / kVectorBytes);
 }
 
-// Blocks of the smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so that
-// one can load while another reduces and a third writes; or else of the largest.
+// Blocks of the smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so
+// that one can load while another reduces and a third writes; or else of the largest.
 int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
   if (properties.compute_major < kFirstMajorWithClusters) return 1;
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
@@ -41,6 +41,14 @@ int threads_for(std::int64_t slice_vectors) {
   if (slice_vectors <= 128) return 64;
   if (slice_vectors <= 1024) return 128;
   return kMaxThreads;
+}
+
+// Whether the maxima of a row's first tile give a bound: of twice as many threads as the beam is wide. Or none is
+// needed.
+bool finds_bound_by_maxima(const LossProblem& problem, const LaunchPlan& plan) {
+  const std::int64_t slice = (row_vectors(problem) + plan.slices - 1) / plan.slices;
+  const int vectors = static_cast<int>(std::min<std::int64_t>(slice, plan.threads * kTileVectors));
+  return 2 * problem.beam_width <= busy_threads(vectors) || problem.vocab_size <= kQueueCapacity;
 }
 
 } // namespace
@@ -76,12 +84,11 @@ LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& propert
   return plan;
 }
 
-bool is_plain(const LossProblem& problem, const LossOutputs& outputs) {
+bool is_plain(const LossProblem& problem, const LossOutputs& outputs, const LaunchPlan& plan) {
   const bool constrained = problem.allowed_offsets != nullptr || problem.allowed_bitmask != nullptr;
-  const bool flows =
-      problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone;
+  const bool flows = problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone;
   return !constrained && !flows && problem.softcap <= 0 && problem.label_smoothing <= 0 && outputs.rank == nullptr &&
-         problem.gradient != GradientMode::kInPlaceSparse;
+         problem.gradient != GradientMode::kInPlaceSparse && finds_bound_by_maxima(problem, plan);
 }
 
 bool is_narrow(const LossProblem& problem, const LossOutputs& outputs) {

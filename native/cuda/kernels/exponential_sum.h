@@ -9,12 +9,14 @@ namespace fused_bear_loss::cuda {
 // Up to here a rounded exponent is within 2^-11 of the product that it stands for.
 constexpr float kMaxBaseExponent = 8192;
 
-// 2^(scale (x - reference) - exponent) is what an ExponentBase makes of x. Where scale times the logit that it was taken
-// from is a moderate number, `exponent` is that product, rounded, and `reference` is 0: a fused multiply-add then rounds
-// x's exponent once. What rounding did to the base is known exactly, see excess(). Far from 0 the difference is taken
-// first.
+// 2^(scale (x - reference) - exponent) is what an ExponentBase makes of x. Where scale times the logit that it was
+// taken from is a moderate number, `exponent` is that product, rounded, and `reference` is 0: a fused multiply-add then
+// rounds x's exponent once. What rounding did to the base is known exactly, see excess(). Far from 0 the difference is
+// taken first.
 FBL_DEVICE bool is_near(const ExponentBase& base) { return base.reference == 0; }
-FBL_DEVICE float near_exponent(const ExponentBase& base, float x, float scale) { return fmaf(x, scale, -base.exponent); }
+FBL_DEVICE float near_exponent(const ExponentBase& base, float x, float scale) {
+  return fmaf(x, scale, -base.exponent);
+}
 FBL_DEVICE float exponent_of(const ExponentBase& base, float x, float scale) {
   return fmaf(x - base.reference, scale, -base.exponent);
 }

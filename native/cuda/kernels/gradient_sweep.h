@@ -152,7 +152,8 @@ class GradientSweep {
 #pragma unroll
     for (int e = 0; e < kLength; ++e) {
       // The addition makes +0 of -0.
-      g[e] = fmaf(exp2_approximate(exponent_of(factors_.base, x[e], capping_.scale)), factors_.constant, factors_.offset);
+      g[e] =
+          fmaf(exp2_approximate(exponent_of(factors_.base, x[e], capping_.scale)), factors_.constant, factors_.offset);
     }
     if (capping_.has_cap()) {
       Packing<Element>::unpack(raw, x);

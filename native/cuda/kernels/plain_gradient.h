@@ -28,15 +28,14 @@ class PlainGradient {
   template <class PutEntries>
   FBL_DEVICE void run(Tiles& tiles, Slice slice, bool kept, const PutEntries& put_entries) const {
     const TargetPlace target = factors_.kind == kFormula ? place_of(row_.target / kLength, slice) : TargetPlace{-1, 0};
-    if (!kept) tiles.fetch(slice.begin);
 #pragma unroll 1
     for (int base = slice.begin; base < slice.end; base += tile_step()) {
       uint4 raw[kTileVectors];
       if (kept) {
         tiles.recall(base, raw);
       } else {
+        tiles.fetch(base);
         tiles.take(base, raw);
-        tiles.fetch(base + tile_step());
       }
 #pragma unroll
       for (int u = 0; u < kTileVectors; ++u) put_entries(raw[u]);

@@ -46,7 +46,7 @@ class PlainSweep {
       if (base == target.base) take_target(target.u, raw);
       const float largest = largest_of<Element>(raw);
       own.max_others = fmaxf(own.max_others, largest);
-      queue_.update(largest, slice.end - base, [&](const auto& visit) { visit_tile(raw, visit); });
+      queue_.update(largest, slice.end - base, MaximaOnly());
       if (largest > fminf(queue_.bound(), sum.near_limit())) {
         if (largest > queue_.bound()) insert_tile(raw);
         if (largest > sum.limit()) sum.move_base(largest);
@@ -63,15 +63,6 @@ class PlainSweep {
   }
 
  private:
-  template <class Visit>
-  static FBL_DEVICE void visit_tile(uint4 (&raw)[kTileVectors], const Visit& visit) {
-#pragma unroll 1
-    for (int u = 0; u < kTileVectors; ++u) {
-      visit_keys<Element>(raw[0], visit);
-      rotate(raw, raw[0]);
-    }
-  }
-
   // The target stays out of the sum, so that 1 - p_y has its full relative accuracy where p_y is near 1.
   FBL_DEVICE void take_target(int place, uint4 (&raw)[kTileVectors]) {
 #pragma unroll 1

@@ -1,5 +1,5 @@
-// How the tiles of a plain row (no list, no bitmask) come into registers and how gradients leave them. Both ways to do it
-// give a thread the same vectors of a tile, see tile_vector().
+// How the tiles of a plain row (no list, no bitmask) come into registers and how gradients leave them. Both ways to do
+// it give a thread the same vectors of a tile, see tile_vector().
 //
 //   fetch(base)       asks for a tile; nothing waits for it
 //   take(base, raw)   the tile that was asked for last; what is past the slice is masked
@@ -28,13 +28,16 @@ struct PlainRow {
 };
 
 // Rows, and gradients, whose vectors are aligned.
-template <class Element, bool kKept>
+template <class Element>
 class WideTiles {
  public:
   static constexpr int kLength = Packing<Element>::kLength;
 
-  FBL_DEVICE WideTiles(const PlainRow<Element>& row, Slice slice)
-      : row_(row), end_(slice.end), whole_end_(min(slice.end, row.count / kLength)) {}
+  FBL_DEVICE WideTiles(const PlainRow<Element>& row, Slice slice, bool kept)
+      : row_(row),
+        end_(slice.end),
+        whole_end_(min(slice.end, row.count / kLength)),
+        kept_end_(kept ? slice.end : slice.begin) {}
 
   FBL_DEVICE void fetch(int base) {
     const uint4* const address = reinterpret_cast<const uint4*>(row_.logits) + (base + own_place());
@@ -49,9 +52,9 @@ class WideTiles {
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) raw[u] = next_[u];
     if (base + tile_step() > whole_end_) complete(base, raw);
-    if (!kKept) return;
+    // Predicates, not a branch.
     uint4* const kept = row_.kept + (base + own_place() - row_.first);
-    const int left = end_ - (base + own_place());
+    const int left = kept_end_ - (base + own_place());
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) {
       if (u * kWarpSize < left) kept[u * kWarpSize] = raw[u];
@@ -114,11 +117,12 @@ class WideTiles {
   const PlainRow<Element>& row_;
   const int end_;
   const int whole_end_; // full vectors
+  const int kept_end_;
   uint4 next_[kTileVectors];
 };
 
-// Rows of any alignment. A warp reads and writes its run of neighbouring vectors an element at a time, neighbours side by
-// side, and turns it into vectors in shared memory: where the row is kept, else in the warp's part of a tile.
+// Rows of any alignment. A warp reads and writes its run of neighbouring vectors an element at a time, neighbours side
+// by side, and turns it into vectors in shared memory: where the row is kept, else in the warp's part of a tile.
 template <class Element>
 class NarrowTiles {
  public:
@@ -126,41 +130,47 @@ class NarrowTiles {
   static constexpr int kLength = Packing<Element>::kLength;
 
   FBL_DEVICE NarrowTiles(const PlainRow<Element>& row, Slice slice, bool kept)
-      : row_(row), end_(slice.end), end_position_(min(slice.end * kLength, row.count)), kept_(kept) {}
+      : row_(row), end_(slice.end), kept_(kept) {}
 
   FBL_DEVICE void fetch(int base) {
-    const int first = run(base) * kLength + lane_index();
-    const Bits* const address = row_.logits + first;
-    const int left = end_position_ - first;
+    if (!is_whole(base)) return;
+    const Bits* const address = row_.logits + first_position(base);
 #pragma unroll
-    for (int i = 0; i < kPiecesAhead; ++i) {
-      if (i * kWarpSize < left) pieces_[i] = address[i * kWarpSize];
-    }
+    for (int i = 0; i < kPiecesAhead; ++i) pieces_[i] = address[i * kWarpSize];
   }
 
   FBL_DEVICE void take(int base, uint4 (&raw)[kTileVectors]) {
-    Bits* const place = reinterpret_cast<Bits*>(stage(base)) + lane_index();
-    const int left = (end_ - run(base)) * kLength - lane_index();
-    const int first = run(base) * kLength + lane_index();
-    const int logits_left = end_position_ - first;
-    const auto put_piece = [&](int i, Bits piece) {
-      if (i * kWarpSize < left) place[i * kWarpSize] = i * kWarpSize < logits_left ? piece : Packing<Element>::kMasked;
-    };
+    Bits* const place = first_piece(base);
+    const Bits* const address = row_.logits + first_position(base);
     if (!kept_) __syncwarp(); // the last tile has been taken
+    if (is_whole(base)) {
 #pragma unroll
-    for (int i = 0; i < kPiecesAhead; ++i) put_piece(i, pieces_[i]);
-    if (kPieces > kPiecesAhead) {
-      const Bits* const address = row_.logits + first;
+      for (int i = 0; i < kPiecesAhead; ++i) place[i * kWarpSize] = pieces_[i];
+      if (kPieces > kPiecesAhead) {
 #pragma unroll
-      for (int i = 0; i < kPiecesAhead; ++i) {
-        const int next = kPieces - kPiecesAhead + i;
-        if (next * kWarpSize < logits_left) pieces_[i] = address[next * kWarpSize];
+        for (int i = 0; i < kPiecesAhead; ++i) pieces_[i] = address[(kPieces - kPiecesAhead + i) * kWarpSize];
+#pragma unroll
+        for (int i = 0; i < kPiecesAhead; ++i) place[(kPieces - kPiecesAhead + i) * kWarpSize] = pieces_[i];
       }
+    } else {
+      const int left = (end_ - run(base)) * kLength - lane_index();
+      const int logits_left = row_.count - first_position(base);
+#pragma unroll 1
+      for (int i = 0; i < kPieces; i += kPiecesTogether) {
 #pragma unroll
-      for (int i = 0; i < kPiecesAhead; ++i) put_piece(kPieces - kPiecesAhead + i, pieces_[i]);
+        for (int j = 0; j < kPiecesTogether; ++j) {
+          pieces_[j] = Packing<Element>::kMasked;
+          if ((i + j) * kWarpSize < logits_left) pieces_[j] = address[(i + j) * kWarpSize];
+        }
+#pragma unroll
+        for (int j = 0; j < kPiecesTogether; ++j) {
+          if ((i + j) * kWarpSize < left) place[(i + j) * kWarpSize] = pieces_[j];
+        }
+      }
     }
     __syncwarp();
     recall(base, raw);
+    if (is_whole(base)) return;
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) {
       if (tile_vector(base, u) >= end_) raw[u] = masked_vector<Element>();
@@ -185,13 +195,17 @@ class NarrowTiles {
       if (u * kWarpSize < left) place[u * kWarpSize] = raw[u];
     }
     __syncwarp();
-    const int first = run(base) * kLength + lane_index();
-    const Bits* const piece = reinterpret_cast<const Bits*>(stage(base)) + lane_index();
-    Bits* const address = row_.gradient + first;
-    const int gradients_left = end_position_ - first;
+    const Bits* const piece = first_piece(base);
+    Bits* const address = row_.gradient + first_position(base);
+    if (is_whole(base)) {
 #pragma unroll
-    for (int i = 0; i < kPieces; ++i) {
-      if (i * kWarpSize < gradients_left) __stcs(address + i * kWarpSize, piece[i * kWarpSize]);
+      for (int i = 0; i < kPieces; ++i) __stcs(address + i * kWarpSize, piece[i * kWarpSize]);
+    } else {
+      const int left_in_row = min(end_ * kLength, row_.count) - first_position(base);
+#pragma unroll 4
+      for (int i = 0; i * kWarpSize < left_in_row && i < kPieces; ++i) {
+        __stcs(address + i * kWarpSize, piece[i * kWarpSize]);
+      }
     }
   }
 
@@ -199,16 +213,20 @@ class NarrowTiles {
   static constexpr int kPieces = kTileVectors * kLength;
   // Each takes a register, whatever its size.
   static constexpr int kPiecesAhead = 16;
+  static constexpr int kPiecesTogether = 8;
+
+  FBL_DEVICE bool is_whole(int base) const { return base + tile_step() <= min(end_, row_.count / kLength); }
 
   // The first vector of the warp's run in a tile.
   static FBL_DEVICE int run(int base) { return base + warp_index() * kTileVectors * kWarpSize; }
+  static FBL_DEVICE int first_position(int base) { return run(base) * kLength + lane_index(); }
   FBL_DEVICE uint4* stage(int base) const {
     return row_.kept + (kept_ ? run(base) - row_.first : warp_index() * kTileVectors * kWarpSize);
   }
+  FBL_DEVICE Bits* first_piece(int base) const { return reinterpret_cast<Bits*>(stage(base)) + lane_index(); }
 
   const PlainRow<Element>& row_;
   const int end_;
-  const int end_position_;
   const bool kept_;
   Bits pieces_[kPiecesAhead];
 };

@@ -104,11 +104,11 @@ FBL_DEVICE TopQueue begin_sweep(const LossProblem& problem, int allowed, int log
   return TopQueue(width <= kMaxQueueWidth ? max(width, 2) : 0, logits_of_block > kQueueCapacity);
 }
 
-// After the sweep of a block's slices: what all blocks of the row found, and the threshold. All threads of the row call;
-// BlockState::swept is the block's first thread's. With kFlow, the threshold's place in the row as well.
+// After the sweep of a block's slices: what all blocks of the row found, and the threshold. All threads of the row
+// call; BlockState::swept is the block's first thread's. With kFlow, the threshold's place in the row as well.
 template <class Element, bool kFlow>
 FBL_DEVICE void finish_sweep(const RowLaunch& launch, const RowSource<Element>& source, TopQueue& queue,
-                                 bool with_all) {
+                             bool with_all) {
   const LossProblem& problem = launch.call.problem;
   BlockState& state = block_state();
   queue.finish(kQueueCapacity / launch.cluster_size);
@@ -156,47 +156,9 @@ FBL_DEVICE void sweep_row(const RowPart<Element>& part, const RowLaunch& launch)
   finish_sweep<Element, true>(launch, source, queue, smoothing || ranked);
 }
 
-// The row's outputs, by its first block, and the factors of its gradient in the state of each: one thread's work.
-// A function of its own: it takes more registers than the sweeps, and is the same for all of them.
-FBL_DEVICE_CALLED void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags) {
-  const DeviceProblem& call = launch.call;
-  const LossProblem& problem = call.problem;
-  const SweptRow& swept = block_state().swept;
-  const CappedLogits capping(launch.scaling);
-  const SliceSums& total = swept.findings.total; // of a row that was swept
-  const bool writes = launch.cluster_size == 1 || cluster_rank() == 0;
-  RowRecord record;
-  const bool sound = (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0;
-  const bool poisoned = sound && swept.poisoned;
-  if (sound && !poisoned) {
-    const float target_logit = swept.findings.all.target_logit;
-    RowSums sums;
-    sums.target_logit = target_logit;
-    sums.reference_logit = total.max_others == -infinity() ? target_logit : total.max_others;
-    sums.sum_others = sum_of_others(swept.findings, capping, launch.slices, launch.cluster_size);
-    sums.threshold_logit = swept.threshold.logit;
-    sums.effective_width = swept.threshold.effective_width;
-    sums.allowed_count = total.allowed;
-    sums.sum_scaled = total.sum_scaled / problem.temperature;
-    record = conclude_row(call, row, sums, capping, swept.findings, swept.threshold, writes, flags);
-  } else {
-    if (poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
-    const bool all_masked = poisoned && !swept.findings.has_nan && total.max_others == -infinity() &&
-                            swept.findings.all.target_logit == -infinity();
-    record = conclude_special_row(call, row, flags, all_masked, writes);
-  }
-  if (writes) {
-    launch.workspace.records[row] = record;
-    launch.workspace.flags[row] = static_cast<std::uint8_t>(flags);
-  }
-  if (launch.write_gradient) {
-    block_state().factors =
-        gradient_factors(problem, *launch.workspace.summary, launch.scaling.scale, row, record, flags);
-  }
-}
-
 FBL_DEVICE std::int64_t row_of_block(const RowLaunch& launch) {
-  return launch.first_row + (launch.cluster_size == 1 ? blockIdx.x : blockIdx.x / static_cast<unsigned>(launch.cluster_size));
+  return launch.first_row +
+         (launch.cluster_size == 1 ? blockIdx.x : blockIdx.x / static_cast<unsigned>(launch.cluster_size));
 }
 
 // Sweep, statistics and, where asked, the gradient of a row with any options.
@@ -221,108 +183,95 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
   if (cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
 }
 
+// A block's part of a plain row.
 template <class Element>
-FBL_DEVICE PlainRow<Element> plain_row_of(const RowLaunch& launch, std::int64_t row) {
-  using Bits = typename Packing<Element>::Bits;
-  const LossProblem& problem = launch.call.problem;
-  const std::int64_t in_chunk = row - launch.chunk_row;
-  PlainRow<Element> plain;
-  plain.logits = static_cast<const Bits*>(problem.logits) + in_chunk * problem.row_stride;
-  plain.gradient = static_cast<Bits*>(launch.call.outputs.grad_logits) +
-                   (launch.write_gradient ? in_chunk * launch.call.outputs.grad_row_stride : 0);
-  plain.count = static_cast<std::int32_t>(problem.vocab_size);
-  plain.target = problem.targets[row];
-  plain.kept = kept_row();
-  plain.first = 0;
-  return plain;
+struct PlainPart {
+  PlainRow<Element> row;
+  Slice slice; // all of the block's
+  bool kept;
+
+  FBL_DEVICE PlainPart(const RowLaunch& launch, std::int64_t index) : kept(launch.keeps_plain_row) {
+    using Bits = typename Packing<Element>::Bits;
+    const LossProblem& problem = launch.call.problem;
+    const LossOutputs& outputs = launch.call.outputs;
+    const std::int64_t in_chunk = index - launch.chunk_row;
+    row.logits = static_cast<const Bits*>(problem.logits) + in_chunk * problem.row_stride;
+    row.gradient =
+        launch.write_gradient ? static_cast<Bits*>(outputs.grad_logits) + in_chunk * outputs.grad_row_stride : nullptr;
+    row.count = static_cast<std::int32_t>(problem.vocab_size);
+    row.target = problem.targets[index];
+    row.kept = kept_row();
+    slice = launch.cluster_size > 1 ? slice_of(vectors(), cluster_rank(), launch.cluster_size) : Slice{0, vectors()};
+    row.first = slice.begin;
+  }
+
+  FBL_DEVICE int vectors() const { return (row.count + Packing<Element>::kLength - 1) / Packing<Element>::kLength; }
+};
+
+template <class Element, template <class> class Tiles>
+FBL_DEVICE void sweep_plain_row(const PlainPart<Element>& part, const RowLaunch& launch) {
+  const CappedLogits capping(launch.scaling);
+  const int logits = (part.slice.end - part.slice.begin) * Packing<Element>::kLength;
+  TopQueue queue = begin_sweep(launch.call.problem, part.row.count, logits);
+  __syncthreads();
+  PlainSweep<Element, Tiles<Element>> sweep(part.row, capping, queue);
+  const SliceRange slices = slices_of_block(launch);
+#pragma unroll 1
+  for (int i = 0; i < slices.count; ++i) {
+    const Slice slice = slice_of(part.vectors(), slices.first + i, launch.slices);
+    sweep.sweep(Tiles<Element>(part.row, slice, part.kept), slice, i);
+  }
+  RowView<Element> view = {};
+  view.logits = part.row.logits;
+  view.count = part.row.count;
+  view.target = part.row.target;
+  view.wide = is_aligned16(view.logits);
+  const RowSource<Element> source = {view, part.slice, part.kept ? part.row.kept : nullptr};
+  finish_sweep<Element, false>(launch, source, queue, false);
 }
 
-// How a launch's plain rows move. Of wide ones, whether they are kept is known when the code is made.
-enum class Move { kWide, kWideKept, kNarrow };
-
-template <class Element, Move kMove>
-struct MovingRow;
-template <class Element>
-struct MovingRow<Element, Move::kWide> {
-  using Tiles = WideTiles<Element, false>;
-  static FBL_DEVICE bool is_kept(const RowLaunch& /*launch*/) { return false; }
-  static FBL_DEVICE Tiles tiles(const PlainRow<Element>& row, Slice slice, bool /*kept*/) { return Tiles(row, slice); }
-};
-template <class Element>
-struct MovingRow<Element, Move::kWideKept> {
-  using Tiles = WideTiles<Element, true>;
-  static FBL_DEVICE bool is_kept(const RowLaunch& /*launch*/) { return true; }
-  static FBL_DEVICE Tiles tiles(const PlainRow<Element>& row, Slice slice, bool /*kept*/) { return Tiles(row, slice); }
-};
-template <class Element>
-struct MovingRow<Element, Move::kNarrow> {
-  using Tiles = NarrowTiles<Element>;
-  static FBL_DEVICE bool is_kept(const RowLaunch& launch) { return launch.keeps_plain_row; }
-  static FBL_DEVICE Tiles tiles(const PlainRow<Element>& row, Slice slice, bool kept) {
-    return Tiles(row, slice, kept);
+template <class Element, template <class> class Tiles>
+FBL_DEVICE void write_plain_gradient(const PlainPart<Element>& part, const RowLaunch& launch, std::int64_t row) {
+  const GradientFactors& factors = block_state().factors;
+  if (factors.kind == kFaulty || factors.kind == kZero) {
+    const int rank = launch.cluster_size > 1 ? cluster_rank() : 0;
+    const float value = factors.kind == kFaulty ? not_a_number() : 0;
+    fill_row(gradient_row_of<Element>(launch, row), value, rank, launch.cluster_size);
+    return;
   }
-};
+  const PlainGradient<Element, Tiles<Element>> gradient(part.row, launch.scaling.scale, factors);
+  gradient.run(Tiles<Element>(part.row, part.slice, part.kept), part.slice, part.kept);
+}
 
-// The same of a row without options: see plain_sweep.h.
-template <class Element, Move kMove>
+// What row_kernel does, for rows without options: see is_plain().
+template <class Element, template <class> class Tiles>
 __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     plain_kernel(const __grid_constant__ RowLaunch launch) {
-  using Moving = MovingRow<Element, kMove>;
-  using Tiles = typename Moving::Tiles;
-  constexpr int kLength = Packing<Element>::kLength;
-  const int cluster_size = launch.cluster_size;
   const std::int64_t row = row_of_block(launch);
   const unsigned flags = launch.workspace.flags[row];
   const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
-  PlainRow<Element> plain = plain_row_of<Element>(launch, row);
-  const int vectors = (plain.count + kLength - 1) / kLength;
-  const SliceRange slices = slices_of_block(launch);
-  const bool kept = Moving::is_kept(launch);
-  const Slice all = cluster_size > 1 ? slice_of(vectors, slices.first, cluster_size) : Slice{0, vectors};
-  plain.first = all.begin;
-
-  if (sound) {
-    TopQueue queue = begin_sweep(launch.call.problem, plain.count, (all.end - all.begin) * kLength);
-    __syncthreads();
-    const CappedLogits capping(launch.scaling);
-    PlainSweep<Element, Tiles> sweep(plain, capping, queue);
-#pragma unroll 1
-    for (int i = 0; i < slices.count; ++i) {
-      const Slice slice = slice_of(vectors, slices.first + i, launch.slices);
-      sweep.sweep(Moving::tiles(plain, slice, kept), slice, i);
-    }
-    const RowPart<Element> part(launch, row, flags);
-    const RowSource<Element> source = {part.view, all, kept ? plain.kept : nullptr};
-    finish_sweep<Element, false>(launch, source, queue, false);
-  }
-  row_barrier(cluster_size); // everyone has read the row's flags
+  if (sound) sweep_plain_row<Element, Tiles>(PlainPart<Element>(launch, row), launch);
+  row_barrier(launch.cluster_size); // everyone has read the row's flags
   if (threadIdx.x == 0) conclude(launch, row, flags);
   __syncthreads();
-  if (cluster_size > 1) FBL_CLUSTER_LEAVE();
+  if (launch.cluster_size > 1) FBL_CLUSTER_LEAVE();
   if (launch.write_gradient) {
-    const GradientFactors& factors = block_state().factors;
-    if (factors.kind == kFaulty || factors.kind == kZero) {
-      const int rank = cluster_size > 1 ? cluster_rank() : 0;
-      fill_row(gradient_row_of<Element>(launch, row), factors.kind == kFaulty ? not_a_number() : 0, rank, cluster_size);
-    } else {
-      const PlainGradient<Element, Tiles> gradient(plain, launch.scaling.scale, factors);
-      gradient.run(Moving::tiles(plain, all, kept), all, kept);
-    }
+    const std::int64_t same_row = forgotten(row);
+    write_plain_gradient<Element, Tiles>(PlainPart<Element>(launch, same_row), launch, same_row);
   }
-  if (cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
+  if (launch.cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
 }
 
 // The gradient of rows whose records are in the workspace.
 template <class Element>
 __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     gradient_kernel(const __grid_constant__ RowLaunch launch) {
-  const LossProblem& problem = launch.call.problem;
   const std::int64_t row = launch.first_row + blockIdx.x;
   const std::uint8_t flags = launch.workspace.flags[row];
   BlockState& state = block_state();
   if (threadIdx.x == 0) {
-    state.factors = gradient_factors(problem, *launch.workspace.summary, launch.scaling.scale, row,
-                                     launch.workspace.records[row], flags);
+    state.record = launch.workspace.records[row];
+    make_factors(launch, row, flags);
   }
   __syncthreads();
   const RowPart<Element> part(launch, row, flags);
@@ -332,10 +281,12 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
 using RowKernelPointer = void (*)(RowLaunch);
 
 template <class Element>
-std::array<const void*, 2> row_kernels() {
-  const RowKernelPointer row = row_kernel<Element>;
-  const RowKernelPointer gradient = gradient_kernel<Element>;
-  return {reinterpret_cast<const void*>(row), reinterpret_cast<const void*>(gradient)};
+std::array<const void*, kRowKernels> row_kernels() {
+  const RowKernelPointer kernels[kRowKernels] = {row_kernel<Element>, gradient_kernel<Element>,
+                                                 plain_kernel<Element, WideTiles>, plain_kernel<Element, NarrowTiles>};
+  std::array<const void*, kRowKernels> pointers;
+  for (std::size_t i = 0; i < kRowKernels; ++i) pointers[i] = reinterpret_cast<const void*>(kernels[i]);
+  return pointers;
 }
 
 template <class Element>
@@ -345,9 +296,9 @@ cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch&
 
 template <class Element>
 cudaError_t launch_plain_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  if (launch.is_narrow) return launch_kernel(plain_kernel<Element, Move::kNarrow>, config, launch);
-  if (launch.keeps_plain_row) return launch_kernel(plain_kernel<Element, Move::kWideKept>, config, launch);
-  return launch_kernel(plain_kernel<Element, Move::kWide>, config, launch);
+  const RowKernelPointer kernel =
+      launch.is_narrow ? plain_kernel<Element, NarrowTiles> : plain_kernel<Element, WideTiles>;
+  return cudaLaunchKernelEx(&config, kernel, launch);
 }
 
 template <class Element>

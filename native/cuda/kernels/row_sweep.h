@@ -1,6 +1,6 @@
-// The one pass over a block's slices of a row, with every option: maximum and sum of exponentials without the target, the
-// target's logit, the queue of the largest logits, and what rank and label smoothing ask for. It can keep the row on its
-// way. plain_sweep.h is its fast twin for rows without options.
+// The one pass over a block's slices of a row, with every option: maximum and sum of exponentials without the target,
+// the target's logit, the queue of the largest logits, and what rank and label smoothing ask for. It can keep the row
+// on its way. plain_sweep.h is its fast twin for rows without options.
 #pragma once
 
 #include "native/cuda/kernels/row_view.h"
@@ -40,7 +40,7 @@ class RowSweep {
       queue_.update(largest, slice.end - base, [&](const auto& visit) { visit_tile(raw, visit); });
       const float capped_largest = capping_.capped(largest);
       if (capped_largest > sum.limit()) sum.move_base(capped_largest);
-      // A rolled loop, for the sake of the instruction cache; the vectors move up as registers have no index.
+        // A rolled loop, for the sake of the instruction cache; the vectors move up as registers have no index.
 #pragma unroll 1
       for (int u = 0; u < kTileVectors; ++u) {
         if (tile_vector(base, u) < slice.end) add(raw[0], sum, own);

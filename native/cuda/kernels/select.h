@@ -40,9 +40,9 @@ FBL_DEVICE int count_reaching(const std::uint32_t* keys, int count, std::uint32_
   return reaching;
 }
 
-// By comparing each key with each: for at most kMaxRankedCount keys in shared memory, 16-byte aligned, that a barrier has
-// made visible. 1 <= wanted <= count. Those that at least `wanted` keys reach are not above the wanted one, which is
-// among them. Before the next call there has to be another barrier.
+// By comparing each key with each: for at most kMaxRankedCount keys in shared memory, 16-byte aligned, that a barrier
+// has made visible. 1 <= wanted <= count. Those that at least `wanted` keys reach are not above the wanted one, which
+// is among them. Before the next call there has to be another barrier.
 FBL_DEVICE std::uint32_t select_by_rank(const std::uint32_t* keys, int count, int wanted) {
   BlockState& state = block_state();
   std::uint32_t reached = 0;

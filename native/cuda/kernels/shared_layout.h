@@ -1,6 +1,7 @@
 // The one layout of a block's dynamic shared memory: a state of fixed size, and behind it the row that the block keeps.
 #pragma once
 
+#include "native/core/row_math.h"
 #include "native/cuda/device_problem.h"
 
 namespace fused_bear_loss::cuda {
@@ -15,8 +16,15 @@ constexpr int kMaxSlices = kMaxClusterSize;
 // A tile is what a block works on at a time. Every thread has so many vectors of it: 64 bytes.
 constexpr int kTileVectors = 4;
 
-// The reference of a sum of exponentials is replaced where a logit is 2^8 times as probable; sums relative to it stay far
-// from overflow.
+// How many threads have some of a tile's vectors: a warp takes its neighbours before the next warp does.
+FBL_SHARED_INLINE int busy_threads(int vectors) {
+  constexpr int kWarpVectors = kTileVectors * 32;
+  const int rest = vectors % kWarpVectors;
+  return vectors / kWarpVectors * 32 + (rest < 32 ? rest : 32);
+}
+
+// The reference of a sum of exponentials is replaced where a logit is 2^8 times as probable; sums relative to it stay
+// far from overflow.
 constexpr float kReferenceSlack = 8;
 
 // Beam widths up to this are found by the filtered queue, larger ones by radix selection.
@@ -99,7 +107,11 @@ struct BlockState {
   SliceSums warps[kMaxSlices * kMaxWarps];
   SliceSums slices[kMaxSlices]; // of the block; where it belongs to a cluster, the first is its own
   BlockFindings findings;
-  SweptRow swept; // for the block's first thread
+  // From one step of the row's concluding to the next, for the block's first thread.
+  SweptRow swept;
+  RowSums sums;
+  RowLoss loss;
+  RowRecord record;
   GradientFactors factors;
   std::uint32_t warp_keys[kMaxWarps];
   std::int32_t warp_equal[kMaxWarps];

@@ -14,12 +14,6 @@ FBL_DEVICE int queue_width(const LossProblem& problem, int allowed) {
   return static_cast<int>(min(beam_width, static_cast<long>(allowed)));
 }
 
-// Of the block's own slices, or of those of its cluster's blocks, each of which has one.
-FBL_DEVICE const SliceSums& slice_sums(int index, int cluster_size) {
-  BlockState& state = block_state();
-  return cluster_size > 1 ? *peer_shared(&state.slices[0], index) : state.slices[index];
-}
-
 FBL_DEVICE RowFindings collect_findings(int slices, int cluster_size) {
   BlockState& state = block_state();
   RowFindings findings = {};
@@ -53,20 +47,6 @@ FBL_DEVICE RowFindings collect_findings(int slices, int cluster_size) {
   return findings;
 }
 
-// The slices' sums, relative to the row's maximum.
-FBL_DEVICE double sum_of_others(const RowFindings& findings, const CappedLogits& capping, int slices,
-                                int cluster_size) {
-  const float reference = capping.capped(findings.total.max_others);
-  double sum = 0;
-#pragma unroll 1
-  for (int index = 0; index < slices; ++index) {
-    const SliceSums& sums = slice_sums(index, cluster_size);
-    const float ratio = capping.exponential(capping.capped(sums.max_others), reference);
-    if (sums.sum_others != 0) sum += static_cast<double>(sums.sum_others) * static_cast<double>(ratio);
-  }
-  return sum;
-}
-
 // A block's part of a row that is gone through again.
 template <class Element>
 struct RowSource {
@@ -85,8 +65,8 @@ FBL_DEVICE void visit_logits(const RowSource<Element>& source, const Visit& visi
   }
 }
 
-// Puts the other blocks' queues behind the block's own; returns how many logits there are. All blocks of a cluster do so
-// at the same time: what they read of each other are the entries that the sweep left.
+// Puts the other blocks' queues behind the block's own; returns how many logits there are. All blocks of a cluster do
+// so at the same time: what they read of each other are the entries that the sweep left.
 FBL_DEVICE std::int32_t gather_queues(const RowFindings& findings, int cluster_size) {
   BlockState& state = block_state();
   if (cluster_size == 1) return findings.all.queued;

@@ -4,6 +4,9 @@
 // the bound changes between barriers only.
 #pragma once
 
+#include <climits>
+#include <type_traits>
+
 #include "native/cuda/kernels/row_view.h"
 #include "native/cuda/kernels/select.h"
 
@@ -20,6 +23,34 @@ FBL_DEVICE std::uint32_t select_key(const std::uint32_t* keys, int count, int wa
       .key;
 }
 
+// Of the block's queue, where it holds more than `limit`: leaves what is above the wanted-th largest key and returns
+// that key. Else 0; what a queue that overflowed returns is above all logits.
+FBL_DEVICE_CALLED std::uint32_t cut_queue(int limit, int wanted) {
+  BlockState& state = block_state();
+  __syncthreads(); // what was queued is there
+  const int queued = state.queued;
+  __syncthreads(); // and nothing comes in before all have seen how much
+  if (queued > kQueueCapacity) return ordered_key(infinity());
+  if (queued <= limit) return 0;
+  const std::uint32_t key = select_key(state.queue, queued, wanted);
+  if (threadIdx.x == 0) state.survivors = 0;
+  __syncthreads();
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
+    if (state.queue[i] > key) state.maxima[atomicAdd(&state.survivors, 1)] = state.queue[i];
+  }
+  __syncthreads();
+  const int survivors = state.survivors;
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < survivors; i += thread_count()) state.queue[i] = state.maxima[i];
+  if (threadIdx.x == 0) state.queued = survivors;
+  __syncthreads();
+  return key;
+}
+
+// In place of what visits a tile's logits: none of them is selected from, where their maxima give no bound.
+struct MaximaOnly {};
+
 class TopQueue {
  public:
   // Width 0: nothing is queued. `may_overflow`: the block's part of the row is longer than the queue. Before the first
@@ -29,7 +60,7 @@ class TopQueue {
         may_overflow_(may_overflow),
         bound_(width > 0 ? -infinity() : infinity()),
         is_unbounded_(width > 0),
-        next_update_(width > 0 ? 0 : INT32_MAX) {
+        next_update_(width > 0 ? 0 : INT_MAX) {
     if (threadIdx.x == 0) block_state().queued = 0;
   }
 
@@ -47,8 +78,9 @@ class TopQueue {
     }
   }
 
-  // All threads call before each tile of the row, with the largest logit that the thread has of it and the vectors of the
-  // slice that are left, the tile's included; `visit_tile(visit)` calls visit(key) for all logits that the thread has.
+  // All threads call before each tile of the row, with the largest logit that the thread has of it and the vectors of
+  // the slice that are left, the tile's included; `visit_tile(visit)` calls visit(key) for all logits that the thread
+  // has.
   template <class VisitTile>
   FBL_DEVICE void update(float largest, int vectors_left, const VisitTile& visit_tile) {
     if (tiles_++ < next_update_) return;
@@ -81,7 +113,10 @@ class TopQueue {
     const int groups = put_maxima(largest, log2);
     if (groups >= 2 * width_) {
       raise_bound(select_by_rank(block_state().maxima, thread_count() >> log2, width_));
-    } else if (groups > 0 && may_overflow_) {
+      return;
+    }
+    if constexpr (!std::is_same<VisitTile, MaximaOnly>::value) {
+      if (groups == 0 || !may_overflow_) return;
       const Selection selection =
           select_by_radix(ordered_key(-infinity()) + 1, ordered_key(infinity()), width_, 1, visit_tile);
       if (selection.count >= width_) raise_bound(selection.key);
@@ -91,12 +126,10 @@ class TopQueue {
   // So many neighbouring threads make a group, as a power of two: fewer keys are selected from faster, and of twice as
   // many as are wanted, few logits are above the one in the middle.
   FBL_DEVICE int log2_of_group(int vectors_left) const {
-    constexpr int kWarpVectors = kTileVectors * kWarpSize;
-    const int vectors = min(vectors_left, tile_step());
-    const int busy_threads = vectors / kWarpVectors * kWarpSize + min(vectors % kWarpVectors, kWarpSize);
+    const int threads = busy_threads(min(vectors_left, tile_step()));
     int log2 = 3;
 #pragma unroll 1
-    while (log2 > 0 && width_ * 2 > busy_threads >> log2) --log2;
+    while (log2 > 0 && width_ * 2 > threads >> log2) --log2;
     return log2;
   }
 
@@ -119,31 +152,8 @@ class TopQueue {
 
   // Leaves the `width` largest at most, where there are more than `limit`.
   FBL_DEVICE void cut(int limit) {
-    BlockState& state = block_state();
-    __syncthreads(); // what was queued is there
-    const int queued = state.queued;
-    __syncthreads(); // and nothing comes in before all have seen how much
-    if (queued > kQueueCapacity) bound_ = infinity();
-    if (queued > kQueueCapacity || queued <= limit) return;
-    const std::uint32_t key = select_key(state.queue, queued, width_);
-    raise_bound(key);
-    drop_queued(queued, key);
-  }
-
-  FBL_DEVICE void drop_queued(int queued, std::uint32_t cut) {
-    BlockState& state = block_state();
-    if (threadIdx.x == 0) state.survivors = 0;
-    __syncthreads();
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
-      if (state.queue[i] > cut) state.maxima[atomicAdd(&state.survivors, 1)] = state.queue[i];
-    }
-    __syncthreads();
-    const int survivors = state.survivors;
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < survivors; i += thread_count()) state.queue[i] = state.maxima[i];
-    if (threadIdx.x == 0) state.queued = survivors;
-    __syncthreads();
+    const std::uint32_t key = cut_queue(limit, width_);
+    if (key != 0) raise_bound(key);
   }
 
   const int width_;

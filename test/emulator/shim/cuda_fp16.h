@@ -23,5 +23,6 @@ inline float2 __half22float2(__half2 value) { return {__half2float(value.x), __h
 inline __half2 __floats2half2_rn(float x, float y) { return {__float2half_rn(x), __float2half_rn(y)}; }
 // Of each place; a NaN yields to a number.
 inline __half2 __hmax2(__half2 a, __half2 b) {
-  return {__float2half_rn(fmaxf(__half2float(a.x), __half2float(b.x))), __float2half_rn(fmaxf(__half2float(a.y), __half2float(b.y)))};
+  return {__float2half_rn(fmaxf(__half2float(a.x), __half2float(b.x))),
+          __float2half_rn(fmaxf(__half2float(a.y), __half2float(b.y)))};
 }
