@@ -6,7 +6,7 @@
 #if defined(__CUDACC__)
 #define FBL_SHARED_INLINE static __host__ __device__ __forceinline__
 // Long, and used in several places: on a device it is called.
-#define FBL_SHARED_CALLED static __host__ __device__ __noinline__
+#define FBL_SHARED_CALLED static inline __host__ __device__ __noinline__
 #else
 #define FBL_SHARED_INLINE static inline
 #define FBL_SHARED_CALLED static inline

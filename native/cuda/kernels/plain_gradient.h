@@ -13,10 +13,15 @@ class PlainGradient {
   static constexpr int kLength = Packing<Element>::kLength;
 
   FBL_DEVICE PlainGradient(const PlainRow<Element>& row, float scale, const GradientFactors& factors)
-      : row_(row), scale_(scale), factors_(factors) {}
+      : row_(row),
+        scale_(scale),
+        exponent_(factors.base.exponent),
+        constant_(factors.constant),
+        offset_(factors.offset),
+        factors_(factors) {}
 
   // `kept`: the slice is in shared memory.
-  FBL_DEVICE void run(Tiles tiles, Slice slice, bool kept) const {
+  FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept) const {
     if (factors_.kind == kFormula && is_near(factors_.base)) {
       run(tiles, slice, kept, [&](uint4& raw) { put_near(raw); });
     } else {
@@ -26,20 +31,21 @@ class PlainGradient {
 
  private:
   template <class PutEntries>
-  FBL_DEVICE void run(Tiles& tiles, Slice slice, bool kept, const PutEntries& put_entries) const {
-    const TargetPlace target = factors_.kind == kFormula ? place_of(row_.target / kLength, slice) : TargetPlace{-1, 0};
+  FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept, const PutEntries& put_entries) const {
+    const int target_base = factors_.kind == kFormula ? tile_with_own(row_.target / kLength, slice) : -1;
 #pragma unroll 1
     for (int base = slice.begin; base < slice.end; base += tile_step()) {
       uint4 raw[kTileVectors];
       if (kept) {
         tiles.recall(base, raw);
       } else {
-        tiles.fetch(base);
-        tiles.take(base, raw);
+        Tiles alone = tiles; // no register holds what was fetched before
+        alone.fetch(base);
+        alone.take(base, raw);
       }
 #pragma unroll
       for (int u = 0; u < kTileVectors; ++u) put_entries(raw[u]);
-      if (base == target.base) put_target(target.u, raw);
+      if (base == target_base) put_target(base, raw);
       tiles.put(base, raw);
     }
   }
@@ -47,9 +53,10 @@ class PlainGradient {
   FBL_DEVICE void put_near(uint4& raw) const {
     float x[kLength];
     Packing<Element>::unpack(raw, x);
+    const ExponentBase base = {0, exponent_};
 #pragma unroll
     for (int e = 0; e < kLength; ++e) {
-      x[e] = fmaf(exp2_approximate(near_exponent(factors_.base, x[e], scale_)), factors_.constant, factors_.offset);
+      x[e] = fmaf(exp2_approximate(near_exponent(base, x[e], scale_)), constant_, offset_);
     }
     raw = Packing<Element>::pack(x);
   }
@@ -67,18 +74,22 @@ class PlainGradient {
     return fmaf(exp2_approximate(exponent_of(factors_.base, x, scale_)), factors_.constant, factors_.offset);
   }
 
-  FBL_DEVICE void put_target(int place, uint4 (&raw)[kTileVectors]) const {
+  FBL_DEVICE void put_target(int base, uint4 (&raw)[kTileVectors]) const {
 #pragma unroll 1
     for (int u = 0; u < kTileVectors; ++u) {
       uint4 vector = raw[0];
-      if (u == place) put_element<Element>(vector, row_.target % kLength, factors_.target);
+      if (tile_vector(base, u) == row_.target / kLength)
+        put_element<Element>(vector, row_.target % kLength, factors_.target);
       rotate(raw, vector);
     }
   }
 
   const PlainRow<Element>& row_;
   const float scale_;
-  const GradientFactors& factors_;
+  const float exponent_;
+  const float constant_;
+  const float offset_;
+  const GradientFactors& factors_; // in shared memory: what is rarely asked for stays there
 };
 
 } // namespace fused_bear_loss::cuda

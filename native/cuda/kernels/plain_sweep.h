@@ -8,19 +8,13 @@
 
 namespace fused_bear_loss::cuda {
 
-// Where in a tile of a slice the thread finds the target; `base` is no tile's where another thread does.
-struct TargetPlace {
-  int base;
-  int u;
-};
-
-FBL_DEVICE TargetPlace place_of(int vector, Slice slice) {
-  if (vector < slice.begin || vector >= slice.end) return {-1, 0};
-  const int in_slice = vector - slice.begin;
-  const int in_tile = in_slice & (tile_step() - 1);
+// The tile of a slice in which the thread has a vector; -1: another thread has it, or none of the slice's.
+FBL_DEVICE int tile_with_own(int vector, Slice slice) {
+  if (vector < slice.begin || vector >= slice.end) return -1;
+  const int in_tile = (vector - slice.begin) & (tile_step() - 1); // a power of two
   const int from_own = in_tile - own_place();
   const bool is_own = from_own >= 0 && from_own < kTileVectors * kWarpSize && from_own % kWarpSize == 0;
-  return {is_own ? vector - in_tile : -1, from_own / kWarpSize};
+  return is_own ? vector - in_tile : -1;
 }
 
 template <class Element, class Tiles>
@@ -36,14 +30,14 @@ class PlainSweep {
     ExponentialSum sum(capping_.scale, capping_.slack);
     SliceSums own = {};
     own.max_others = -infinity();
-    const TargetPlace target = place_of(row_.target / kLength, slice);
+    const int target_base = tile_with_own(row_.target / kLength, slice);
     tiles.fetch(slice.begin);
 #pragma unroll 1
     for (int base = slice.begin; base < slice.end; base += tile_step()) {
       uint4 raw[kTileVectors];
       tiles.take(base, raw);
       tiles.fetch(base + tile_step());
-      if (base == target.base) take_target(target.u, raw);
+      if (base == target_base) take_target(base, raw);
       const float largest = largest_of<Element>(raw);
       own.max_others = fmaxf(own.max_others, largest);
       queue_.update(largest, slice.end - base, MaximaOnly());
@@ -64,11 +58,11 @@ class PlainSweep {
 
  private:
   // The target stays out of the sum, so that 1 - p_y has its full relative accuracy where p_y is near 1.
-  FBL_DEVICE void take_target(int place, uint4 (&raw)[kTileVectors]) {
+  FBL_DEVICE void take_target(int base, uint4 (&raw)[kTileVectors]) {
 #pragma unroll 1
     for (int u = 0; u < kTileVectors; ++u) {
       uint4 others = raw[0];
-      if (u == place) {
+      if (tile_vector(base, u) == row_.target / kLength) {
         const float logit = take_element<Element>(others, row_.target % kLength);
         put_target(logit, row_.target);
         queue_.insert(logit);

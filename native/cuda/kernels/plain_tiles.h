@@ -70,28 +70,25 @@ class WideTiles {
     }
   }
 
-  FBL_DEVICE void put(int base, const uint4 (&raw)[kTileVectors]) const {
+  FBL_DEVICE void put(int base, uint4 (&raw)[kTileVectors]) const {
     uint4* const address = reinterpret_cast<uint4*>(row_.gradient) + (base + own_place());
     const int left = whole_end_ - (base + own_place());
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) {
       if (u * kWarpSize < left) store16(address + u * kWarpSize, raw[u]);
     }
-    if (base + tile_step() <= whole_end_) return;
-#pragma unroll
-    for (int u = 0; u < kTileVectors; ++u) {
-      if (tile_vector(base, u) == row_.count / kLength && tile_vector(base, u) < end_) put_tail(raw[u]);
-    }
+    if (base + tile_step() > whole_end_) put_tail(base, raw);
   }
 
  private:
   // The last tile of a slice: the row's last vector may be a part of one, and no vectors follow it.
   FBL_DEVICE void complete(int base, uint4 (&raw)[kTileVectors]) const {
-#pragma unroll
+#pragma unroll 1
     for (int u = 0; u < kTileVectors; ++u) {
       const int vector = tile_vector(base, u);
-      if (vector >= whole_end_) raw[u] = masked_vector<Element>();
-      if (vector == whole_end_ && vector < end_) raw[u] = load_tail();
+      uint4 own = raw[0];
+      if (vector >= whole_end_) own = vector < end_ ? load_tail() : masked_vector<Element>();
+      rotate(raw, own);
     }
   }
 
@@ -105,12 +102,18 @@ class WideTiles {
     return Packing<Element>::pack_bits(bits);
   }
 
-  FBL_DEVICE void put_tail(const uint4& raw) const {
-    ElementWindow<Element> window(raw);
+  FBL_DEVICE void put_tail(int base, uint4 (&raw)[kTileVectors]) const {
 #pragma unroll 1
-    for (int position = row_.count / kLength * kLength; position < row_.count; ++position) {
-      row_.gradient[position] = window.first();
-      window.push(0);
+    for (int u = 0; u < kTileVectors; ++u) {
+      if (tile_vector(base, u) == whole_end_ && whole_end_ < end_) {
+        ElementWindow<Element> window(raw[0]);
+#pragma unroll 1
+        for (int position = whole_end_ * kLength; position < row_.count; ++position) {
+          row_.gradient[position] = window.first();
+          window.push(0);
+        }
+      }
+      rotate(raw, raw[0]);
     }
   }
 
