@@ -17,7 +17,11 @@ function whyNotCounted() {
 
 /** The functions of a cubin: name and instructions `{ address, text, target }`, `target` being that of a branch. */
 function disassemble(cubin) {
-  const text = execFileSync(cuobjdump, ['-sass', cubin], { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] });
+  const text = execFileSync(cuobjdump, ['-sass', cubin], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const functions = [];
   for (const line of text.split('\n')) {
     const name = /^\s*Function : (\S+)/.exec(line)?.[1];
@@ -35,16 +39,16 @@ function disassemble(cubin) {
 }
 
 const isWideLoad = ({ text }) => /\bLDG\.E(?:\.\w+)*\.128\b/.test(text);
-const isGlobalStore = ({ text }) => /\bSTG\.E(?:\.\w+)*\.128\b/.test(text);
+const isWideStore = ({ text }) => /\bSTG\.E(?:\.\w+)*\.128\b/.test(text);
+const isWideRecall = ({ text }) => /\bLDS\.128\b/.test(text);
 const isExponential = ({ text }) => /\bMUFU\.EX2\b/.test(text);
 const isDouble = ({ text }) => /\b(?:D(?:ADD|MUL|FMA|SETP|MNMX)|MUFU\.\w*64H?)\b|\.F64\b/.test(text);
-const isBranch = ({ text }) => /\b(?:BRA|BRX|CALL|BSSY|BSYNC|RET|EXIT)\b/.test(text);
-const isConditional = ({ text }) => /^@!?U?P\d/.test(text) || /\bBRA\.(?:DIV|U?CONV)\b/.test(text);
+const isBranch = ({ text }) => /\b(?:BRA|BRX|CALL|RET|EXIT)\b/.test(text);
 const isEnd = ({ text }) => /^(?:BRA|EXIT|RET|BRX|JMP)\b/.test(text) && !/^BRA\.(?:DIV|CONV)/.test(text);
 
 /**
- * The cheapest way from the loop's first instruction to the branch back that has `most` of what `counts` counts: rare work
- * is what it goes around. Undefined where there is none.
+ * The cheapest way from the loop's first instruction to the branch back on which `counts` is met `most` times: rare work is
+ * what it goes around. Undefined where there is none.
  */
 function cheapestPath(instructions, first, last, counts, most) {
   const index = new Map(instructions.map(({ address }, at) => [address, at]));
@@ -81,9 +85,11 @@ function cheapestPath(instructions, first, last, counts, most) {
   return found;
 }
 
+const VECTORS = 4; // of a thread in a tile: kTileVectors
+
 /**
- * The innermost loops with as many exponentials as a tile's logits. Each one with what is on its fast path:
- * `instructions`, `wideLoads`, `wideStores`, `doubles`, `branches`.
+ * The innermost loops with as many exponentials as a thread has logits in a tile. Of each one, what is on its fast path,
+ * which loads a tile's vectors and stores them where the loop has such instructions.
  */
 function fastLoops(instructions, exponentials) {
   const index = new Map(instructions.map(({ address }, at) => [address, at]));
@@ -91,43 +97,49 @@ function fastLoops(instructions, exponentials) {
   instructions.forEach((instruction, last) => {
     if (instruction.target === undefined || instruction.target > instruction.address) return;
     const first = index.get(instruction.target);
-    if (first === undefined) return;
+    if (first === undefined || found.some((other) => other.first >= first && other.last <= last)) return;
     const body = instructions.slice(first, last + 1);
+    const has = (predicate) => body.filter(predicate).length >= VECTORS;
     if (body.filter(isExponential).length < exponentials) return;
-    if (found.some((other) => other.first >= first && other.last <= last)) return; // an outer loop
-    const needed = Math.min(63, exponentials);
-    const path = cheapestPath(instructions, first, last, isExponential, needed);
+    // A tile that was kept comes from shared memory, though the loop can also load it.
+    const wanted = [isExponential, ...[has(isWideRecall) ? isWideRecall : isWideLoad, isWideStore].filter(has)];
+    const counts = (each) => wanted.some((predicate) => predicate(each));
+    const path = cheapestPath(instructions, first, last, counts, exponentials + VECTORS * (wanted.length - 1));
     if (path === undefined) return;
     const count = (predicate) => path.filter(predicate).length;
     found.push({
       first,
       last,
-      instructions: path.length,
+      path,
       wideLoads: count(isWideLoad),
-      wideStores: count(isGlobalStore),
-      exponentials: count(isExponential),
+      wideStores: count(isWideStore),
       doubles: count(isDouble),
       branches: count(isBranch),
-      path,
     });
   });
   return found;
 }
 
-module.exports = { disassemble, fastLoops, whyNotCounted };
+/** Of plain_kernel's first two fast loops: the sweep, and the gradient of rows that are kept. */
+function countLoops(cubin, kernelName, lengthOf) {
+  const counted = [];
+  for (const { name, instructions } of disassemble(cubin)) {
+    const kernel = kernelName(name);
+    if (!kernel.startsWith('plain_kernel')) continue;
+    const loops = fastLoops(instructions, VECTORS * lengthOf(kernel));
+    if (loops.length !== 2) throw new Error(`${kernel} has ${loops.length} fast loops instead of 2`);
+    ['sweep', 'gradient'].forEach((loop, i) => {
+      const { path, wideLoads, wideStores, doubles, branches } = loops[i];
+      counted.push({ kernel, loop, instructions: path.length / VECTORS, wideLoads, wideStores, doubles, branches });
+    });
+  }
+  return counted;
+}
+
+module.exports = { countLoops, whyNotCounted };
 
 if (require.main === module) {
   for (const { name, instructions } of disassemble(process.argv[2])) {
-    for (const { path, first, last, ...rest } of fastLoops(instructions, Number(process.argv[3]))) {
-      console.log(name.slice(-50), JSON.stringify(rest), instructions[first].address.toString(16), instructions[last].address.toString(16));
-      if (process.argv[4]) {
-        const kinds = {};
-        for (const { text } of path) {
-          const op = text.replace(/^@!?U?P\d+\s+/, '').split(/[ .]/)[0];
-          kinds[op] = (kinds[op] ?? 0) + 1;
-        }
-        console.log(JSON.stringify(kinds));
-      }
-    }
+    for (const { path, first, last, ...rest } of fastLoops(instructions, Number(process.argv[3]))) console.log(name.slice(-50), path.length, JSON.stringify(rest));
   }
 }

@@ -163,7 +163,7 @@ FBL_DEVICE std::int64_t row_of_block(const RowLaunch& launch) {
 
 // Sweep, statistics and, where asked, the gradient of a row with any options.
 template <class Element>
-__global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(kMaxThreads, kBlocksWithOptions)
     row_kernel(const __grid_constant__ RowLaunch launch) {
   const int cluster_size = launch.cluster_size;
   const std::int64_t row = row_of_block(launch);
@@ -243,9 +243,21 @@ FBL_DEVICE void write_plain_gradient(const PlainPart<Element>& part, const RowLa
   gradient.run(Tiles<Element>(part.row, part.slice, part.kept), part.slice, part.kept);
 }
 
+// Blocks whose registers a multiprocessor has: fewer than planned for where ptxas would have to spill some.
+template <class Element>
+constexpr int plain_blocks() {
+#if defined(__CUDA_ARCH__)
+  constexpr bool spills = __CUDA_ARCH__ == 1000 ? sizeof(typename Packing<Element>::Bits) == 4
+                                                : __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200;
+  return spills ? kBlocksWithOptions : kBlocksPerMultiprocessor;
+#else
+  return kBlocksPerMultiprocessor;
+#endif
+}
+
 // What row_kernel does, for rows without options: see is_plain().
 template <class Element, template <class> class Tiles>
-__global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(kMaxThreads, plain_blocks<Element>())
     plain_kernel(const __grid_constant__ RowLaunch launch) {
   const std::int64_t row = row_of_block(launch);
   const unsigned flags = launch.workspace.flags[row];
