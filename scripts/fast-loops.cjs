@@ -40,6 +40,8 @@ function disassemble(cubin) {
 
 const isWideLoad = ({ text }) => /\bLDG\.E(?:\.\w+)*\.128\b/.test(text);
 const isWideStore = ({ text }) => /\bSTG\.E(?:\.\w+)*\.128\b/.test(text);
+const isNarrowLoad = (each) => /\bLDG\b/.test(each.text) && !isWideLoad(each);
+const isNarrowStore = (each) => /\bSTG\b/.test(each.text) && !isWideStore(each);
 const isWideRecall = ({ text }) => /\bLDS\.128\b/.test(text);
 const isExponential = ({ text }) => /\bMUFU\.EX2\b/.test(text);
 const isDouble = ({ text }) => /\b(?:D(?:ADD|MUL|FMA|SETP|MNMX)|MUFU\.\w*64H?)\b|\.F64\b/.test(text);
@@ -56,7 +58,7 @@ function cheapestPath(instructions, first, last, counts, most) {
   const cost = new Map();
   const visit = (at, needed) => {
     if (at < first || at > last) return undefined;
-    const key = at * 64 + needed;
+    const key = at * 1024 + needed;
     if (cost.has(key)) return cost.get(key);
     cost.set(key, undefined); // a way that comes back here is none
     const instruction = instructions[at];
@@ -99,12 +101,33 @@ function fastLoops(instructions, exponentials) {
     const first = index.get(instruction.target);
     if (first === undefined || found.some((other) => other.first >= first && other.last <= last)) return;
     const body = instructions.slice(first, last + 1);
-    const has = (predicate) => body.filter(predicate).length >= VECTORS;
-    if (body.filter(isExponential).length < exponentials) return;
-    // A tile that was kept comes from shared memory, though the loop can also load it.
-    const wanted = [isExponential, ...[has(isWideRecall) ? isWideRecall : isWideLoad, isWideStore].filter(has)];
-    const counts = (each) => wanted.some((predicate) => predicate(each));
-    const path = cheapestPath(instructions, first, last, counts, exponentials + VECTORS * (wanted.length - 1));
+    const among = (predicate) => body.filter(predicate).length;
+    if (among(isExponential) < exponentials) return;
+    // What a whole tile takes of each kind, in the order of preference. The first loop is the sweep. The gradient of a tile
+    // that was kept comes from shared memory, though the loop can load it as well.
+    const wide = [isWideLoad, VECTORS];
+    const recall = [isWideRecall, VECTORS];
+    const choices = [
+      [[isExponential, exponentials]],
+      found.length === 0 ? [wide, [isNarrowLoad, exponentials]] : [recall, wide],
+      found.length === 0
+        ? []
+        : [
+            [isWideStore, VECTORS],
+            [isNarrowStore, exponentials],
+          ],
+    ];
+    const wanted = choices.flatMap((kinds) =>
+      kinds.filter(([predicate, count]) => among(predicate) >= count).slice(0, 1),
+    );
+    const counts = (each) => wanted.some(([predicate]) => predicate(each));
+    const path = cheapestPath(
+      instructions,
+      first,
+      last,
+      counts,
+      wanted.reduce((sum, [, count]) => sum + count, 0),
+    );
     if (path === undefined) return;
     const count = (predicate) => path.filter(predicate).length;
     found.push({
@@ -136,10 +159,15 @@ function countLoops(cubin, kernelName, lengthOf) {
   return counted;
 }
 
-module.exports = { countLoops, whyNotCounted };
-
-if (require.main === module) {
-  for (const { name, instructions } of disassemble(process.argv[2])) {
-    for (const { path, first, last, ...rest } of fastLoops(instructions, Number(process.argv[3]))) console.log(name.slice(-50), path.length, JSON.stringify(rest));
-  }
+/** The addresses of the same paths, by the kernel's mangled name: [sweep, gradient]. `length`: logits of 16 bytes. */
+function fastPaths(cubin, length) {
+  const kernels = disassemble(cubin).filter(({ name }) => name.includes('plain_kernel'));
+  return Object.fromEntries(
+    kernels.map(({ name, instructions }) => [
+      name,
+      fastLoops(instructions, VECTORS * length).map(({ path }) => path.map(({ address }) => address)),
+    ]),
+  );
 }
+
+module.exports = { countLoops, fastPaths, whyNotCounted };

@@ -36,10 +36,11 @@ int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
   return (vectors + size - 1) / size <= largest ? size : 1;
 }
 
-// Few enough that every thread has some vectors, and a block's barriers few warps to wait for.
-int threads_for(std::int64_t slice_vectors) {
-  if (slice_vectors <= 128) return 64;
-  if (slice_vectors <= 1024) return 128;
+// Few enough that every thread has some vectors, and a block's barriers few warps to wait for: short rows are swept by
+// more blocks side by side, as long as the maxima of so few threads give a bound for the beam.
+int threads_for(std::int64_t slice_vectors, std::int64_t beam_width) {
+  if (slice_vectors <= 128 || (slice_vectors <= 1280 && beam_width <= 32)) return 64;
+  if (slice_vectors <= 1024 || (slice_vectors <= 2560 && beam_width <= 64)) return 128;
   return kMaxThreads;
 }
 
@@ -68,7 +69,7 @@ LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& propert
   LaunchPlan plan;
   plan.slices = slices_for(vectors, properties);
   const std::int64_t slice = (vectors + plan.slices - 1) / plan.slices;
-  plan.threads = threads_for(slice);
+  plan.threads = threads_for(slice, problem.beam_width);
   // A row is kept for its gradient, and for what else goes through it again. Else a block needs no others.
   const bool is_read_again = problem.gradient != GradientMode::kNone || problem.beam_width > kMaxQueueWidth;
   plan.cluster_size = is_read_again ? plan.slices : 1;

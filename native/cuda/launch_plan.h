@@ -36,8 +36,8 @@ struct LaunchPlan {
   std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
-// Of the kernel that sweeps rows. Threads and slices depend on vocabulary, dtype and device only, so that a loss is the
-// same bit for bit with and without its gradient.
+// Of the kernel that sweeps rows. Threads and slices depend on vocabulary, dtype, beam width and device only, so that a
+// loss is the same bit for bit with and without its gradient.
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties);
 
 // Whether the fast kernel for rows without options can do it.
