@@ -97,7 +97,9 @@ describe('the plan of a launch', () => {
     for (const device of Object.keys(DEVICES) as (keyof typeof DEVICES)[]) {
       for (const vocabSize of [7, 1000, 4096, 32_000, 128_256, 1_000_000]) {
         const geometry = ({ threads, slices }: Plan) => ({ threads, slices });
-        const withGradient = geometry(planOf(device, { vocabSize }));
+        const withGradient = geometry(planOf(device, { vocabSize, beamWidth: 300 }));
+        const narrowBeam = geometry(planOf(device, { vocabSize }));
+        expect(geometry(planOf(device, { vocabSize, gradient: false }))).toEqual(narrowBeam);
         expect(geometry(planOf(device, { vocabSize, gradient: false, beamWidth: 300 }))).toEqual(withGradient);
       }
     }
