@@ -26,7 +26,7 @@
     {
       'target_name': 'fused_bear_loss',
       'sources': [
-        "<!@(node -p \"var s = require('./native/sources.json'); [].concat(s.core, s.cpu, s.cudaStub, s.binding).join(' ')\")",
+        "<!@(node -p \"var s = require('./native/sources.json'); [].concat(s.core, s.threads, s.cpu, s.cudaStub, s.binding).join(' ')\")",
       ],
       'dependencies': ['row_kernel_baseline'],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],

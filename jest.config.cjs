@@ -23,7 +23,7 @@ const common = {
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],
   },
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/recommender/dist/', '<rootDir>/build'],
 };
 
 // A few rows a chunk, so that the host arrays of tests cross to a device in several. Here, as the addon does not see what
@@ -48,6 +48,8 @@ module.exports = {
       setupFiles: ['<rootDir>/test/support/use-emulated-device.ts'],
       testMatch: ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`),
     },
+    // The workspace package, which sees the sources of the library as its users see the package.
+    { ...common, displayName: 'recommender', testMatch: ['<rootDir>/recommender/test/**/*.test.ts'] },
     // Starts processes of its own: leaks, worker termination, exit, faults.
     {
       ...common,

@@ -40,13 +40,14 @@ double run_floor(const FloorRun& run) {
     return stopwatch.milliseconds();
   }
   std::atomic<std::size_t> next{0};
-  run_in_parallel(run.threads, [&] {
+  const auto take_shares = [&] {
     while (true) {
       const std::size_t begin = next.fetch_add(kShare, std::memory_order_relaxed);
       if (begin >= run.count) return;
       run_share(run, loops, begin, std::min(kShare, run.count - begin));
     }
-  });
+  };
+  run_in_parallel(run.threads, take_shares, take_shares);
   return stopwatch.milliseconds();
 }
 

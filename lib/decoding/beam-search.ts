@@ -1,7 +1,7 @@
-import { requirePositiveInteger } from './decoding-error.js';
+import { positiveInteger } from '../loss/check-options.js';
 import {
+  allowedAfter,
   askModel,
-  checkDecodingOptions,
   type DecodingOptions,
   firstPrefixes,
   forEachBestChild,
@@ -11,6 +11,8 @@ import {
   prolong,
 } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
+import { readNumber } from './rules.js';
+import { readSearchOptions, type Search } from './search-options.js';
 import { type Candidate, TopSelection } from './top-selection.js';
 
 export interface BeamSearchOptions<State> extends DecodingOptions<State> {
@@ -20,8 +22,11 @@ export interface BeamSearchOptions<State> extends DecodingOptions<State> {
   maxResults?: number;
 }
 
-/** Those that not every search has. */
-export const BEAM_SEARCH_OPTIONS = ['beamWidth', 'maxResults'] as const satisfies (keyof BeamSearchOptions<unknown>)[];
+/** Checked, with defaults filled in. */
+export interface BeamSearch<State> extends Search<State> {
+  beamWidth: number;
+  maxResults: number;
+}
 
 const DEFAULT_USERS_PER_STEP = 128;
 
@@ -38,24 +43,30 @@ const DEFAULT_USERS_PER_STEP = 128;
  *   is passed on.
  */
 export async function beamSearch<State>(options: BeamSearchOptions<State>): Promise<RankedItem[][]> {
-  return searchAllUsers(options, () => {});
+  return searchAllUsers(readBeamSearchOptions(options, []).search, () => {});
+}
+
+/** As `readSearchOptions`. */
+export function readBeamSearchOptions<State, Own extends string>(
+  options: BeamSearchOptions<State>,
+  own: readonly Own[],
+): { search: BeamSearch<State>; given: Record<Own, unknown> } {
+  const names = ['beamWidth', 'maxResults', ...own] as const;
+  const { search, given } = readSearchOptions(options, names, DEFAULT_USERS_PER_STEP);
+  const beamWidth = readNumber(given.beamWidth, 'beamWidth', positiveInteger, 10);
+  const maxResults = readNumber(given.maxResults, 'maxResults', positiveInteger, beamWidth);
+  return { search: { ...search, beamWidth, maxResults }, given };
 }
 
 /** Tells what stays after each step: `nodes` are those of one user, of complete hypotheses too. */
 export type StepObserver = (step: number, user: number, nodes: readonly number[]) => void;
 
 /** `beamSearch`, watched. */
-export async function searchAllUsers<State>(
-  options: BeamSearchOptions<State>,
-  observe: StepObserver,
-): Promise<RankedItem[][]> {
-  checkDecodingOptions(options, BEAM_SEARCH_OPTIONS);
-  requirePositiveInteger(options.beamWidth ?? 10, 'beamWidth');
-  requirePositiveInteger(options.maxResults ?? 10, 'maxResults');
-  const { users, usersPerStep = DEFAULT_USERS_PER_STEP } = options;
+export async function searchAllUsers<State>(search: BeamSearch<State>, observe: StepObserver): Promise<RankedItem[][]> {
+  const { users, usersPerStep } = search;
   const rankings: RankedItem[][] = [];
   for (let firstUser = 0; firstUser < users; firstUser += usersPerStep) {
-    rankings.push(...(await searchUsers(options, firstUser, Math.min(firstUser + usersPerStep, users), observe)));
+    rankings.push(...(await searchUsers(search, firstUser, Math.min(firstUser + usersPerStep, users), observe)));
   }
   return rankings;
 }
@@ -82,32 +93,32 @@ interface Beam {
   complete: Complete[];
 }
 
-/** Beam search for the users from `firstUser` up to `endUser`; options as checked. */
+/** Beam search for the users from `firstUser` up to `endUser`. */
 export async function searchUsers<State>(
-  options: BeamSearchOptions<State>,
+  search: BeamSearch<State>,
   firstUser: number,
   endUser: number,
   observe: StepObserver,
 ): Promise<RankedItem[][]> {
-  let beams = firstPrefixes(options, firstUser, endUser).map((prefix) => place(options, [prefix], 0));
+  const { trie, beamWidth, lengthPenalty } = search;
+  let beams = firstPrefixes(search, firstUser, endUser).map((prefix) => place(search, [prefix], 0));
   let state: State | undefined;
   for (let step = 0; ; step++) {
     const prefixes = beams.flatMap((beam) => beam.prefixes);
-    if (prefixes.length === 0) return beams.map(({ complete }) => rank(options, complete));
-    const request = makeRequest(options.trie, prefixes, state);
-    const result = await askModel(options, request);
+    if (prefixes.length === 0) return beams.map(({ complete }) => rank(search, complete));
+    const allowed = allowedAfter(trie, prefixes);
+    const result = await askModel(search, makeRequest(prefixes, allowed, state));
     state = result.state;
-    const selections = beams.map(({ complete }) => beginSelection(options, complete));
-    const { beamWidth = 10, lengthPenalty = 0 } = options;
-    forEachBestChild(options, prefixes, request.allowed, result, beamWidth, (row, child, logProbability) => {
-      const selection = selections[(request.users[row] as number) - firstUser] as TopSelection<Hypothesis>;
+    const selections = beams.map(({ complete }) => beginSelection(search, complete));
+    forEachBestChild(search, prefixes, allowed, result, beamWidth, ({ user }, row, child, logProbability) => {
+      const selection = selections[user - firstUser] as TopSelection<Hypothesis>;
       const score = normalizedScore(logProbability, step + 1, lengthPenalty);
       if (!selection.takes(score, child)) return;
       selection.offer({ score, id: child, logProbability, complete: undefined, row });
     });
-    const searching = new Set(request.users);
+    const searching = new Set(prefixes.map(({ user }) => user));
     beams = selections.map((selection, index) => {
-      const beam = nextBeam(options, selection, firstUser + index, step + 1);
+      const beam = nextBeam(search, selection, firstUser + index, step + 1);
       if (searching.has(firstUser + index)) observe(step, firstUser + index, nodesOf(beam));
       return beam;
     });
@@ -115,7 +126,7 @@ export async function searchUsers<State>(
 }
 
 /** A user's prefixes and what of them is complete. */
-function place<State>({ trie }: BeamSearchOptions<State>, arrived: readonly Prefix[], length: number): Beam {
+function place<State>({ trie }: BeamSearch<State>, arrived: readonly Prefix[], length: number): Beam {
   const complete = arrived.filter(({ node }) => trie.isLeaf(node));
   return {
     prefixes: arrived.filter(({ node }) => !trie.isLeaf(node)),
@@ -123,8 +134,7 @@ function place<State>({ trie }: BeamSearchOptions<State>, arrived: readonly Pref
   };
 }
 
-function beginSelection<State>(options: BeamSearchOptions<State>, complete: readonly Complete[]) {
-  const { beamWidth = 10, lengthPenalty = 0 } = options;
+function beginSelection<State>({ beamWidth, lengthPenalty }: BeamSearch<State>, complete: readonly Complete[]) {
   const selection = new TopSelection<Hypothesis>(beamWidth);
   for (const hypothesis of complete) {
     const { leaf, logProbability, length } = hypothesis;
@@ -135,16 +145,16 @@ function beginSelection<State>(options: BeamSearchOptions<State>, complete: read
 }
 
 function nextBeam<State>(
-  options: BeamSearchOptions<State>,
+  search: BeamSearch<State>,
   selection: TopSelection<Hypothesis>,
   user: number,
   length: number,
 ): Beam {
   const kept = selection.ranked();
   const arrived = kept.flatMap(({ complete, row, id, logProbability }) =>
-    complete === undefined ? [prolong(options, user, row, id, logProbability)] : [],
+    complete === undefined ? [prolong(search, user, row, id, logProbability)] : [],
   );
-  const beam = place(options, arrived, length);
+  const beam = place(search, arrived, length);
   return { prefixes: beam.prefixes, complete: [...kept.flatMap(({ complete }) => complete ?? []), ...beam.complete] };
 }
 
@@ -152,8 +162,8 @@ function nodesOf({ prefixes, complete }: Beam): number[] {
   return [...prefixes.map(({ node }) => node), ...complete.map(({ leaf }) => leaf)];
 }
 
-function rank<State>(options: BeamSearchOptions<State>, complete: readonly Complete[]): RankedItem[] {
-  const { trie, beamWidth = 10, maxResults = beamWidth, lengthPenalty = 0 } = options;
+function rank<State>(search: BeamSearch<State>, complete: readonly Complete[]): RankedItem[] {
+  const { trie, maxResults, lengthPenalty } = search;
   const ranking = new LeafRanking(trie, maxResults);
   for (const { leaf, logProbability, length } of complete) {
     ranking.offer(leaf, normalizedScore(logProbability, length, lengthPenalty), logProbability);

@@ -1,8 +1,8 @@
+import { positiveInteger } from '../loss/check-options.js';
 import { searchUsers } from './beam-search.js';
-import { requirePositiveInteger } from './decoding-error.js';
 import {
+  allowedAfter,
   askModel,
-  checkDecodingOptions,
   type DecodingOptions,
   firstPrefixes,
   forEachBestChild,
@@ -12,6 +12,8 @@ import {
   prolong,
 } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
+import { readNumber } from './rules.js';
+import { readSearchOptions, type Search } from './search-options.js';
 
 export interface ExactTopItemsOptions<State> extends DecodingOptions<State> {
   /** How many items to return for each user. Default 10. */
@@ -39,23 +41,24 @@ const BOUND_SLACK = 1e-3;
  * @throws as `beamSearch`
  */
 export async function exactTopItems<State>(options: ExactTopItemsOptions<State>): Promise<RankedItem[][]> {
-  checkDecodingOptions(options, ['count']);
-  requirePositiveInteger(options.count ?? 10, 'count');
-  const { users, usersPerStep = DEFAULT_USERS_PER_STEP } = options;
+  const { search, given } = readSearchOptions(options, ['count'], DEFAULT_USERS_PER_STEP);
+  const count = readNumber(given.count, 'count', positiveInteger, 10);
+  const { users, usersPerStep } = search;
   const rankings: RankedItem[][] = [];
   for (let firstUser = 0; firstUser < users; firstUser += usersPerStep) {
-    rankings.push(...(await scoreUsers(options, firstUser, Math.min(firstUser + usersPerStep, users))));
+    rankings.push(...(await scoreUsers(search, count, firstUser, Math.min(firstUser + usersPerStep, users))));
   }
   return rankings;
 }
 
 async function scoreUsers<State>(
-  options: ExactTopItemsOptions<State>,
+  search: Search<State>,
+  count: number,
   firstUser: number,
   endUser: number,
 ): Promise<RankedItem[][]> {
-  const { trie, count = 10, lengthPenalty = 0 } = options;
-  const found = await searchUsers({ ...options, beamWidth: count }, firstUser, endUser, () => {});
+  const { trie, lengthPenalty } = search;
+  const found = await searchUsers({ ...search, beamWidth: count, maxResults: count }, firstUser, endUser, () => {});
   const bounds = found.map((ranking) => (ranking[count - 1]?.score ?? -Infinity) - BOUND_SLACK);
   const rankings = found.map(() => new LeafRanking(trie, count));
   // A prefix gains nothing but length: no item below it has a better score than this.
@@ -71,20 +74,19 @@ async function scoreUsers<State>(
         logProbability,
       );
   };
-  for (const prefix of firstPrefixes(options, firstUser, endUser)) place(prefix, 0);
+  for (const prefix of firstPrefixes(search, firstUser, endUser)) place(prefix, 0);
   let state: State | undefined;
   for (let length = 1; live.length > 0; length++) {
     const prefixes = live;
     live = [];
-    const request = makeRequest(trie, prefixes, state);
-    const result = await askModel(options, request);
+    const allowed = allowedAfter(trie, prefixes);
+    const result = await askModel(search, makeRequest(prefixes, allowed, state));
     state = result.state;
     const bestLength = Math.max(length, longest);
-    forEachBestChild(options, prefixes, request.allowed, result, Infinity, (row, child, logProbability) => {
-      const user = request.users[row] as number;
+    forEachBestChild(search, prefixes, allowed, result, Infinity, ({ user }, row, child, logProbability) => {
       const bestScore = normalizedScore(logProbability, bestLength, lengthPenalty);
       if (bestScore < (bounds[user - firstUser] as number)) return;
-      place(prolong(options, user, row, child, logProbability), length);
+      place(prolong(search, user, row, child, logProbability), length);
     });
   }
   return rankings.map((ranking) => ranking.ranked());

@@ -1,9 +1,12 @@
-import { isArrayOf } from '../loss/arrays.js';
-import { describe } from '../loss/errors.js';
-import { nearestName } from '../loss/suggest.js';
+import { isFunction } from '../loss/abort-signal.js';
+import { assertAttached, isArrayOf } from '../loss/arrays.js';
+import { bearError, describe, refuse } from '../loss/errors.js';
+import { isUnreadable, readingError, readNumbers } from '../loss/reading.js';
 import { topTokens } from '../loss/top-tokens.js';
-import { decodingError, requirePositiveInteger } from './decoding-error.js';
-import { type TokenLists, TokenTrie } from './token-trie.js';
+import { viewOf } from '../loss/typed-arrays.js';
+import type { Search } from './search-options.js';
+import type { TokenLists, TokenTrie } from './token-trie.js';
+import { TrieWalk } from './trie-walk.js';
 
 /** What the model is asked at one step: N rows, each a prefix of some user. */
 export interface StepRequest<State> {
@@ -43,9 +46,9 @@ export interface DecodingOptions<State> {
   trie: TokenTrie;
   /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
   users: number;
-  /** Divides the logits, as in the loss. Default 1. */
+  /** Divides the logits, as in the loss: from 1e-36 to 1e36, default 1. */
   temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss. Default none. */
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default none. */
   softcap?: number;
   /**
    * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of
@@ -74,74 +77,25 @@ export interface Prefix {
   consumed: number[];
 }
 
-const OPTION_NAMES: Readonly<Record<keyof DecodingOptions<unknown>, true>> = {
-  step: true,
-  trie: true,
-  users: true,
-  temperature: true,
-  softcap: true,
-  forcedTokens: true,
-  lengthPenalty: true,
-  usersPerStep: true,
-};
-
-/** @param own names of the options that the function has beside these */
-export function checkDecodingOptions<State>(options: DecodingOptions<State>, own: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'options', `expected an object, got ${describe(options)}`);
-  }
-  checkOptionNames(options, [...Object.keys(OPTION_NAMES), ...own]);
-  const { step, trie, users, temperature = 1, softcap, forcedTokens = 'skip' } = options;
-  if (typeof step !== 'function') {
-    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'step', `expected a function, got ${typeof step}`);
-  }
-  // Not instanceof: a test runner that resets its modules has two classes of that name.
-  if (typeof trie?.childTokens !== 'function') {
-    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'trie', 'expected a TokenTrie');
-  }
-  if (users !== 0) requirePositiveInteger(users, 'users');
-  if (options.usersPerStep !== undefined) requirePositiveInteger(options.usersPerStep, 'usersPerStep');
-  requirePositive(temperature, 'temperature');
-  if (!Number.isFinite(options.lengthPenalty ?? 0)) {
-    const message = `expected a finite number, got ${options.lengthPenalty}`;
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'lengthPenalty', message);
-  }
-  if (softcap !== undefined) requirePositive(softcap, 'softcap');
-  if (forcedTokens !== 'skip' && forcedTokens !== 'step') {
-    const message = `expected 'skip' or 'step', got ${JSON.stringify(forcedTokens)}`;
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', 'forcedTokens', message);
-  }
-}
-
-/** A misspelt option would be a default, and nobody would know. */
-function checkOptionNames(options: object, names: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown === undefined) return;
-  const nearest = nearestName(unknown, names);
-  const meant = nearest === undefined ? '' : ` (did you mean ${nearest}?)`;
-  const message = `expected one of ${names.join(', ')}${meant}`;
-  throw decodingError('type', 'ERR_BEAR_OPTION_UNKNOWN', unknown, message);
-}
-
 /** The empty prefix of each user, or what it is forced to. */
-export function firstPrefixes<State>(options: DecodingOptions<State>, firstUser: number, endUser: number): Prefix[] {
+export function firstPrefixes<State>(search: Search<State>, firstUser: number, endUser: number): Prefix[] {
   return Array.from({ length: endUser - firstUser }, (_, index) =>
-    arrive(options, { user: firstUser + index, node: TokenTrie.root, logProbability: 0, parent: -1, consumed: [] }),
+    arrive(search, { user: firstUser + index, node: TrieWalk.root, logProbability: 0, parent: -1, consumed: [] }),
   );
 }
 
 /** The prefix of `row` prolonged by the token that leads to `child`. */
 export function prolong<State>(
-  options: DecodingOptions<State>,
+  search: Search<State>,
   user: number,
   row: number,
   child: number,
   logProbability: number,
 ): Prefix {
-  return arrive(options, { user, node: child, logProbability, parent: row, consumed: [options.trie.lastToken(child)] });
+  return arrive(search, { user, node: child, logProbability, parent: row, consumed: [search.trie.lastToken(child)] });
 }
 
-function arrive<State>({ trie, forcedTokens = 'skip' }: DecodingOptions<State>, prefix: Prefix): Prefix {
+function arrive<State>({ trie, forcedTokens }: Search<State>, prefix: Prefix): Prefix {
   if (forcedTokens === 'step') return prefix;
   const choice = trie.nextChoice(prefix.node);
   // The model never reads the tokens of a complete prefix, and exhaustive search completes every item for every user.
@@ -160,35 +114,67 @@ export function normalizedScore(logProbability: number, length: number, lengthPe
   return lengthPenalty === 0 ? logProbability : logProbability / Math.max(1, length) ** lengthPenalty;
 }
 
+/** What the model is asked. The search keeps `allowed`, and the model gets a copy that it may do anything to. */
 export function makeRequest<State>(
-  trie: TokenTrie,
   prefixes: readonly Prefix[],
+  allowed: TokenLists,
   state: State | undefined,
 ): StepRequest<State> {
   const offsets = new Int32Array(prefixes.length + 1);
   prefixes.forEach(({ consumed }, row) => {
     offsets[row + 1] = (offsets[row] as number) + consumed.length;
   });
-  const nodes = Int32Array.from(prefixes, ({ node }) => node);
   return {
     users: Int32Array.from(prefixes, ({ user }) => user),
     parents: Int32Array.from(prefixes, ({ parent }) => parent),
     state,
     consumed: { offsets, tokens: Int32Array.from(prefixes.flatMap(({ consumed }) => consumed)) },
-    nodes,
-    allowed: trie.allowed(nodes),
+    nodes: Int32Array.from(prefixes, ({ node }) => node),
+    allowed: { offsets: allowed.offsets.slice(), tokens: allowed.tokens.slice() },
   };
 }
 
+/** The tokens that may follow each prefix. */
+export function allowedAfter(trie: TrieWalk, prefixes: readonly Prefix[]): TokenLists {
+  return trie.allowed(prefixes.map(({ node }) => node));
+}
+
+const RESULT = 'result of the step';
+const LOGITS = 'logits of the step';
+
 /** Calls the model. */
 export async function askModel<State>(
-  { step }: DecodingOptions<State>,
+  { step }: Search<State>,
   request: StepRequest<State>,
 ): Promise<StepResult<State>> {
-  const result = await step(request);
-  if (typeof result === 'object' && result !== null) return result;
-  const message = `expected { logits, state }, got ${describe(result)}`;
-  throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'result of the step', message);
+  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // not any more
+  const given = step(request);
+  // Awaited, it would end in an error of the language.
+  if (isUnreadable(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
+  const result: unknown = await given;
+  if (typeof result !== 'object' || result === null) {
+    refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', result);
+  }
+  try {
+    const { logits, layout, state } = result as StepResult<State>;
+    return { logits: readLogits(logits), layout: readLayout(layout), state };
+  } catch (error) {
+    throw readingError(error, result, RESULT);
+  }
+}
+
+/** As float32, over memory of the model's or a copy. */
+function readLogits(logits: unknown): Float32Array {
+  if (!isArrayOf(logits, 'Float32Array')) return Float32Array.from(readNumbers(logits, LOGITS));
+  assertAttached(logits, LOGITS);
+  return viewOf(Float32Array, logits);
+}
+
+function readLayout(layout: unknown): 'dense' | 'allowed' {
+  if (layout === undefined || layout === 'dense') return 'dense';
+  if (layout === 'allowed') return layout;
+  const code = typeof layout === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
+  return refuse(code, 'layout of the step', "'dense' or 'allowed'", layout);
 }
 
 /** Entries of one call of `topTokens`, which bounds its results where every child is wanted. */
@@ -200,17 +186,14 @@ const MOST_ENTRIES = 1 << 20;
  * minus infinity takes a token out, as in the loss.
  */
 export function forEachBestChild<State>(
-  options: DecodingOptions<State>,
+  { trie, temperature, softcap }: Search<State>,
   prefixes: readonly Prefix[],
   allowed: TokenLists,
-  result: StepResult<State>,
+  { logits, layout }: StepResult<State>,
   width: number,
-  visit: (row: number, child: number, logProbability: number) => void,
+  visit: (prefix: Prefix, row: number, child: number, logProbability: number) => void,
 ): void {
-  const { trie } = options;
-  const { layout = 'dense' } = result;
-  const vocabSize = checkLogits(prefixes.length, allowed, result.logits, layout);
-  const logits = isArrayOf(result.logits, 'Float32Array') ? result.logits : Float32Array.from(result.logits);
+  const vocabSize = checkLogits(prefixes.length, allowed, logits as Float32Array, layout);
   const widest = prefixes.reduce((most, { node }) => Math.max(most, trie.childCount(node)), 1);
   const beamWidth = Math.min(width, widest);
   const rowsPerCall = Math.max(1, Math.floor(MOST_ENTRIES / beamWidth));
@@ -218,9 +201,9 @@ export function forEachBestChild<State>(
     const end = Math.min(begin + rowsPerCall, prefixes.length);
     const part = rowsOf(allowed, begin, end);
     const [first, last] = [allowed.offsets[begin] as number, allowed.offsets[end] as number];
-    const rows =
-      layout === 'dense' ? logits.subarray(begin * vocabSize, end * vocabSize) : logits.subarray(first, last);
-    const { temperature, softcap } = options;
+    const rows = (logits as Float32Array).subarray(
+      ...(layout === 'dense' ? [begin * vocabSize, end * vocabSize] : [first, last]),
+    );
     const shape = layout === 'dense' ? { vocabSize } : { layout };
     const { tokens, logProbabilities } = topTokens(rows, beamWidth, { ...shape, temperature, softcap, allowed: part });
     for (let row = begin; row < end; row++) {
@@ -229,7 +212,9 @@ export function forEachBestChild<State>(
         const logProbability = logProbabilities[place] as number;
         if (Number.isNaN(logProbability)) throw notFinite(rows, row - begin, part, vocabSize, prefix);
         if (logProbability === -Infinity) break;
-        visit(row, trie.child(prefix.node, tokens[place] as number), prefix.logProbability + logProbability);
+        const child = trie.child(prefix.node, tokens[place] as number);
+        if (child < 0) throw changedTrie(prefix, tokens[place]);
+        visit(prefix, row, child, prefix.logProbability + logProbability);
       }
     }
   }
@@ -248,42 +233,47 @@ function rowsOf({ offsets, tokens }: TokenLists, begin: number, end: number): To
 function checkLogits(
   rows: number,
   allowed: TokenLists,
-  logits: Float32Array | Float64Array,
-  layout: 'dense' | 'allowed',
+  logits: Float32Array,
+  layout: 'dense' | 'allowed' | undefined,
 ): number {
-  const length = logits?.length;
+  const { length } = logits;
+  const received = `${length} numbers`;
   if (layout === 'allowed') {
     if (length === allowed.tokens.length) return 0;
-    const message = `expected one logit for each of the ${allowed.tokens.length} allowed tokens, got ${length}`;
-    throw decodingError('range', 'ERR_BEAR_SHAPE', 'logits of the step', message);
+    const expected = `one for each of the ${allowed.tokens.length} allowed tokens`;
+    throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
   }
   const vocabSize = length / rows;
   const largest = allowed.tokens.reduce((most, token) => Math.max(most, token), 0);
   if (Number.isInteger(vocabSize) && vocabSize > largest) return vocabSize;
-  const message = `expected ${rows} rows of more than ${largest} tokens (the largest allowed), got ${length} numbers`;
-  throw decodingError('range', 'ERR_BEAR_SHAPE', 'logits of the step', message);
+  const expected = `${rows} rows of more than ${largest} tokens (the largest allowed)`;
+  throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
 }
 
-/** Names the first logit of the row that is NaN or plus infinity. */
+/** Names the first logit of the row that is NaN or plus infinity, or says that the scaled ones are too large. */
 function notFinite(
   logits: Float32Array,
   row: number,
   { offsets, tokens }: TokenLists,
   vocabSize: number,
-  prefix: Prefix,
+  { user, node }: Prefix,
 ): Error {
+  const place = `of user ${user} at trie node ${node}`;
+  const error = (received: string) =>
+    bearError('ERR_BEAR_NOT_FINITE', { argument: LOGITS, expected: 'numbers below plus infinity', received });
   for (let entry = offsets[row] as number; entry < (offsets[row + 1] as number); entry++) {
     const token = tokens[entry] as number;
     const logit = logits[vocabSize === 0 ? entry : row * vocabSize + token] as number;
-    if (logit < Infinity) continue;
-    const message = `${logit} for token ${token} of user ${prefix.user} at trie node ${prefix.node}`;
-    return decodingError('range', 'ERR_BEAR_NOT_FINITE', 'logits of the step', message);
+    if (!(logit < Infinity)) return error(`${logit} for token ${token} ${place}`);
   }
-  throw new Error('fused-bear-loss: topTokens found a row that is not finite where none is');
+  return error(`logits ${place} that overflow when they are divided by the temperature`);
 }
 
-function requirePositive(value: number, argument: string): void {
-  if (!(value > 0 && value < Infinity)) {
-    throw decodingError('range', 'ERR_BEAR_OPTION_VALUE', argument, `expected a number above 0, got ${value}`);
-  }
+/** Views of a trie's arrays are handed out, and a caller wrote to one. */
+function changedTrie({ user, node }: Prefix, token: unknown): Error {
+  return bearError('ERR_BEAR_TRIE_NODE', {
+    argument: 'trie',
+    expected: 'arrays that nobody has written to',
+    received: `none by token ${describe(token)} below node ${node}, for user ${user}`,
+  });
 }

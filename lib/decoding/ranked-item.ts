@@ -1,5 +1,8 @@
-import type { TokenTrie } from './token-trie.js';
+import { refuse } from '../loss/errors.js';
+import { elementError, forEachElement, readingError } from '../loss/reading.js';
+import { codeFor } from './ids.js';
 import { type Candidate, TopSelection } from './top-selection.js';
+import type { TrieWalk } from './trie-walk.js';
 
 /** One place of a ranking: a complete sequence of the catalogue and the items that have it. */
 export interface RankedItem {
@@ -13,9 +16,33 @@ export interface RankedItem {
   logProbability: number;
 }
 
-/** The place of `item` in a ranking, counted from 0; -1 where it is not there. */
-export function rankOfItem(ranking: readonly RankedItem[], item: number): number {
-  return ranking.findIndex(({ items }) => items.includes(item));
+/**
+ * The place of `item` in a ranking, counted from 0; -1 where it is not there.
+ *
+ * @throws TypeError `ERR_BEAR_ARGUMENT_TYPE`; RangeError `ERR_BEAR_TOKEN` for an item that is NaN or infinite
+ */
+export function rankOfItem(ranking: readonly Pick<RankedItem, 'items'>[], item: number): number {
+  if (!Number.isFinite(item)) refuse(codeFor(item, 'ERR_BEAR_TOKEN'), 'item', 'a finite number', item);
+  let rank = -1;
+  forEachElement(ranking, 'ranking', 'places', (place, index) => {
+    if (typeof place !== 'object' || place === null) {
+      throw elementError('ERR_BEAR_ARGUMENT_TYPE', 'ranking', '{ items }', place, index);
+    }
+    forEachElement(itemsOf(place, index), 'ranking', 'item ids', (id, position) => {
+      // Also so that a sparse array of four billion places is not gone through.
+      if (typeof id !== 'number') throw elementError('ERR_BEAR_ARGUMENT_TYPE', 'ranking', 'item ids', id, position);
+      if (rank < 0 && id === item) rank = index;
+    });
+  });
+  return rank;
+}
+
+function itemsOf(place: object, index: number): unknown {
+  try {
+    return (place as Partial<RankedItem>).items;
+  } catch (error) {
+    throw readingError(error, place, `ranking[${index}]`);
+  }
 }
 
 interface LeafCandidate extends Candidate {
@@ -28,7 +55,7 @@ export class LeafRanking {
   private readonly selection: TopSelection<LeafCandidate>;
 
   constructor(
-    private readonly trie: TokenTrie,
+    private readonly trie: TrieWalk,
     capacity: number,
   ) {
     this.selection = new TopSelection(capacity);

@@ -1,4 +1,6 @@
-import { decodingError, requirePositiveInteger } from './decoding-error.js';
+import { positiveInteger } from '../loss/check-options.js';
+import { bearError, describe } from '../loss/errors.js';
+import { readNumbers } from '../loss/reading.js';
 
 // One relevant item a row. `ranks[i]` is where row i's item stands in its ranking, counted from 0; -1 where it is not there.
 // Formulas: evaluation script of the BEAR authors, whose ideal DCG is 1 as there is one relevant item.
@@ -14,7 +16,7 @@ export function hitRatioAt(ranks: ArrayLike<number>, k: number): number {
   return mean(hitsAt(ranks, k));
 }
 
-/** The rows of `hitRatioAt`: 1 for a rank below k, else 0. For `bootstrapInterval` and `bootstrapDifference`. */
+/** The rows of `hitRatioAt`: 1 for a rank below k, else 0. */
 export function hitsAt(ranks: ArrayLike<number>, k: number): Float64Array {
   return gainsAt(ranks, k, () => 1);
 }
@@ -76,37 +78,32 @@ export function pruningRate(
 }
 
 /**
- * The rows of `pruningRate`: whether each is pruned, and whether it is eligible. For `bootstrapInterval` and
- * `bootstrapDifference`.
+ * The rows of `pruningRate`: whether each is pruned, and whether it is eligible.
  */
 export function pruningRows(
   exactRanks: ArrayLike<number>,
   beamRanks: ArrayLike<number>,
   beamWidth: number,
 ): { numerators: Float64Array; denominators: Float64Array } {
-  requirePositiveInteger(beamWidth, 'beamWidth');
-  if (exactRanks.length !== beamRanks.length) {
-    const message = `expected ${exactRanks.length} ranks, one for each of exactRanks, got ${beamRanks.length}`;
-    throw decodingError('range', 'ERR_BEAR_SHAPE', 'beamRanks', message);
+  positiveInteger(beamWidth, 'beamWidth');
+  const exact = readRanks(exactRanks, 'exactRanks');
+  const beam = readRanks(beamRanks, 'beamRanks');
+  if (exact.length !== beam.length) {
+    throw bearError('ERR_BEAR_SHAPE', {
+      argument: 'beamRanks',
+      expected: `${exact.length} ranks, one for each of exactRanks`,
+      received: `${beam.length}`,
+    });
   }
   const within = (rank: number) => rank >= 0 && rank < beamWidth;
-  const numerators = new Float64Array(exactRanks.length);
-  const denominators = new Float64Array(exactRanks.length);
-  for (let row = 0; row < exactRanks.length; row++) {
-    const isFound = within(checkedRank(beamRanks, row, 'beamRanks'));
-    if (!within(checkedRank(exactRanks, row, 'exactRanks'))) continue;
-    denominators[row] = 1;
-    if (!isFound) numerators[row] = 1;
-  }
+  const denominators = exact.map((rank) => (within(rank) ? 1 : 0));
+  const numerators = denominators.map((isEligible, row) => (isEligible && !within(beam[row] as number) ? 1 : 0));
   return { numerators, denominators };
 }
 
 function gainsAt(ranks: ArrayLike<number>, k: number, gain: (rank: number) => number): Float64Array {
-  requirePositiveInteger(k, 'k');
-  return Float64Array.from({ length: ranks.length }, (_, row) => {
-    const rank = checkedRank(ranks, row, 'ranks');
-    return rank >= 0 && rank < k ? gain(rank) : 0;
-  });
+  positiveInteger(k, 'k');
+  return readRanks(ranks, 'ranks').map((rank) => (rank >= 0 && rank < k ? gain(rank) : 0));
 }
 
 function sum(values: Float64Array): number {
@@ -117,11 +114,14 @@ function mean(values: Float64Array): number {
   return values.length === 0 ? 0 : sum(values) / values.length;
 }
 
-function checkedRank(ranks: ArrayLike<number>, row: number, argument: string): number {
-  const rank = ranks[row] as number;
-  if (!Number.isInteger(rank) || rank < -1) {
-    const message = `expected an integer of at least 0, or -1 for "not there", got ${rank} in row ${row}`;
-    throw decodingError('range', 'ERR_BEAR_RANK', argument, message);
-  }
-  return rank;
+function readRanks(ranks: unknown, argument: string): Float64Array {
+  const numbers = readNumbers(ranks, argument);
+  const bad = numbers.findIndex((rank) => !Number.isInteger(rank) || rank < -1);
+  if (bad < 0) return numbers;
+  throw bearError('ERR_BEAR_RANK', {
+    argument,
+    expected: 'an integer of at least 0, or -1 for "not there"',
+    received: describe(numbers[bad]),
+    row: bad,
+  });
 }

@@ -1,8 +1,9 @@
-import { BEAM_SEARCH_OPTIONS, type BeamSearchOptions, searchAllUsers } from './beam-search.js';
-import { decodingError } from './decoding-error.js';
-import { checkDecodingOptions } from './prefix-step.js';
+import { readMembers } from '../loss/check-options.js';
+import { bearError, refuse } from '../loss/errors.js';
+import { elementError, forEachElement, readNumbers } from '../loss/reading.js';
+import { type BeamSearchOptions, readBeamSearchOptions, searchAllUsers } from './beam-search.js';
 import type { RankedItem } from './ranked-item.js';
-import { TokenTrie } from './token-trie.js';
+import { TrieWalk } from './trie-walk.js';
 
 export interface TargetTraceOptions<State> extends BeamSearchOptions<State> {
   /** `[users]`: the item of each user whose way through the search is watched. */
@@ -26,11 +27,11 @@ export interface TargetTrace {
  *   for a target that is not in the trie
  */
 export async function traceTargets<State>(options: TargetTraceOptions<State>): Promise<TargetTrace> {
-  checkDecodingOptions(options, [...BEAM_SEARCH_OPTIONS, 'targets']);
-  const { targets, ...search } = options;
+  const { search, given } = readBeamSearchOptions(options, ['targets']);
+  const targets = readNumbers(given.targets, 'targets');
   if (targets.length !== search.users) {
-    const message = `expected one for each of ${search.users} users, got ${targets.length}`;
-    throw decodingError('range', 'ERR_BEAR_SHAPE', 'targets', message);
+    const expected = `one for each of ${search.users} users`;
+    throw bearError('ERR_BEAR_SHAPE', { argument: 'targets', expected, received: `${targets.length}` });
   }
   const paths = Array.from(targets, (target) => nodesToward(search.trie, target));
   const droppedAt = new Int32Array(search.users).fill(-1);
@@ -42,11 +43,11 @@ export async function traceTargets<State>(options: TargetTraceOptions<State>): P
   return { rankings, droppedAt, steps };
 }
 
-function nodesToward(trie: TokenTrie, item: number): Set<number> {
+function nodesToward(trie: TrieWalk, item: number): Set<number> {
   const leaf = trie.leafOf(item);
-  if (leaf < 0) throw decodingError('range', 'ERR_BEAR_ITEM_UNKNOWN', 'targets', `item ${item} is not in the trie`);
-  const nodes = new Set([TokenTrie.root]);
-  for (let node = leaf; node !== TokenTrie.root; node = trie.parent(node)) nodes.add(node);
+  if (leaf < 0) refuse('ERR_BEAR_ITEM_UNKNOWN', 'targets', 'items of the trie', item);
+  const nodes = new Set([TrieWalk.root]);
+  for (let node = leaf; node !== TrieWalk.root; node = trie.parent(node)) nodes.add(node);
   return nodes;
 }
 
@@ -63,14 +64,17 @@ export interface StepPruning {
 /**
  * Which steps of the search drop the targets.
  *
+ * @throws TypeError or RangeError with a `code`; `ERR_BEAR_SHAPE` where the lists differ in length
  * @param eligible the rows to count, one flag a row; default all. Those whose target is among the exact best make the
  *   shares those of `pruningRate`, step by step.
  */
 export function prunedByStep(
-  { droppedAt, steps }: Pick<TargetTrace, 'droppedAt' | 'steps'>,
+  trace: Pick<TargetTrace, 'droppedAt' | 'steps'>,
   eligible?: ArrayLike<boolean | number>,
 ): StepPruning[] {
-  const rows = Array.from(droppedAt.keys()).filter((row) => eligible === undefined || eligible[row]);
+  const { droppedAt, steps } = readTrace(trace);
+  const isEligible = eligible === undefined ? undefined : readFlags(eligible, droppedAt.length);
+  const rows = Array.from(droppedAt.keys()).filter((row) => isEligible === undefined || isEligible[row]);
   const last = rows.reduce((most, row) => Math.max(most, steps[row] as number), 0);
   return Array.from({ length: last }, (_, step) => {
     const isThere = (row: number) => droppedAt[row] === -1 || (droppedAt[row] as number) >= step;
@@ -78,4 +82,42 @@ export function prunedByStep(
     const pruned = rows.filter((row) => droppedAt[row] === step).length;
     return { step, present, pruned, share: present === 0 ? 0 : pruned / present };
   });
+}
+
+function readTrace(trace: unknown): { droppedAt: Float64Array; steps: Float64Array } {
+  // A whole trace has rankings too.
+  const names = new Set(['droppedAt', 'steps', 'rankings']);
+  const given = readMembers(trace, 'trace', '{ droppedAt, steps }', names, (members) => ({
+    droppedAt: members.droppedAt,
+    steps: members.steps,
+  }));
+  const droppedAt = readIntegers(given.droppedAt, 'trace.droppedAt', -1);
+  const steps = readIntegers(given.steps, 'trace.steps', 0);
+  assertRows(steps.length, droppedAt.length, 'trace.steps');
+  return { droppedAt, steps };
+}
+
+/** 32-bit integers, as searches count steps. */
+function readIntegers(list: unknown, argument: string, least: number): Float64Array {
+  const numbers = readNumbers(list, argument);
+  const bad = numbers.findIndex((value) => (value | 0) !== value || value < least);
+  if (bad < 0) return numbers;
+  throw elementError('ERR_BEAR_OPTION_VALUE', argument, `32-bit integers of at least ${least}`, numbers[bad], bad);
+}
+
+function readFlags(list: unknown, rows: number): boolean[] {
+  const flags: boolean[] = [];
+  forEachElement(list, 'eligible', 'flags', (flag, row) => {
+    if (typeof flag !== 'boolean' && typeof flag !== 'number') {
+      throw elementError('ERR_BEAR_ARGUMENT_TYPE', 'eligible', 'true, false or numbers', flag, row);
+    }
+    flags.push(Boolean(flag));
+  });
+  assertRows(flags.length, rows, 'eligible');
+  return flags;
+}
+
+function assertRows(received: number, rows: number, argument: string): void {
+  if (received === rows) return;
+  throw bearError('ERR_BEAR_SHAPE', { argument, expected: `${rows} rows`, received: `${received}` });
 }

@@ -1,18 +1,22 @@
-import { decodingError } from './decoding-error.js';
+import { bearError, refuse } from '../loss/errors.js';
+import { forEachElement, readNumbers } from '../loss/reading.js';
+import { codeFor, idError, isId } from './ids.js';
+import { readCatalogue, readLists, repeatedError } from './read-catalogue.js';
 import {
   type Catalogue,
   filterCatalogue,
   growTrie,
-  isId,
   lexicographicOrder,
   mergeCatalogues,
   sequencesOf,
   type TokenLists,
-  type TrieArrays,
 } from './trie-arrays.js';
-import { parseTrie, serializeTrie } from './trie-format.js';
+import { formatError, parseTrie, serializeTrie } from './trie-format.js';
+import { TrieWalk } from './trie-walk.js';
 
 export type { TokenLists } from './trie-arrays.js';
+
+let walkOf: (trie: unknown, argument?: string) => TrieWalk;
 
 /**
  * The prefixes of a catalogue of items, each item a sequence of token ids. Inner nodes are prefixes, leaves are complete
@@ -20,17 +24,30 @@ export type { TokenLists } from './trie-arrays.js';
  *
  * A node is a number: breadth-first, children by ascending token, the root 0. So the children of a node are consecutive, and
  * the tokens that lead to them are a slice of one typed array: the ascending list that the loss takes as `allowed`. A node
- * takes 8 bytes, an item 4 and a leaf 8; the first `leafOf` adds 8 an item.
+ * takes 4.4 bytes, an item 4 and a leaf 8; the first `leafOf` adds 8 an item.
  *
  * A trie never changes: `insert` and `remove` give a new one, and searches in the old one go on.
+ *
+ * Every method checks its arguments. A node that the trie does not have is a RangeError `ERR_BEAR_TRIE_NODE`, a token or an
+ * item that is no integer in [0, 2^31) a RangeError `ERR_BEAR_TOKEN`, and what is no number a TypeError
+ * `ERR_BEAR_ARGUMENT_TYPE`. The -1 of `child`, `find`, `leafOf` and `parent` says that there is no such node. It is none
+ * itself: ask for it before the next call, which refuses it.
  */
 export class TokenTrie {
-  static readonly root = 0;
+  static readonly root = TrieWalk.root;
 
-  /** All item ids, ascending, and the leaf of each; made when it is first asked for. */
-  private itemIndex: { items: Int32Array; leaves: Int32Array } | undefined;
+  readonly #walk: TrieWalk;
 
-  private constructor(private readonly arrays: TrieArrays) {}
+  static {
+    walkOf = (trie, argument = 'this') => {
+      if (typeof trie === 'object' && trie !== null && #walk in trie) return trie.#walk;
+      return refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a TokenTrie of this copy of the package', trie);
+    };
+  }
+
+  private constructor(walk: TrieWalk) {
+    this.#walk = walk;
+  }
 
   /**
    * Builds the trie of `sequences`, where sequence `i` belongs to item `items[i]` (default: `i`).
@@ -39,24 +56,16 @@ export class TokenTrie {
    *
    * @throws RangeError `ERR_BEAR_SHAPE` for no sequences, an empty one, or a count of `items` that differs;
    *   `ERR_BEAR_TOKEN` for a token or item that is not an integer in [0, 2^31); `ERR_BEAR_ITEM_REPEATED` for an item that
-   *   occurs twice; `ERR_BEAR_SEQUENCE_PREFIX` for a sequence that begins another one.
+   *   occurs twice; `ERR_BEAR_SEQUENCE_PREFIX` for a sequence that begins another one. TypeError `ERR_BEAR_ARGUMENT_TYPE`
+   *   for anything that is no list of numbers.
    */
   static fromSequences(sequences: ArrayLike<ArrayLike<number>>, items?: ArrayLike<number>): TokenTrie {
-    return TokenTrie.fromCatalogue(checkedCatalogue(sequences, items));
+    return TokenTrie.#fromCatalogue(readCatalogue(sequences, items));
   }
 
   /** The same from sequences that lie in one array. */
-  static fromLists({ offsets, tokens }: TokenLists, items?: ArrayLike<number>): TokenTrie {
-    const isRising = offsets.every((offset, row) =>
-      row === 0 ? offset === 0 : offset >= (offsets[row - 1] as number),
-    );
-    if (!isRising || offsets[offsets.length - 1] !== tokens.length) {
-      const message = `expected offsets that rise from 0 to the number of tokens, ${tokens.length}`;
-      throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', message);
-    }
-    const catalogue = { offsets, tokens, items: checkedItems(offsets.length - 1, items) };
-    checkTokens(catalogue);
-    return TokenTrie.fromCatalogue(catalogue);
+  static fromLists(lists: TokenLists, items?: ArrayLike<number>): TokenTrie {
+    return TokenTrie.#fromCatalogue(readLists(lists, items));
   }
 
   /**
@@ -65,20 +74,26 @@ export class TokenTrie {
    * @throws RangeError `ERR_BEAR_TRIE_FORMAT` for bytes of another kind or version, cut short or changed
    */
   static load(bytes: Uint8Array): TokenTrie {
-    const trie = new TokenTrie(parseTrie(bytes));
-    const { items } = trie.index();
+    const walk = new TrieWalk(parseTrie(bytes));
+    const { items } = walk.index();
     const repeated = items.findIndex((item, place) => place > 0 && item === items[place - 1]);
-    if (repeated < 0) return trie;
-    throw decodingError('range', 'ERR_BEAR_TRIE_FORMAT', 'bytes', `item ${items[repeated]} occurs more than once`);
+    if (repeated < 0) return new TokenTrie(walk);
+    throw formatError(`item ${items[repeated]} more than once`);
   }
 
-  private static fromCatalogue(catalogue: Catalogue): TokenTrie {
-    return new TokenTrie(growTrie(catalogue, lexicographicOrder(catalogue)));
+  static #fromCatalogue(catalogue: Catalogue): TokenTrie {
+    return new TokenTrie(new TrieWalk(growTrie(catalogue, lexicographicOrder(catalogue))));
+  }
+
+  /** Of a catalogue whose sequences are in lexicographic order. */
+  static #fromSorted(catalogue: Catalogue): TokenTrie {
+    const order = Uint32Array.from(catalogue.items, (_, index) => index);
+    return new TokenTrie(new TrieWalk(growTrie(catalogue, order)));
   }
 
   /** The trie as bytes for a file: versioned, little-endian, with a digest. */
   serialize(): Uint8Array {
-    return serializeTrie(this.arrays);
+    return serializeTrie(walkOf(this).arrays);
   }
 
   /**
@@ -87,18 +102,11 @@ export class TokenTrie {
    * @throws as `fromSequences`, also where an item or a sequence does not go with those that are there
    */
   insert(sequences: ArrayLike<ArrayLike<number>>, items: ArrayLike<number>): TokenTrie {
-    const added = checkedCatalogue(sequences, items);
-    const known = added.items.find((item) => this.leafOf(item) >= 0);
-    if (known !== undefined) {
-      throw decodingError('range', 'ERR_BEAR_ITEM_REPEATED', 'items', `item ${known} is in the trie already`);
-    }
-    const merged = mergeCatalogues(sequencesOf(this.arrays), added);
-    return new TokenTrie(
-      growTrie(
-        merged,
-        Uint32Array.from(merged.items, (_, index) => index),
-      ),
-    );
+    const added = readCatalogue(sequences, items);
+    const walk = walkOf(this);
+    const known = added.items.find((item) => walk.leafOf(item) >= 0);
+    if (known !== undefined) throw repeatedError(`item ${known}, which is in the trie already`);
+    return TokenTrie.#fromSorted(mergeCatalogues(sequencesOf(walk.arrays), added));
   }
 
   /**
@@ -107,229 +115,134 @@ export class TokenTrie {
    * @throws RangeError `ERR_BEAR_ITEM_UNKNOWN` for an item that is not in the trie; `ERR_BEAR_SHAPE` where none would be left
    */
   remove(items: ArrayLike<number>): TokenTrie {
-    const removed = new Set(Array.from(items));
-    const unknown = [...removed].find((item) => this.leafOf(item) < 0);
-    if (unknown !== undefined) {
-      throw decodingError('range', 'ERR_BEAR_ITEM_UNKNOWN', 'items', `item ${unknown} is not in the trie`);
+    const walk = walkOf(this);
+    const removed = new Set(readNumbers(items, 'items'));
+    const unknown = [...removed].find((item) => walk.leafOf(item) < 0);
+    if (unknown !== undefined) refuse('ERR_BEAR_ITEM_UNKNOWN', 'items', 'items of the trie', unknown);
+    if (removed.size === walk.arrays.leafItems.length) {
+      throw bearError('ERR_BEAR_SHAPE', { argument: 'items', expected: 'at least one item to stay', received: 'all' });
     }
-    if (removed.size === this.itemCount) {
-      throw decodingError('range', 'ERR_BEAR_SHAPE', 'items', 'expected at least one item to stay');
-    }
-    const kept = filterCatalogue(sequencesOf(this.arrays), (item) => !removed.has(item));
-    return new TokenTrie(
-      growTrie(
-        kept,
-        Uint32Array.from(kept.items, (_, index) => index),
-      ),
-    );
+    return TokenTrie.#fromSorted(filterCatalogue(sequencesOf(walk.arrays), (item) => !removed.has(item)));
   }
 
   get nodeCount(): number {
-    return this.arrays.edgeOffsets.length - 1;
+    return walkOf(this).nodeCount;
   }
 
   get leafCount(): number {
-    return this.arrays.leafNodes.length;
+    return walkOf(this).arrays.leafNodes.length;
   }
 
   get itemCount(): number {
-    return this.arrays.leafItems.length;
+    return walkOf(this).arrays.leafItems.length;
   }
 
   /** Bytes of its arrays. */
   get byteLength(): number {
-    const arrays = [...Object.values(this.arrays), ...Object.values(this.itemIndex ?? {})] as { byteLength: number }[];
-    return arrays.reduce((sum, array) => sum + array.byteLength, 0);
+    return walkOf(this).byteLength;
   }
 
   /** Tokens of the longest sequence. */
   get maxDepth(): number {
-    const { edgeOffsets } = this.arrays;
-    let depth = -1;
-    // The nodes of a depth are consecutive.
-    for (let [begin, end] = [0, 1]; begin < end; depth++) {
-      [begin, end] = [edgeOffsets.at(begin) + 1, edgeOffsets.at(end) + 1];
-    }
-    return depth;
+    return walkOf(this).maxDepth;
   }
 
   childCount(node: number): number {
-    return this.arrays.edgeOffsets.at(node + 1) - this.arrays.edgeOffsets.at(node);
+    const walk = walkOf(this);
+    return walk.childCount(checkNode(walk, node));
   }
 
-  /** The tokens that may follow the prefix `node`, ascending. A view, not a copy. */
+  /** The tokens that may follow the prefix `node`, ascending. A view, not a copy: do not write to it. */
   childTokens(node: number): Int32Array {
-    const { edgeOffsets, edgeTokens } = this.arrays;
-    return edgeTokens.subarray(edgeOffsets.at(node), edgeOffsets.at(node + 1));
+    const walk = walkOf(this);
+    return walk.childTokens(checkNode(walk, node));
   }
 
-  /** The child by the first of `childTokens(node)`; the others follow it one by one. */
+  /** The child by the first of `childTokens(node)`; the others follow it one by one. For a leaf it means nothing. */
   firstChild(node: number): number {
-    return this.arrays.edgeOffsets.at(node) + 1;
+    const walk = walkOf(this);
+    return walk.firstChild(checkNode(walk, node));
   }
 
   /** The child of `node` by `token`, or -1. */
   child(node: number, token: number): number {
-    const { edgeOffsets, edgeTokens } = this.arrays;
-    const end = edgeOffsets.at(node + 1);
-    const edge = lowerBound(edgeTokens, token, edgeOffsets.at(node), end);
-    return edge < end && edgeTokens[edge] === token ? edge + 1 : -1;
+    const walk = walkOf(this);
+    return walk.child(checkNode(walk, node), checkId(token, 'token'));
   }
 
   /** The node that `tokens` lead to from `from`, or -1. */
   find(tokens: ArrayLike<number>, from: number = TokenTrie.root): number {
-    let node = from;
-    for (let index = 0; index < tokens.length && node >= 0; index++) node = this.child(node, at(tokens, index));
+    const walk = walkOf(this);
+    let node = checkNode(walk, from, 'from');
+    forEachElement(tokens, 'tokens', 'tokens', (token, index) => {
+      if (!isId(token)) throw idError('tokens', token, ` at index ${index}`);
+      if (node >= 0) node = walk.child(node, token);
+    });
     return node;
   }
 
   isLeaf(node: number): boolean {
-    return this.childCount(node) === 0;
+    const walk = walkOf(this);
+    return walk.isLeaf(checkNode(walk, node));
   }
 
   /** The prefix one token shorter; -1 for the root. */
   parent(node: number): number {
-    if (node === TokenTrie.root) return -1;
-    // The first node whose edges end after the edge into this one.
-    const { edgeOffsets } = this.arrays;
-    let [low, high] = [0, node];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (edgeOffsets.at(middle + 1) < node) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const walk = walkOf(this);
+    return walk.parent(checkNode(walk, node));
   }
 
   /** The last token of the prefix `node`; -1 for the root. */
   lastToken(node: number): number {
-    return node === TokenTrie.root ? -1 : at(this.arrays.edgeTokens, node - 1);
+    const walk = walkOf(this);
+    return walk.lastToken(checkNode(walk, node));
   }
 
   /** All tokens of the prefix `node`. */
   path(node: number): number[] {
-    const reversed: number[] = [];
-    for (let prefix = node; prefix !== TokenTrie.root; prefix = this.parent(prefix)) {
-      reversed.push(this.lastToken(prefix));
-    }
-    return reversed.reverse();
+    const walk = walkOf(this);
+    return walk.path(checkNode(walk, node));
   }
 
   /** The first node at or below `node` that leaves a choice, or the leaf that everything below it is forced to. */
   nextChoice(node: number): number {
-    const { edgeOffsets } = this.arrays;
-    for (let current = node; ; ) {
-      const first = edgeOffsets.at(current);
-      if (edgeOffsets.at(current + 1) - first !== 1) return current;
-      current = first + 1;
-    }
+    const walk = walkOf(this);
+    return walk.nextChoice(checkNode(walk, node));
   }
 
-  /** The ids of the items that end in `leaf`, ascending; empty for an inner node. A view, not a copy. */
+  /** The ids of the items that end in `leaf`, ascending; empty for an inner node. A view, not a copy: do not write to it. */
   items(leaf: number): Int32Array {
-    const { leafNodes, itemOffsets, leafItems } = this.arrays;
-    const index = lowerBound(leafNodes, leaf);
-    if (leafNodes[index] !== leaf) return leafItems.subarray(0, 0);
-    return leafItems.subarray(at(itemOffsets, index), at(itemOffsets, index + 1));
+    const walk = walkOf(this);
+    return walk.items(checkNode(walk, leaf, 'leaf'));
   }
 
   /** The leaf of an item, or -1 where the catalogue has no such item. */
   leafOf(item: number): number {
-    const { items, leaves } = this.index();
-    const place = lowerBound(items, item);
-    return items[place] === item ? at(leaves, place) : -1;
+    return walkOf(this).leafOf(checkId(item, 'item'));
   }
 
   /** The children of each node: what the loss takes as `allowed` for rows that stand at `nodes`. */
   allowed(nodes: ArrayLike<number>): TokenLists {
-    const offsets = new Int32Array(nodes.length + 1);
-    for (let row = 0; row < nodes.length; row++) {
-      offsets[row + 1] = at(offsets, row) + this.childCount(at(nodes, row));
-    }
-    const tokens = new Int32Array(at(offsets, nodes.length));
-    for (let row = 0; row < nodes.length; row++) tokens.set(this.childTokens(at(nodes, row)), at(offsets, row));
-    return { offsets, tokens };
-  }
-
-  private index(): { items: Int32Array; leaves: Int32Array } {
-    this.itemIndex ??= indexItems(this.arrays);
-    return this.itemIndex;
+    const walk = walkOf(this);
+    const checked: number[] = [];
+    forEachElement(nodes, 'nodes', 'nodes', (node) => checked.push(checkNode(walk, node, 'nodes')));
+    return walk.allowed(checked);
   }
 }
 
-/** The caller has checked the index. */
-function at(array: ArrayLike<number>, index: number): number {
-  return array[index] as number;
+/** What a search walks, without checks; throws unless it is a trie. */
+export function readTrie(trie: unknown): TrieWalk {
+  return walkOf(trie, 'trie');
 }
 
-/** The first index from `begin` on whose value is not below `wanted`, or `end`. */
-function lowerBound(ascending: Int32Array, wanted: number, begin = 0, end = ascending.length): number {
-  let [low, high] = [begin, end];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (at(ascending, middle) < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function checkId(value: unknown, argument: string): number {
+  if (isId(value)) return value;
+  throw idError(argument, value);
 }
 
-function indexItems({ leafNodes, itemOffsets, leafItems }: TrieArrays): { items: Int32Array; leaves: Int32Array } {
-  const leafOfPlace = new Int32Array(leafItems.length);
-  leafNodes.forEach((node, leaf) => {
-    leafOfPlace.fill(node, at(itemOffsets, leaf), at(itemOffsets, leaf + 1));
-  });
-  const places = Uint32Array.from(leafItems, (_, place) => place).sort((a, b) => at(leafItems, a) - at(leafItems, b));
-  return {
-    items: Int32Array.from(places, (place) => at(leafItems, place)),
-    leaves: Int32Array.from(places, (place) => at(leafOfPlace, place)),
-  };
-}
-
-function checkedItems(count: number, items: ArrayLike<number> | undefined): Int32Array {
-  if (count < 1) throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', 'expected at least one, got none');
-  if (items === undefined) return Int32Array.from({ length: count }, (_, index) => index);
-  if (items.length !== count) {
-    const message = `expected one id for each of the ${count} sequences, got ${items.length}`;
-    throw decodingError('range', 'ERR_BEAR_SHAPE', 'items', message);
-  }
-  for (let index = 0; index < items.length; index++) {
-    if (!isId(at(items, index))) {
-      const message = `expected integers in [0, 2^31), got ${items[index]} at ${index}`;
-      throw decodingError('range', 'ERR_BEAR_TOKEN', 'items', message);
-    }
-  }
-  const ids = Int32Array.from(items);
-  const ascending = ids.toSorted();
-  const repeated = ascending.find((id, index) => index > 0 && id === ascending[index - 1]);
-  if (repeated !== undefined) {
-    throw decodingError('range', 'ERR_BEAR_ITEM_REPEATED', 'items', `item ${repeated} occurs more than once`);
-  }
-  return ids;
-}
-
-function checkedCatalogue(sequences: ArrayLike<ArrayLike<number>>, items: ArrayLike<number> | undefined): Catalogue {
-  const ids = checkedItems(sequences.length, items);
-  const offsets = new Int32Array(sequences.length + 1);
-  for (let index = 0; index < sequences.length; index++) {
-    offsets[index + 1] = at(offsets, index) + (sequences[index] as ArrayLike<number>).length;
-  }
-  // A Float64Array, so that what is no integer is still seen to be none.
-  const tokens = new Float64Array(at(offsets, sequences.length));
-  for (let index = 0; index < sequences.length; index++) {
-    tokens.set(sequences[index] as ArrayLike<number>, at(offsets, index));
-  }
-  checkTokens({ offsets, tokens });
-  return { offsets, tokens: Int32Array.from(tokens), items: ids };
-}
-
-function checkTokens({ offsets, tokens }: { offsets: Int32Array; tokens: ArrayLike<number> }): void {
-  for (let index = 0; index + 1 < offsets.length; index++) {
-    const [begin, end] = [at(offsets, index), at(offsets, index + 1)];
-    if (begin === end) throw decodingError('range', 'ERR_BEAR_SHAPE', 'sequences', `sequence ${index} is empty`);
-    for (let place = begin; place < end; place++) {
-      if (isId(at(tokens, place))) continue;
-      const message = `expected tokens in [0, 2^31), got ${tokens[place]} in sequence ${index} at ${place - begin}`;
-      throw decodingError('range', 'ERR_BEAR_TOKEN', 'sequences', message);
-    }
-  }
+/** The node; throws unless the trie has it. */
+function checkNode(walk: TrieWalk, node: unknown, argument = 'node'): number {
+  const count = walk.nodeCount;
+  if (isId(node) && node < count) return node;
+  return refuse(codeFor(node, 'ERR_BEAR_TRIE_NODE'), argument, `a node of the trie, from 0 to ${count - 1}`, node);
 }

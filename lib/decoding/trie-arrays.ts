@@ -1,5 +1,5 @@
 // From token sequences to the arrays of a trie, in time linear in their tokens once they are sorted.
-import { decodingError } from './decoding-error.js';
+import { bearError } from '../loss/errors.js';
 import { RisingOffsets } from './rising-offsets.js';
 
 /** One list of token ids per row, as compressed rows: row `i` is `tokens[offsets[i] .. offsets[i + 1])`. */
@@ -28,11 +28,6 @@ export interface TrieArrays {
   /** `[leaves + 1]`: the items of leaf `l` are `leafItems[itemOffsets[l] .. itemOffsets[l + 1])`, ascending. */
   itemOffsets: Int32Array;
   leafItems: Int32Array;
-}
-
-/** Whether the value is an integer in [0, 2^31). */
-export function isId(value: number): boolean {
-  return (value | 0) === value && value >= 0;
 }
 
 /** Indices of the sequences in the order of their tokens; equal sequences by item id. */
@@ -145,8 +140,11 @@ function sharedLengths({ offsets, tokens }: Catalogue, order: Uint32Array): Int3
 }
 
 function prefixError(shorter: number, longer: number): Error {
-  const message = `sequence ${shorter} is the beginning of sequence ${longer}; end every sequence with an end token`;
-  return decodingError('range', 'ERR_BEAR_SEQUENCE_PREFIX', 'sequences', message);
+  return bearError('ERR_BEAR_SEQUENCE_PREFIX', {
+    argument: 'sequences',
+    expected: 'an end token at the end of every sequence',
+    received: `sequence ${shorter} is the beginning of sequence ${longer}`,
+  });
 }
 
 function increment(counts: Int32Array, index: number, by = 1): void {

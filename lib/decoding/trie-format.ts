@@ -1,9 +1,12 @@
 // A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
-import { decodingError } from './decoding-error.js';
+import { allocate, assertAttached, isArrayOf } from '../loss/arrays.js';
+import { bearError, refuse } from '../loss/errors.js';
+import { viewOf } from '../loss/typed-arrays.js';
+import { isId } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
-import { isId, type TrieArrays } from './trie-arrays.js';
+import type { TrieArrays } from './trie-arrays.js';
 
 const MAGIC = 'FBLTRIE\n';
 const VERSION = 1;
@@ -30,26 +33,29 @@ export function serializeTrie({ edgeOffsets, edgeTokens, leafNodes, itemOffsets,
 
 /** @throws RangeError `ERR_BEAR_TRIE_FORMAT` for anything but the bytes of a trie, whole and unchanged. */
 export function parseTrie(data: Uint8Array): TrieArrays {
-  if (!(ArrayBuffer.isView(data) && data.BYTES_PER_ELEMENT === 1)) {
-    throw decodingError('type', 'ERR_BEAR_ARGUMENT_TYPE', 'bytes', 'expected a Uint8Array');
-  }
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('these are not the bytes of a TokenTrie');
-  if (bytes.length < HEADER_BYTES) throw formatError(`the header is cut off after ${bytes.length} bytes`);
+  if (!isArrayOf(data, 'Uint8Array')) refuse('ERR_BEAR_ARGUMENT_TYPE', 'bytes', 'a Uint8Array', data);
+  assertAttached(data, 'bytes');
+  // A copy, as another thread could change shared memory after the digest was found to be right.
+  const view = viewOf(Uint8Array, data);
+  const copied = allocate(Uint8Array, view.length, 'bytes');
+  copied.set(view);
+  const bytes = Buffer.from(copied.buffer);
+  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('what is not the bytes of a TokenTrie');
+  if (bytes.length < HEADER_BYTES) throw formatError(`a header that is cut off after ${bytes.length} bytes`);
   const [version, nodes, leaves, items] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(MAGIC.length + at)) as [
     number,
     number,
     number,
     number,
   ];
-  if (version !== VERSION) throw formatError(`version ${version} is not the version ${VERSION} that can be read`);
+  if (version !== VERSION) throw formatError(`version ${version}, not version ${VERSION}`);
   const lengths = [wordCount(nodes + 1, nodes - 1), nodes - 1, leaves + 1, items];
   const expected = lengths.reduce((sum, length) => sum + 4 * length, HEADER_BYTES);
   if (nodes < 2 || bytes.length !== expected) {
-    throw formatError(`expected ${expected} bytes for ${nodes} nodes and ${items} items, got ${bytes.length}`);
+    throw formatError(`${bytes.length} bytes, not the ${expected} of ${nodes} nodes and ${items} items`);
   }
   if (!digestOf(bytes).equals(bytes.subarray(DIGEST_AT, HEADER_BYTES)))
-    throw formatError('the bytes have been changed');
+    throw formatError('bytes that have been changed');
   let at = HEADER_BYTES;
   const [edgeMarks, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
     const array = new Int32Array(length);
@@ -60,18 +66,23 @@ export function parseTrie(data: Uint8Array): TrieArrays {
     return array;
   }) as [Int32Array, Int32Array, Int32Array, Int32Array];
   const edgeOffsets = RisingOffsets.fromWords(new Uint32Array(edgeMarks.buffer), nodes + 1, nodes - 1);
-  if (edgeOffsets === undefined) throw formatError(`the offsets of its edges do not rise from 0 to ${nodes - 1}`);
+  if (edgeOffsets === undefined) throw formatError(`offsets of edges that do not rise from 0 to ${nodes - 1}`);
   const offsets = edgeOffsets.toArray();
   checkEdges(offsets, edgeTokens);
   const leafNodes = leavesOf(offsets);
   if (leafNodes.length !== leaves)
-    throw formatError(`${leaves} leaves are announced and ${leafNodes.length} are there`);
+    throw formatError(`${leafNodes.length} leaves, not the ${leaves} that are announced`);
   checkItems(itemOffsets, leafItems);
   return { edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems };
 }
 
-function formatError(message: string): Error {
-  return decodingError('range', 'ERR_BEAR_TRIE_FORMAT', 'bytes', message);
+/** @param message what came instead */
+export function formatError(message: string): Error {
+  return bearError('ERR_BEAR_TRIE_FORMAT', {
+    argument: 'bytes',
+    expected: 'what serialize() made, whole and unchanged',
+    received: message,
+  });
 }
 
 function littleEndian(bytes: Buffer): Buffer {
@@ -91,11 +102,11 @@ function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
   for (let node = 0; node < nodes; node++) {
     const [begin, end] = [edgeOffsets[node] as number, edgeOffsets[node + 1] as number];
     // A child comes after its parent.
-    if (end > begin && begin < node) throw formatError(`node ${node} has a child before itself`);
+    if (end > begin && begin < node) throw formatError(`node ${node} with a child before itself`);
     for (let edge = begin; edge < end; edge++) {
       const isAscending = edge === begin || (edgeTokens[edge] as number) > (edgeTokens[edge - 1] as number);
       if (!isId(edgeTokens[edge] as number) || !isAscending)
-        throw formatError(`the tokens of node ${node} do not rise`);
+        throw formatError(`tokens of node ${node} that do not rise`);
     }
   }
 }
@@ -104,10 +115,11 @@ function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
   checkItemOffsets(itemOffsets, leafItems.length);
   for (let leaf = 0; leaf + 1 < itemOffsets.length; leaf++) {
     const [begin, end] = [itemOffsets[leaf] as number, itemOffsets[leaf + 1] as number];
-    if (begin === end) throw formatError(`leaf ${leaf} has no item`);
+    if (begin === end) throw formatError(`leaf ${leaf} with no item`);
     for (let place = begin; place < end; place++) {
       const isAscending = place === begin || (leafItems[place] as number) > (leafItems[place - 1] as number);
-      if (!isId(leafItems[place] as number) || !isAscending) throw formatError(`the items of leaf ${leaf} do not rise`);
+      if (!isId(leafItems[place] as number) || !isAscending)
+        throw formatError(`items of leaf ${leaf} that do not rise`);
     }
   }
 }
@@ -115,7 +127,7 @@ function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
 function checkItemOffsets(offsets: Int32Array, end: number): void {
   const isRising = offsets.every((offset, index) => index === 0 || offset >= (offsets[index - 1] as number));
   if (offsets[0] !== 0 || offsets[offsets.length - 1] !== end || !isRising) {
-    throw formatError(`the offsets of its items do not rise from 0 to ${end}`);
+    throw formatError(`offsets of items that do not rise from 0 to ${end}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { assertAttached, assertLength, withoutSharing } from './arrays.js';
+import { assertLength, copyIndices } from './arrays.js';
 import { assertOnHost } from './device-tensor.js';
 import type { CheckedOptions } from './options.js';
 
@@ -11,21 +11,22 @@ export interface Constraint {
 
 const NONE: Constraint = { offsets: undefined, tokens: undefined, bitmask: undefined };
 
-/**
- * The allowed-token constraint, of the right lengths and safe from other threads. Whether offsets rise and ids are sorted
- * is the addon's to check.
- */
-export function readAllowed(allowed: CheckedOptions['allowed'], rows: number, vocabSize: number): Constraint {
+/** The allowed-token constraint in memory that nobody else has. */
+export function copyAllowed(allowed: CheckedOptions['allowed']): Constraint {
   if (allowed === undefined) return NONE;
-  if ('bitmask' in allowed && allowed.bitmask !== undefined) {
-    assertOnHost<Uint32Array>(allowed.bitmask, 'allowed.bitmask');
-    assertLength(allowed.bitmask, rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask');
-    return { ...NONE, bitmask: withoutSharing(allowed.bitmask) };
-  }
-  const { offsets, tokens } = allowed as Extract<typeof allowed, { offsets: unknown }>;
-  assertOnHost<Int32Array>(offsets, 'allowed.offsets');
-  assertOnHost<Int32Array>(tokens, 'allowed.tokens');
-  assertLength(offsets, rows + 1, 'N + 1', 'allowed.offsets');
-  assertAttached(tokens, 'allowed.tokens');
-  return { ...NONE, offsets: withoutSharing(offsets), tokens: withoutSharing(tokens) };
+  const { offsets, tokens, bitmask } = allowed;
+  assertOnHost<Int32Array | undefined>(offsets, 'allowed.offsets');
+  assertOnHost<Int32Array | undefined>(tokens, 'allowed.tokens');
+  assertOnHost<Uint32Array | undefined>(bitmask, 'allowed.bitmask');
+  return {
+    offsets: offsets && copyIndices(offsets, 'allowed.offsets'),
+    tokens: tokens && copyIndices(tokens, 'allowed.tokens'),
+    bitmask: bitmask && copyIndices(bitmask, 'allowed.bitmask'),
+  };
+}
+
+/** Throws unless the lengths are right. Whether offsets rise and ids are sorted is the addon's to check. */
+export function checkExtents({ offsets, bitmask }: Constraint, rows: number, vocabSize: number): void {
+  if (bitmask) assertLength(bitmask, rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask');
+  if (offsets) assertLength(offsets, rows + 1, 'N + 1', 'allowed.offsets');
 }

@@ -1,4 +1,4 @@
-import { checkNames, checkOptions } from './check-options.js';
+import { checkOptions, readOptions } from './check-options.js';
 import type { DeviceBearLossResult } from './device-result.js';
 import type { DeviceTensor } from './device-tensor.js';
 import { computeLoss } from './fused-bear-loss.js';
@@ -26,8 +26,8 @@ class ConfiguredBearLoss {
   readonly #checked: CheckedOptions;
 
   constructor(options: AnyBearLossOptions = {}) {
-    this.#checked = checkOptions(options);
-    this.options = Object.freeze({ ...options });
+    this.options = Object.freeze(readOptions(options));
+    this.#checked = checkOptions(this.options);
   }
 
   compute(
@@ -47,7 +47,7 @@ class ConfiguredBearLoss {
   }
 
   #merge(overrides: AnyBearLossOptions | undefined): CheckedOptions {
-    return overrides === undefined ? this.#checked : checkOptions({ ...this.options, ...checkNames(overrides) });
+    return overrides === undefined ? this.#checked : checkOptions({ ...this.options, ...readOptions(overrides) });
   }
 }
 

@@ -1,5 +1,8 @@
 import { instructionSetWarning, native } from '../native/load-addon.js';
+import { bearError } from './errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
+
+const { version } = require('../../package.json') as { version: string };
 
 export interface CudaDevice {
   /** The number in `cuda:0`. */
@@ -35,8 +38,14 @@ export interface Capabilities {
 /** What this machine and this build of the addon can do, and why not more. Throws ERR_BEAR_ADDON_NOT_FOUND. */
 export function capabilities(): Capabilities {
   const cpu = native().cpuInfo();
-  const { built, available, reason, devices } = native().cudaInfo();
-  const { version } = require('../../package.json') as { version: string };
+  const cuda = native().cudaInfo();
+  if ('status' in cuda) {
+    throw bearError('ERR_BEAR_OUT_OF_MEMORY', {
+      argument: 'capabilities',
+      expected: 'memory to describe the devices in',
+    });
+  }
+  const { built, available, reason, devices } = cuda;
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {
     version,

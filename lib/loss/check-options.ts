@@ -1,9 +1,10 @@
 // Checks the values of all options, each by itself and against one another. Lengths of arrays are checked later, when N
 // and V are known.
+import { readSignal } from './abort-signal.js';
 import { isArrayOf } from './arrays.js';
 import { CudaStream } from './cuda-stream.js';
 import { isDeviceTensor, type TensorDType } from './device-tensor.js';
-import { type BearErrorCode, bearError, describe } from './errors.js';
+import { bearError, describe, refuse } from './errors.js';
 import {
   type AnyBearLossOptions,
   type CheckedOptions,
@@ -13,53 +14,65 @@ import {
   REDUCTIONS,
   THRESHOLD_GRADIENTS,
 } from './options.js';
+import { isArray, readingError } from './reading.js';
 import { expectedNames, nearestName } from './suggest.js';
 
-/** Throws unless the option called `argument` takes the value, which is never undefined. */
-type Rule = (value: unknown, argument: string) => void;
+/**
+ * Throws unless the option called `argument` takes the value, which is never undefined. Returns it; for an object what its
+ * members are, each read once.
+ */
+type Rule = (value: unknown, argument: string) => unknown;
 
-function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
-  throw bearError(code, { argument, expected, received: describe(value) });
-}
-
-function number(expected: string, accepts: (value: number) => boolean): Rule {
-  return (value, argument) => {
+/** A number that `accepts` takes. Other functions have rules of this form for options of their own. */
+export function number(expected: string, accepts: (value: number) => boolean) {
+  return (value: unknown, argument: string): number => {
     if (typeof value !== 'number') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
     if (!accepts(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
+    return value;
   };
 }
 
 const isPositiveInteger = (value: number) => Number.isSafeInteger(value) && value > 0;
 
-const finite = number('a finite number', Number.isFinite);
-const finiteAboveZero = number('a finite number above 0', (value) => Number.isFinite(value) && value > 0);
-const finiteFromZero = number('a finite number of at least 0', (value) => Number.isFinite(value) && value >= 0);
-const positiveInteger = number('a positive integer', isPositiveInteger);
+// What a factor of float32 numbers may be: its inverse and its product with log2(e) or with the 126 binary orders of a
+// normal float are float32 numbers too (docs/math.md, "Numbers").
+const [SMALLEST, LARGEST] = [1e-36, 1e36];
+const scale = number('a number from 1e-36 to 1e36', (value) => value >= SMALLEST && value <= LARGEST);
+const factor = number('a number from -1e36 to 1e36', (value) => Math.abs(value) <= LARGEST);
+const factorFromZero = number('a number from 0 to 1e36', (value) => value >= 0 && value <= LARGEST);
+export const positiveInteger = number('a positive integer', isPositiveInteger);
 const int32 = number('a 32-bit integer', (value) => Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31);
 const belowOne = number('a number from 0 to below 1', (value) => value >= 0 && value < 1);
 const threadCount = number('a positive integer', (value) => isPositiveInteger(value) && value < 2 ** 31);
 
 const boolean: Rule = (value, argument) => {
   if (typeof value !== 'boolean') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'true or false', value);
+  return value;
 };
 
 function oneOf(names: readonly unknown[]): Rule {
   const strings = names.filter((name) => typeof name === 'string');
   const others = names.filter((name) => typeof name !== 'string');
   return (value, argument) => {
-    if (names.includes(value)) return;
+    if (names.includes(value)) return value;
     const expected = [...others, expectedNames(value, strings)].join(', ');
-    refuse(typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
+    return refuse(
+      typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE',
+      argument,
+      expected,
+      value,
+    );
   };
 }
 
 // On which device a tensor is, and whether the call can use it there, is checked where the logits are known.
 function arrayOrTensor(array: 'Float32Array' | 'Int32Array' | 'Uint32Array', dtype: TensorDType): Rule {
   return (value, argument) => {
-    if (isArrayOf(value, array)) return;
+    if (isArrayOf(value, array)) return value;
     const article = array === 'Int32Array' ? 'an' : 'a';
     if (!isDeviceTensor(value)) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `${article} ${array}`, value);
     if (value.dtype !== dtype) refuse('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, value.dtype);
+    return value;
   };
 }
 
@@ -67,26 +80,22 @@ const float32Array = arrayOrTensor('Float32Array', 'float32');
 const int32Array = arrayOrTensor('Int32Array', 'int32');
 const uint32Array = arrayOrTensor('Uint32Array', 'uint32');
 
-const finiteOrArray = number('a finite number, or a Float32Array [N] for reduction "none"', Number.isFinite);
+const finiteOrArray = number(
+  'a number from -1e36 to 1e36, or a Float32Array [N] for reduction "none"',
+  (value) => Math.abs(value) <= LARGEST,
+);
 
 const gradOutput: Rule = (value, argument) => {
-  if (isDeviceTensor(value)) float32Array(value, argument);
-  else if (!isArrayOf(value, 'Float32Array')) finiteOrArray(value, argument);
+  if (isDeviceTensor(value)) return float32Array(value, argument);
+  return isArrayOf(value, 'Float32Array') ? value : finiteOrArray(value, argument);
 };
 
 const device: Rule = (value, argument) => {
-  if (value === 'cpu' || value === 'auto') return;
+  if (value === 'cpu' || value === 'auto') return value;
   const expected = "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number";
   if (typeof value !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
   if (!/^cuda(:\d{1,4})?$/.test(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
-};
-
-// By its members: a signal of another realm is no instance of this one's AbortSignal.
-const abortSignal: Rule = (value, argument) => {
-  const signal = value as Partial<AbortSignal> | null;
-  const isSignal =
-    typeof signal === 'object' && typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
-  if (!isSignal) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'an AbortSignal', value);
+  return value;
 };
 
 /** Throws unless the value is an object that has only these members; returns it. Errors call a member `prefix` + name. */
@@ -97,13 +106,38 @@ export function checkMembers(
   names: ReadonlySet<string>,
   prefix = `${argument}.`,
 ): object {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || isArray(value)) {
     refuse('ERR_BEAR_ARGUMENT_TYPE', argument, what, value);
   }
-  for (const name of Object.keys(value)) {
+  for (const name of namesOf(value, argument)) {
     if (!names.has(name)) throw unknownMember(name, `${prefix}${name}`, [...names]);
   }
   return value;
+}
+
+function namesOf(value: object, argument: string): string[] {
+  try {
+    return Object.keys(value);
+  } catch (error) {
+    throw readingError(error, value, argument);
+  }
+}
+
+/** `read` of an object that has only these members. */
+export function readMembers<Members>(
+  value: unknown,
+  argument: string,
+  what: string,
+  names: ReadonlySet<string>,
+  read: (given: Record<string, unknown>) => Members,
+  prefix?: string,
+): Members {
+  const given = checkMembers(value, argument, what, names, prefix);
+  try {
+    return read(given as Record<string, unknown>);
+  } catch (error) {
+    throw readingError(error, given, argument);
+  }
 }
 
 function unknownMember(name: string, argument: string, names: readonly string[]): Error {
@@ -121,26 +155,36 @@ const OUT_NAMES = new Set(['gradLogits', 'rowStride']);
 
 const allowed: Rule = (value, argument) => {
   const what = '{ offsets: Int32Array, tokens: Int32Array } or { bitmask: Uint32Array }';
-  const { offsets, tokens, bitmask } = checkMembers(value, argument, what, ALLOWED_NAMES) as Record<string, unknown>;
+  const { offsets, tokens, bitmask } = readMembers(value, argument, what, ALLOWED_NAMES, (given) => ({
+    offsets: given.offsets,
+    tokens: given.tokens,
+    bitmask: given.bitmask,
+  }));
   if (bitmask !== undefined) {
     if (offsets !== undefined || tokens !== undefined) {
       refuse('ERR_BEAR_OPTION_CONFLICT', argument, 'either lists or a bitmask', value);
     }
-    uint32Array(bitmask, `${argument}.bitmask`);
-    return;
+    return { offsets, tokens, bitmask: uint32Array(bitmask, `${argument}.bitmask`) };
   }
-  int32Array(offsets, `${argument}.offsets`);
-  int32Array(tokens, `${argument}.tokens`);
+  return {
+    offsets: int32Array(offsets, `${argument}.offsets`),
+    tokens: int32Array(tokens, `${argument}.tokens`),
+    bitmask,
+  };
 };
 
 const out: Rule = (value, argument) => {
-  const members = checkMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES);
-  const { rowStride } = members as { rowStride?: unknown };
-  if (rowStride !== undefined) positiveInteger(rowStride, `${argument}.rowStride`);
+  const members = readMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES, (given) => ({
+    gradLogits: given.gradLogits,
+    rowStride: given.rowStride,
+  }));
+  if (members.rowStride !== undefined) positiveInteger(members.rowStride, `${argument}.rowStride`);
+  return members;
 };
 
 const stream: Rule = (value, argument) => {
   if (!CudaStream.isCudaStream(value)) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a CudaStream', value);
+  return value;
 };
 
 const RULES: { [Name in keyof Required<AnyBearLossOptions>]: Rule } = {
@@ -149,20 +193,20 @@ const RULES: { [Name in keyof Required<AnyBearLossOptions>]: Rule } = {
   dtype: oneOf(DTYPES),
   beamWidth: positiveInteger,
   penalty: oneOf(PENALTIES),
-  lambda: finite,
-  xi: finiteAboveZero,
-  margin: finite,
+  lambda: factor,
+  xi: scale,
+  margin: factor,
   thresholdGradient: oneOf(THRESHOLD_GRADIENTS),
-  temperature: finiteAboveZero,
-  softcap: finiteAboveZero,
+  temperature: scale,
+  softcap: scale,
   labelSmoothing: belowOne,
-  zLoss: finiteFromZero,
+  zLoss: factorFromZero,
   ignoreIndex: int32,
   tokenWeights: float32Array,
   penaltyWeights: float32Array,
   allowed,
   reduction: oneOf(REDUCTIONS),
-  normalizer: finiteAboveZero,
+  normalizer: scale,
   gradOutput,
   gradient: oneOf([true, false, 'in-place', 'in-place-sparse']),
   rows: boolean,
@@ -170,26 +214,50 @@ const RULES: { [Name in keyof Required<AnyBearLossOptions>]: Rule } = {
   out,
   device,
   threads: threadCount,
-  signal: abortSignal,
+  signal: readSignal,
   stream,
 };
 
 export const OPTION_NAMES: ReadonlySet<string> = new Set(Object.keys(RULES));
 
-/** Throws unless it is an object of options that exist; returns it. */
-export function checkNames<Options extends AnyBearLossOptions>(options: Options): Options {
-  return checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '') as Options;
+function checkNames(options: AnyBearLossOptions): AnyBearLossOptions {
+  return checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '');
+}
+
+/** The options that an object has, each read once. */
+export function readOptions(options: AnyBearLossOptions): AnyBearLossOptions {
+  const given = checkNames(options);
+  try {
+    return { ...given };
+  } catch (error) {
+    throw readingError(error, given, 'options');
+  }
+}
+
+/** The value of an option as the loss takes it, for other functions that have an option of the same name. */
+export function checkOption<Name extends keyof AnyBearLossOptions>(name: Name, value: unknown): CheckedOptions[Name] {
+  const byDefault = (DEFAULTS as Partial<Record<string, unknown>>)[name];
+  return checkedValue(value, name, RULES[name], byDefault) as CheckedOptions[Name];
 }
 
 function checkedValue(value: unknown, name: string, rule: Rule, byDefault: unknown): unknown {
   if (value === undefined) return byDefault;
-  rule(value, name);
-  return value;
+  return rule(value, name);
 }
 
 /** Fills in the defaults of `options` after checking every value. Undefined values count as not given. */
 export function checkOptions(options: AnyBearLossOptions = {}): CheckedOptions {
   const given = checkNames(options);
+  try {
+    const checked = checkEach(given);
+    checkTogether(checked);
+    return checked;
+  } catch (error) {
+    throw readingError(error, given, 'options');
+  }
+}
+
+function checkEach(given: AnyBearLossOptions): CheckedOptions {
   // Name by name: a loop over the table makes an object of no fixed form, which cost more than all other checks.
   const values: Record<keyof AnyBearLossOptions, unknown> = {
     vocabSize: checkedValue(given.vocabSize, 'vocabSize', RULES.vocabSize, undefined),
@@ -231,9 +299,7 @@ export function checkOptions(options: AnyBearLossOptions = {}): CheckedOptions {
     signal: checkedValue(given.signal, 'signal', RULES.signal, undefined),
     stream: checkedValue(given.stream, 'stream', RULES.stream, undefined),
   };
-  const checked = values as CheckedOptions;
-  checkTogether(checked);
-  return checked;
+  return values as CheckedOptions;
 }
 
 function checkTogether(options: CheckedOptions): void {
@@ -247,7 +313,7 @@ function checkTogether(options: CheckedOptions): void {
   if (typeof options.gradOutput !== 'number' && reduction !== 'none') {
     conflict('gradOutput', `a number for reduction '${reduction}'`, describe(options.gradOutput));
   }
-  if (gradient === 'in-place-sparse' && (allowed === undefined || 'bitmask' in allowed)) {
+  if (gradient === 'in-place-sparse' && (allowed === undefined || allowed.bitmask !== undefined)) {
     conflict(
       'gradient',
       "allowed: { offsets, tokens } with 'in-place-sparse'",
@@ -257,8 +323,8 @@ function checkTogether(options: CheckedOptions): void {
   if (!options.pruningStatistics && penalty !== 'none') {
     conflict('pruningStatistics', "penalty 'none' where it is false", `penalty '${penalty}'`);
   }
-  const { gradLogits, rowStride } = options.out ?? {};
-  if (gradient !== true && (gradLogits !== undefined || rowStride !== undefined)) {
+  const { out } = options;
+  if (gradient !== true && (out?.gradLogits !== undefined || out?.rowStride !== undefined)) {
     conflict('out', 'gradient: true', `gradient: ${describe(gradient)}`);
   }
 }

@@ -1,5 +1,5 @@
 // What a device answers, in the codes and words of the public errors.
-import type { NativeDeviceErrorKind, NativeDeviceFailure } from '../native/binding.js';
+import type { NativeDeviceError, NativeDeviceErrorKind, NativeDeviceFailure } from '../native/binding.js';
 import { deviceName } from './device-arguments.js';
 import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
 
@@ -25,17 +25,19 @@ const KINDS: Record<NativeDeviceErrorKind, { code: BearErrorCode; argument: stri
   failed: { code: 'ERR_BEAR_CUDA_FAILED', argument: 'device', expected: 'a device that works' },
 };
 
-export function deviceError({ kind, message }: NativeDeviceFailure, device: string): BearLossError {
+export function deviceError({ kind, message }: NativeDeviceError, device: string): BearLossError {
   const { code, argument, expected } = KINDS[kind];
   return bearError(code, { argument, expected, received: `${device}: ${message}` });
 }
 
 /** The value that the addon gave for a device, or its error thrown. */
 export function unwrap<Value>(value: Value | NativeDeviceFailure, device: number): Value {
-  if (isFailure(value)) throw deviceError(value, deviceName(device));
-  return value;
+  if (!isFailure(value)) return value;
+  if (value.status === 'device-error') throw deviceError(value, deviceName(device));
+  throw bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'device', expected: 'memory of the host for the call' });
 }
 
 function isFailure(value: unknown): value is NativeDeviceFailure {
-  return (value as { status?: unknown } | undefined)?.status === 'device-error';
+  const status = (value as { status?: unknown } | undefined)?.status;
+  return status === 'device-error' || status === 'out-of-memory';
 }

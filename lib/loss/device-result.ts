@@ -46,7 +46,10 @@ export function assembleDeviceResult(enqueued: NativeEnqueuedLoss, prepared: Pre
       });
     }
     const handle = pending;
-    const outcome = await new Promise<NativeOutcome>((resolve) => native().device.readLoss(handle, resolve));
+    const outcome = await new Promise<NativeOutcome>((resolve) => {
+      const failure = native().device.readLoss(handle, resolve);
+      if (failure !== undefined) resolve(failure);
+    });
     if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted on the device');
     if (outcome.status !== 'done') throw outcomeError(outcome, prepared);
     const isVector = outputs.loss.shape.length > 0;

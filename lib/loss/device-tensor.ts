@@ -5,9 +5,11 @@ import { allocate, assertAttached } from './arrays.js';
 import { type CudaStream, openStream } from './cuda-stream.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
 import { unwrap } from './device-errors.js';
-import { bearError, describe, typedArrayName } from './errors.js';
+import { bearError, describe } from './errors.js';
 import type { LogitsArray } from './options.js';
+import { readShape } from './shape.js';
 import { expectedNames } from './suggest.js';
+import { lengthOf, memoryOf, typedArrayName } from './typed-arrays.js';
 
 /** Logits and everything beside them: targets and allowed ids are `int32`, a bitmask is `uint32`. */
 export const TENSOR_DTYPES = ['float32', 'float16', 'bfloat16', 'int32', 'uint32'] as const;
@@ -111,8 +113,8 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     const index = readDevice(device);
     const ownDType = readDType(data, dtype) as D;
     assertAttached(data, 'data');
-    const description = describeTensor(shape ?? [data.length], ownDType, index);
-    if (description.length !== data.length) {
+    const description = describeTensor(shape ?? [lengthOf(data)], ownDType, index);
+    if (description.length !== lengthOf(data)) {
       throw bearError('ERR_BEAR_SHAPE', {
         argument: 'data',
         expected: `${description.length} elements for the shape [${description.shape.join(', ')}]`,
@@ -277,14 +279,14 @@ function allocateTensor<D extends TensorDType>(
   return construct(unwrap(storage, device), description);
 }
 
-function describeTensor<D extends TensorDType>(shape: readonly number[], dtype: D, device: number): Description<D> {
-  const isShape = Array.isArray(shape) && shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
-  const length = isShape ? shape.reduce((product, extent) => product * extent, 1) : 0;
-  if (!isShape || !Number.isSafeInteger(length * 4)) {
+function describeTensor<D extends TensorDType>(given: readonly number[], dtype: D, device: number): Description<D> {
+  const shape = readShape(given, 'shape', 0);
+  const length = shape.reduce((product, extent) => product * extent, 1);
+  if (!Number.isSafeInteger(length * 4)) {
     throw bearError('ERR_BEAR_SHAPE', {
       argument: 'shape',
-      expected: 'an array of integers of at least 0, of no more elements than can be counted',
-      received: Array.isArray(shape) ? `[${shape.map(describe).join(', ')}]` : describe(shape),
+      expected: 'no more elements than can be counted',
+      received: `[${shape.join(', ')}]`,
     });
   }
   if (!TENSOR_DTYPES.includes(dtype)) {
@@ -316,6 +318,7 @@ function readDType(data: HostTensorData, given: TensorDType | undefined): Tensor
 }
 
 /** The bytes of an array, as the addon copies them. */
-function bytesOf(view: ArrayBufferView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+function bytesOf(array: HostTensorData | HostArray<TensorDType>): Uint8Array {
+  const { buffer, byteOffset, byteLength } = memoryOf(array);
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -1,4 +1,7 @@
-// One shape for every error that a bad argument causes.
+// One shape for every error that a bad argument causes, to the loss and to decoding.
+import { describe } from './describe.js';
+
+export { describe } from './describe.js';
 
 /** Which error class goes with which code. Codes are stable; messages are not. */
 const ERROR_CLASSES = {
@@ -58,6 +61,22 @@ const ERROR_CLASSES = {
   ERR_BEAR_POINTER: RangeError,
   /** Memory for the call or its results cannot be had. */
   ERR_BEAR_OUT_OF_MEMORY: RangeError,
+  /** A token or an item that is no integer in [0, 2^31). */
+  ERR_BEAR_TOKEN: RangeError,
+  /** A node that the trie does not have, as the -1 of a search that found nothing. */
+  ERR_BEAR_TRIE_NODE: RangeError,
+  /** Bytes that are not those of a trie, or were cut short or changed. */
+  ERR_BEAR_TRIE_FORMAT: RangeError,
+  /** An item that a catalogue would have twice. */
+  ERR_BEAR_ITEM_REPEATED: RangeError,
+  /** An item that the catalogue does not have. */
+  ERR_BEAR_ITEM_UNKNOWN: RangeError,
+  /** A sequence that is the beginning of another. */
+  ERR_BEAR_SEQUENCE_PREFIX: RangeError,
+  /** Numbers that have to be finite and are not. */
+  ERR_BEAR_NOT_FINITE: RangeError,
+  /** A rank that is neither an integer from 0 on nor -1. */
+  ERR_BEAR_RANK: RangeError,
 } as const;
 
 export type BearErrorCode = keyof typeof ERROR_CLASSES;
@@ -83,7 +102,8 @@ export interface BearLossError extends Error, BearErrorDetails {
 }
 
 export function bearError(code: BearErrorCode, details: BearErrorDetails): BearLossError {
-  const { argument, expected, received, row } = details;
+  // Without a prototype, to which a program may have added members of these names.
+  const { argument, expected, received, row } = Object.assign(Object.create(null), details) as BearErrorDetails;
   const place = row === undefined ? '' : ` in row ${row}`;
   const came = received === undefined ? '' : `, received ${received}`;
   const error = new ERROR_CLASSES[code](`${argument}${place}: expected ${expected}${came}`);
@@ -91,40 +111,7 @@ export function bearError(code: BearErrorCode, details: BearErrorDetails): BearL
   return Object.assign(error, { code, ...details }) as BearLossError;
 }
 
-const LONGEST_STRING = 40;
-
-/** A value in a few words, for error messages. Runs no code of the value's. */
-export function describe(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value.length > LONGEST_STRING ? `${value.slice(0, LONGEST_STRING)}...` : value);
-    case 'bigint':
-      return `${value}n`;
-    case 'function':
-      return 'a function';
-    case 'object':
-      return describeObject(value);
-    default:
-      return String(value);
-  }
-}
-
-function describeObject(value: object | null): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return `an array of length ${value.length}`;
-  const arrayType = typedArrayName(value);
-  if (arrayType !== undefined) return `${arrayType}(${(value as Float32Array).length})`;
-  return 'an object';
-}
-
-const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as () => string;
-
-/**
- * `Float32Array`, `Uint8Array` and so on, or undefined for what is no typed array. Asks the array itself, not its
- * prototype chain: test runners and `node:vm` hand over arrays of another realm, which `instanceof` does not know. A
- * Proxy of a typed array is none.
- */
-export function typedArrayName(value: unknown): string | undefined {
-  return typedArrayTag.call(value);
+/** Throws what says that the argument should have been something else. */
+export function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
+  throw bearError(code, { argument, expected, received: describe(value) });
 }

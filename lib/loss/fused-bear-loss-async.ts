@@ -1,5 +1,6 @@
 import type { NativeOutcome } from '../native/binding.js';
 import { computeLossAsync as nativeComputeLossAsync } from '../native/loss-calls.js';
+import { type Abortion, isAborted, reasonOf, subscribe } from './abort-signal.js';
 import { checkOptions } from './check-options.js';
 import { computeDeviceLoss } from './compute-device-loss.js';
 import type { DeviceBearLossResult } from './device-result.js';
@@ -38,7 +39,8 @@ export function fusedBearLossAsync<R extends Reduction = 'mean', D extends DType
  * ERR_BEAR_BUFFER_DETACHED.
  *
  * `options.signal` aborts it, before, while it waits and while it runs: the promise is rejected with `signal.reason` and
- * nothing is written. Two calls of a thread run at a time; others wait for their turn.
+ * nothing is written. Two calls of the process run at a time, on threads of the addon's own; others wait for their turn,
+ * those of each worker in order.
  *
  * Every error rejects the promise, also one that an argument causes: the call itself never throws.
  */
@@ -62,33 +64,39 @@ export async function computeLossAsync(
   options: CheckedOptions,
 ): Promise<BearLossResult | DeviceBearLossResult> {
   const { signal } = options;
-  if (signal?.aborted) throw signal.reason;
+  if (signal && isAborted(signal)) throw reasonOf(signal);
   if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
-  const prepared = prepareCall(logits, targets as Targets, options);
-  const outcome = await (signal ? runUntilAborted(prepared, signal) : run(prepared, undefined));
+  // Before the arguments are read, as subscribing runs code of the signal's, which may be anybody's.
+  const abortion = signal && subscribe(signal);
+  try {
+    return await computeHostLoss(logits, targets as Targets, options, abortion);
+  } finally {
+    abortion?.unsubscribe();
+  }
+}
+
+async function computeHostLoss(
+  logits: Logits,
+  targets: Targets,
+  options: CheckedOptions,
+  abortion: Abortion | undefined,
+): Promise<BearLossResult> {
+  const prepared = prepareCall(logits, targets, options);
+  // Does not wait for the kernel to notice: from an abort on nothing is written.
+  const outcome = await (abortion
+    ? Promise.race([run(prepared, abortion), abortion.aborted.then(() => ABORTED)])
+    : run(prepared, undefined));
   if (outcome.status === 'done') return assembleResult(outcome, prepared);
-  if (outcome.status === 'aborted') throw signal?.reason;
+  if (outcome.status === 'aborted') throw options.signal && reasonOf(options.signal);
   throw outcomeError(outcome, prepared);
 }
 
-function run({ call }: PreparedCall, abortFlag: Int32Array | undefined): Promise<NativeOutcome> {
-  return new Promise((resolve) => {
-    const outcome = nativeComputeLossAsync(call, abortFlag, resolve);
-    if (outcome !== undefined) resolve(outcome);
-  });
-}
+const ABORTED: NativeOutcome = { status: 'aborted' };
 
-/** Does not wait for the kernel to notice an abort: from then on nothing is written. */
-function runUntilAborted(prepared: PreparedCall, signal: AbortSignal): Promise<NativeOutcome> {
-  const abortFlag = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      Atomics.store(abortFlag, 0, 1);
-      resolve({ status: 'aborted' });
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    run(prepared, abortFlag)
-      .finally(() => signal.removeEventListener('abort', abort))
-      .then(resolve, reject);
+function run({ call }: PreparedCall, abortion: Abortion | undefined): Promise<NativeOutcome> {
+  if (abortion?.flag[0] === 1) return Promise.resolve(ABORTED); // by a getter of the arguments
+  return new Promise((resolve) => {
+    const outcome = nativeComputeLossAsync(call, abortion?.flag, resolve);
+    if (outcome !== undefined) resolve(outcome);
   });
 }

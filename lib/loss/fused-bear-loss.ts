@@ -39,7 +39,8 @@ export function fusedBearLoss<R extends Reduction = 'mean', D extends DType = DT
  * pruning margin delta, the B-th largest scaled logit minus the target's, which is above 0 where a beam search of width B
  * drops the target. (W. Yang et al., "BEAR", SIGIR 2026, arXiv 2601.22925; docs/math.md.)
  *
- * Runs on the calling thread and the kernel's own threads, and blocks until it is done. Copies nothing.
+ * Runs on the calling thread and the kernel's own threads, and blocks until it is done. Copies nothing but targets and
+ * constraint.
  *
  * @param logits N * V numbers as `Float32Array` (float32), `Uint16Array` (the bits of float16 or bfloat16: `dtype` says
  *   which) or `Float16Array`, or `{ data, shape: [..., V], dtype?, rowStride? }`. Not written, unless `gradient` is in

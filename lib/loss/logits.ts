@@ -1,8 +1,11 @@
 import { assertAttached } from './arrays.js';
 import { checkMembers } from './check-options.js';
-import { bearError, describe, typedArrayName } from './errors.js';
+import { bearError, describe, refuse } from './errors.js';
 import { type CheckedOptions, DTYPES, type DType, type LogitsArray } from './options.js';
+import { readingError } from './reading.js';
+import { readShape } from './shape.js';
 import { expectedNames } from './suggest.js';
+import { lengthOf, typedArrayName, viewOf } from './typed-arrays.js';
 
 /** Logits with a shape: rows of V numbers, `rowStride` apart. The leading dimensions are flattened to N. */
 export interface LogitsTensor<A extends LogitsArray = LogitsArray> {
@@ -52,7 +55,7 @@ export function dtypesOfArray(data: unknown, argument: string): readonly DType[]
 /** The bits of a Float16Array, which older versions of Node-API do not know; the other kinds as they are. */
 export function nativeView(data: LogitsArray): Float32Array | Uint16Array {
   if (typedArrayName(data) !== 'Float16Array') return data as Float32Array | Uint16Array;
-  return new Uint16Array(data.buffer, data.byteOffset, data.length);
+  return viewOf(Uint16Array, data);
 }
 
 /** What the reading of logits needs to know of the options. */
@@ -70,7 +73,7 @@ function readFlat(data: LogitsArray, targetCount: number | undefined, options: L
   const vocabSize = options.vocabSize ?? inferVocabSize(data, targetCount, options);
   const rowStride = options.rowStride ?? vocabSize;
   checkStride(rowStride, vocabSize, 'rowStride');
-  const rows = targetCount ?? Math.ceil(data.length / rowStride);
+  const rows = targetCount ?? Math.ceil(lengthOf(data) / rowStride);
   checkExtent(data, rows, vocabSize, rowStride, 'logits');
   return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
 }
@@ -91,7 +94,8 @@ function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride
       received: 'none',
     });
   }
-  if (data.length > 0 && data.length % rows === 0) return data.length / rows;
+  const length = lengthOf(data);
+  if (length > 0 && length % rows === 0) return length / rows;
   throw bearError('ERR_BEAR_SHAPE', {
     argument: 'logits',
     expected: `as many elements for each of the ${rows} targets, or a vocabSize`,
@@ -102,16 +106,10 @@ function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride
 const TENSOR_NAMES = new Set(['data', 'shape', 'dtype', 'rowStride']);
 
 function readTensor(tensor: LogitsTensor, targetCount: number | undefined, options: LogitsOptions): CheckedLogits {
-  const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
-  const isTensor = typeof tensor === 'object' && tensor !== null && 'data' in tensor && 'shape' in tensor;
-  if (!isTensor) {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', { argument: 'logits', expected: what, received: describe(tensor) });
-  }
-  checkMembers(tensor, 'logits', what, TENSOR_NAMES);
-  const { data, shape, dtype: ownDType, rowStride: ownStride } = tensor;
+  const { data, shape, dtype: ownDType, rowStride: ownStride } = readTensorMembers(tensor);
   const dtype = readDType(data, agreed(ownDType, options.dtype, 'dtype'), 'logits.data', 'logits.dtype');
   assertAttached(data, 'logits.data');
-  const { rows, columns } = readShape(shape);
+  const { rows, columns } = extentsOf(shape);
   const vocabSize = agreed(columns, options.vocabSize, 'vocabSize') as number;
   const givenStride = agreed(ownStride, options.rowStride, 'rowStride');
   const rowStride = givenStride === undefined ? vocabSize : givenStride;
@@ -137,18 +135,24 @@ function agreed<T>(ofTensor: T | undefined, ofOptions: T | undefined, name: stri
   });
 }
 
-function readShape(shape: unknown): { rows: number; columns: number } {
-  const isShape =
-    Array.isArray(shape) && shape.length > 0 && shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
-  if (!isShape) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'logits.shape',
-      expected: 'an array of integers [..., V] of at least 0',
-      received: Array.isArray(shape) ? `[${shape.map(describe).join(', ')}]` : describe(shape),
-    });
+/** Each member read once, before any is checked: the last one's getter could take away what an earlier one gave. */
+function readTensorMembers(tensor: LogitsTensor): LogitsTensor {
+  const what = 'a Float32Array, Uint16Array or Float16Array, or { data, shape, dtype?, rowStride? }';
+  if (typeof tensor !== 'object' || tensor === null) refuse('ERR_BEAR_ARGUMENT_TYPE', 'logits', what, tensor);
+  try {
+    const isTensor = 'data' in tensor && 'shape' in tensor;
+    const { data, shape, dtype, rowStride } = tensor;
+    if (!isTensor) refuse('ERR_BEAR_ARGUMENT_TYPE', 'logits', what, tensor);
+    checkMembers(tensor, 'logits', what, TENSOR_NAMES);
+    return { data, shape: readShape(shape, 'logits.shape', 1), dtype, rowStride } as LogitsTensor;
+  } catch (error) {
+    throw readingError(error, tensor, 'logits');
   }
-  const leading = (shape as number[]).slice(0, -1);
-  return { rows: leading.reduce((product, extent) => product * extent, 1), columns: shape.at(-1) as number };
+}
+
+function extentsOf(shape: readonly number[]): { rows: number; columns: number } {
+  const rows = shape.slice(0, -1).reduce((product, extent) => product * extent, 1);
+  return { rows, columns: shape.at(-1) as number };
 }
 
 export function readDType(data: LogitsArray, given: unknown, argument: string, dtypeArgument: string): DType {
@@ -177,7 +181,8 @@ function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStri
   checkStride(rowStride, vocabSize, 'rowStride');
   const least = rowsExtent(rows, vocabSize, rowStride, argument);
   const most = rows * rowStride;
-  if (data.length >= least && data.length <= most) return;
+  const length = lengthOf(data);
+  if (length >= least && length <= most) return;
   const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
   throw bearError('ERR_BEAR_SHAPE', {
     argument,

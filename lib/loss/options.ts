@@ -1,4 +1,5 @@
 // The options of the loss: their types, their defaults and what they mean. docs/math.md has the formulas.
+import type { CheckedSignal } from './abort-signal.js';
 import type { CudaStream } from './cuda-stream.js';
 import type { DeviceTensor } from './device-tensor.js';
 
@@ -69,21 +70,21 @@ export interface BearLossOptions<R extends Reduction = Reduction> {
    * (under a constraint: the masked softmax loss).
    */
   penalty?: Penalty;
-  /** The factor of the penalty, finite, default 0.25. */
+  /** The factor of the penalty, from -1e36 to 1e36, default 0.25. */
   lambda?: number;
-  /** The scale of the pruning margin, above 0, default 1; for all kinds but `hinge`. */
+  /** The scale of the pruning margin, from 1e-36 to 1e36, default 1; for all kinds but `hinge`. */
   xi?: number;
-  /** Finite, default 0; for `hinge`. */
+  /** From -1e36 to 1e36, default 0; for `hinge`. */
   margin?: number;
   /** Whether the gradient takes the threshold as a constant (`detach`, default, as the paper does) or not (`flow`). */
   thresholdGradient?: ThresholdGradient;
-  /** tau, above 0, default 1: scaled logits are softcap(z) / tau. */
+  /** tau, from 1e-36 to 1e36, default 1: scaled logits are softcap(z) / tau. */
   temperature?: number;
-  /** c of softcap(z) = c tanh(z / c), above 0; default no cap. */
+  /** c of softcap(z) = c tanh(z / c), from 1e-36 to 1e36; default no cap. */
   softcap?: number;
   /** Share of the cross-entropy's target that is spread evenly over the allowed tokens, in [0, 1), default 0. */
   labelSmoothing?: number;
-  /** Adds zLoss * log-sum-exp^2 to a row; at least 0, default 0. */
+  /** Adds zLoss * log-sum-exp^2 to a row; from 0 to 1e36, default 0. */
   zLoss?: number;
   /** Rows with this target count for nothing and get a gradient of zeros. A 32-bit integer, default -100. */
   ignoreIndex?: number;
@@ -98,9 +99,9 @@ export interface BearLossOptions<R extends Reduction = Reduction> {
    * `weighted-mean`: as in the authors' scripts, rows with one allowed token left out.
    */
   reduction?: R;
-  /** Divisor of `mean` in place of the number of counted rows, finite and above 0: for gradient accumulation. */
+  /** Divisor of `mean` in place of the number of counted rows, from 1e-36 to 1e36: for gradient accumulation. */
   normalizer?: number;
-  /** The upstream gradient: a finite number, default 1, or for reduction `none` an array [N]. */
+  /** The upstream gradient: from -1e36 to 1e36, default 1, or for reduction `none` an array [N]. */
   gradOutput?: number | Float32Array;
   /**
    * Default true: d loss / d logits in a new array, or in `out.gradLogits`. `in-place`: written over the logits.
@@ -176,9 +177,20 @@ export const DEFAULTS = {
   device: 'auto',
 } as const satisfies BearLossOptions;
 
+/** Either both lists or the bitmask. */
+interface CheckedAllowed {
+  offsets: Int32Array | DeviceTensor<'int32'> | undefined;
+  tokens: Int32Array | DeviceTensor<'int32'> | undefined;
+  bitmask: Uint32Array | DeviceTensor<'uint32'> | undefined;
+}
+
 type DefaultedName = keyof typeof DEFAULTS;
 
 /** Options whose values have been checked, with defaults filled in. */
 export type CheckedOptions = Readonly<
-  Required<Pick<AnyBearLossOptions, DefaultedName>> & Omit<AnyBearLossOptions, DefaultedName>
+  Required<Pick<AnyBearLossOptions, DefaultedName>> &
+    Omit<AnyBearLossOptions, DefaultedName | 'allowed' | 'signal'> & {
+      allowed?: CheckedAllowed;
+      signal?: CheckedSignal;
+    }
 >;

@@ -1,9 +1,10 @@
 // Where the results go: arrays of the caller's, or new ones.
 import { allocate, assertAttached } from './arrays.js';
 import { assertOnHost } from './device-tensor.js';
-import { bearError, describe, typedArrayName } from './errors.js';
+import { bearError, describe } from './errors.js';
 import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
 import type { CheckedOptions, GradientMode, LogitsArray } from './options.js';
+import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 /** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
 export interface RowStatistics {
@@ -71,7 +72,7 @@ function checkGradientArray(given: LogitsArray, { data, dtype }: CheckedLogits, 
     });
   }
   assertAttached(given, argument);
-  if (given.length >= least) return;
+  if (lengthOf(given) >= least) return;
   throw bearError('ERR_BEAR_OUT_TOO_SMALL', {
     argument,
     expected: `at least ${least} elements`,

@@ -1,15 +1,24 @@
 // From what the caller gave to what the addon takes: every check that TypeScript makes, and every array that it allocates.
 import type { NativeLossCall } from '../native/binding.js';
-import { readAllowed } from './allowed.js';
-import { assertLength, withoutSharing } from './arrays.js';
+import { type Constraint, checkExtents, copyAllowed } from './allowed.js';
+import { assertApart, assertLength } from './arrays.js';
 import { deviceIndex } from './device-arguments.js';
 import { assertOnHost, type DeviceTensor } from './device-tensor.js';
 import { bearError } from './errors.js';
-import { type Logits, nativeView, readLogits } from './logits.js';
-import { type CheckedOptions, DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from './options.js';
+import { type Logits, nativeView, readLogits, rowsExtent } from './logits.js';
+import {
+  type CheckedOptions,
+  DTYPES,
+  GRADIENT_MODES,
+  type LogitsArray,
+  PENALTIES,
+  REDUCTIONS,
+  THRESHOLD_GRADIENTS,
+} from './options.js';
 import { type Outputs, prepareOutputs } from './outputs.js';
 import { readTargets, type Targets } from './targets.js';
 import { resolveThreads } from './threads.js';
+import { typedArrayName } from './typed-arrays.js';
 
 export interface PreparedCall {
   call: NativeLossCall;
@@ -26,12 +35,23 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
   const checked = readLogits(logits, targetIds.length, options);
   const { rows, vocabSize } = checked;
   const gradOutput = readGradOutput(options.gradOutput, rows);
-  const constraint = readAllowed(options.allowed, rows, vocabSize);
+  const constraint = copyAllowed(options.allowed);
+  checkExtents(constraint, rows, vocabSize);
   const outputs = prepareOutputs(checked, options);
   const { gradient } = outputs;
+  const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
+  if (gradient.data !== undefined && !gradient.isNew) {
+    assertIndicesApart(
+      gradient.data,
+      rowsExtent(rows, vocabSize, gradient.rowStride, gradientArgument),
+      gradientArgument,
+      targets,
+      options,
+    );
+  }
   return {
     outputs,
-    gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
+    gradientArgument,
     allowedTokenCount: constraint.tokens?.length ?? 0,
     // One literal, as the spreading of parts into one another took longer than all checks of the arrays.
     call: {
@@ -88,12 +108,30 @@ function readRowArray(
   if (array === undefined) return undefined;
   assertOnHost<Float32Array>(array, argument);
   assertLength(array, rows, 'N', argument);
-  return withoutSharing(array);
+  return array;
 }
 
 function readGradOutput(gradOutput: number | Float32Array | DeviceTensor, rows: number) {
   if (typeof gradOutput === 'number') return { number: gradOutput, array: undefined };
   return { number: 1, array: readRowArray(gradOutput, rows, 'gradOutput') };
+}
+
+/** Throws where the gradient would be written over an index array of the caller's. */
+function assertIndicesApart(
+  gradient: LogitsArray,
+  elements: number,
+  argument: string,
+  targets: Targets,
+  { allowed }: CheckedOptions,
+): void {
+  if (typedArrayName(targets) !== undefined) {
+    assertApart(gradient, elements, argument, targets as Int32Array | BigInt64Array, 'targets');
+  }
+  if (allowed === undefined) return;
+  const { offsets, tokens, bitmask } = allowed as Constraint; // on the host, as copies were made of them
+  assertApart(gradient, elements, argument, offsets, 'allowed.offsets');
+  assertApart(gradient, elements, argument, tokens, 'allowed.tokens');
+  assertApart(gradient, elements, argument, bitmask, 'allowed.bitmask');
 }
 
 function assertNoStream({ stream }: CheckedOptions): void {

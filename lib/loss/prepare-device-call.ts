@@ -1,6 +1,6 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
 import type { NativeLossCall, NativeStorage, NativeStream } from '../native/binding.js';
-import { assertAttached } from './arrays.js';
+import { assertAttached, copyIndices, isArrayOf } from './arrays.js';
 import { openStream } from './cuda-stream.js';
 import { deviceIndex, deviceName } from './device-arguments.js';
 import { type DeviceLogits, type DeviceOutputs, prepareDeviceOutputs } from './device-outputs.js';
@@ -17,6 +17,7 @@ import {
   THRESHOLD_GRADIENTS,
 } from './options.js';
 import { readTargets, type Targets } from './targets.js';
+import { lengthOf } from './typed-arrays.js';
 
 /** Targets of logits on a device: there as well, or in host memory. */
 export type DeviceTargets = Targets | DeviceTensor<'int32'>;
@@ -50,28 +51,29 @@ export function prepareDeviceCall(
     argument: string,
   ): A | NativeStorage => {
     if (!isDeviceTensor(value)) assertAttached(value, argument);
-    if (value.length !== length) {
+    if (lengthOfEither(value) !== length) {
       throw bearError('ERR_BEAR_SHAPE', {
         argument,
         expected: `${what} = ${length} elements`,
         received: describeArray(value),
       });
     }
-    return isDeviceTensor(value) ? onDevice(value, dtype, argument) : value;
+    if (isDeviceTensor(value)) return onDevice(value, dtype, argument);
+    return isArrayOf(value, 'Float32Array') ? value : (copyIndices(value, argument) as A);
   };
 
   const hostTargets = isDeviceTensor(targets) ? targets : readTargets(targets);
   const { allowed, gradOutput } = options;
-  const bitmask = allowed !== undefined && 'bitmask' in allowed ? allowed.bitmask : undefined;
-  const lists = allowed !== undefined && 'offsets' in allowed && bitmask === undefined ? allowed : undefined;
+  const { offsets, tokens, bitmask } = allowed ?? NO_CONSTRAINT;
+  const entries = tokens === undefined ? 0 : lengthOfEither(tokens);
   const inputs = {
     logits: logits.storage,
     targets: sized<Int32Array>(hostTargets, 'int32', rows, 'one for each row of logits, N', 'targets'),
     tokenWeights: rowArray(options.tokenWeights, 'tokenWeights'),
     penaltyWeights: rowArray(options.penaltyWeights, 'penaltyWeights'),
     gradOutputRows: typeof gradOutput === 'number' ? undefined : rowArray(gradOutput, 'gradOutput'),
-    allowedOffsets: lists && sized<Int32Array>(lists.offsets, 'int32', rows + 1, 'N + 1', 'allowed.offsets'),
-    allowedTokens: lists && sized<Int32Array>(lists.tokens, 'int32', lists.tokens.length, 'any', 'allowed.tokens'),
+    allowedOffsets: offsets && sized<Int32Array>(offsets, 'int32', rows + 1, 'N + 1', 'allowed.offsets'),
+    allowedTokens: tokens && sized<Int32Array>(tokens, 'int32', entries, 'any', 'allowed.tokens'),
     allowedBitmask:
       bitmask &&
       sized<Uint32Array>(bitmask, 'uint32', rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask'),
@@ -81,7 +83,7 @@ export function prepareDeviceCall(
     outputs,
     stream,
     gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
-    allowedTokenCount: lists?.tokens.length ?? 0,
+    allowedTokenCount: entries,
     call: {
       device,
       rows,
@@ -118,6 +120,12 @@ export function prepareDeviceCall(
       rank: outputs.rows && openStorage(outputs.rows.rank, 'rows'),
     },
   };
+}
+
+const NO_CONSTRAINT = { offsets: undefined, tokens: undefined, bitmask: undefined };
+
+function lengthOfEither(value: Float32Array | Int32Array | Uint32Array | DeviceTensor): number {
+  return isDeviceTensor(value) ? value.length : lengthOf(value);
 }
 
 function readDeviceLogits(tensor: DeviceTensor, options: CheckedOptions): DeviceLogits {

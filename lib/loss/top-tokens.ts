@@ -1,15 +1,15 @@
 import type { NativeOutcome } from '../native/binding.js';
 import { native } from '../native/load-addon.js';
-import { readAllowed } from './allowed.js';
-import { allocate, assertAttached, isArrayOf } from './arrays.js';
-import { checkMembers, checkOptions } from './check-options.js';
-import { assertOnHost } from './device-tensor.js';
-import { type BearErrorCode, bearError, describe } from './errors.js';
+import { type Constraint, checkExtents, copyAllowed } from './allowed.js';
+import { allocate, assertApart, assertAttached, isArrayOf } from './arrays.js';
+import { checkOptions, readMembers } from './check-options.js';
+import { bearError, refuse } from './errors.js';
 import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
 import { type BearLossOptions, type CheckedOptions, DTYPES, type LogitsArray } from './options.js';
 import { faultError } from './outcome-errors.js';
 import { expectedNames } from './suggest.js';
 import { resolveThreads } from './threads.js';
+import { lengthOf } from './typed-arrays.js';
 
 /** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
 export interface TopTokensOutput {
@@ -35,13 +35,13 @@ export interface TopTokensOptions
 
 export interface TopTokensResult {
   /**
-   * [N, B]: the ids of the B most probable allowed tokens of each row, best first, at equal logits the lower id. A row
+   * `[N, B]`: the ids of the B most probable allowed tokens of each row, best first, at equal logits the lower id. A row
    * with fewer tokens ends with -1. A logit of minus infinity is no token.
    */
   tokens: Int32Array;
-  /** [N, B]: their natural log-probabilities among the allowed tokens; minus infinity where `tokens` is -1. */
+  /** `[N, B]`: their natural log-probabilities among the allowed tokens; minus infinity where `tokens` is -1. */
   logProbabilities: Float32Array;
-  /** [N]: log-sum-exp of the scaled logits of the allowed tokens; minus infinity where a row has none. */
+  /** `[N]`: log-sum-exp of the scaled logits of the allowed tokens; minus infinity where a row has none. */
   logSumExp: Float32Array;
   /** B, the distance from row to row of `tokens` and `logProbabilities`. */
   beamWidth: number;
@@ -113,7 +113,7 @@ export function topTokens<A extends LogitsArray = LogitsArray>(
 }
 
 interface PreparedTopTokens extends CheckedLogits {
-  allowed: ReturnType<typeof readAllowed>;
+  allowed: Constraint;
   isListed: boolean;
   temperature: number;
   softcap: number;
@@ -122,31 +122,54 @@ interface PreparedTopTokens extends CheckedLogits {
 }
 
 function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): PreparedTopTokens {
-  checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '');
-  const { layout = 'dense', out, ...shared } = options;
+  const { layout, out, ...shared } = readMembers(
+    options,
+    'options',
+    'an object of options',
+    OPTION_NAMES,
+    readOptions,
+    '',
+  );
   // To the loss undefined means its default; here there is none.
   if (beamWidth === undefined) refuse('ERR_BEAR_ARGUMENT_TYPE', 'beamWidth', 'a positive integer', beamWidth);
-  const checked = checkOptions({ ...shared, beamWidth });
+  const checked = checkOptions({ ...shared, beamWidth } as BearLossOptions);
   checkLayout(layout);
   const isListed = layout === 'allowed';
-  const read = isListed ? readListedLogits(logits, checked) : readLogits(logits, undefined, checked);
+  const outputs = readOutputs(out);
+  // The logits may be read by getters, so that nothing is looked at before that.
+  const dense = isListed ? undefined : readLogits(logits, undefined, checked);
+  const allowed = copyAllowed(checked.allowed);
+  const read = dense ?? readListedLogits(logits, allowed, checked);
+  checkExtents(allowed, read.rows, read.vocabSize);
+  const result = prepareResult(outputs, read.rows, beamWidth);
+  assertIndicesApart(outputs, result, read.rows, checked);
   return {
     ...read,
     isListed,
-    allowed: readAllowed(checked.allowed, read.rows, read.vocabSize),
+    allowed,
     temperature: checked.temperature,
     softcap: checked.softcap ?? 0,
     threads: resolveThreads(checked.threads),
-    result: prepareResult(out, read.rows, beamWidth),
+    result,
   };
 }
 
-function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
-  throw bearError(code, { argument, expected, received: describe(value) });
+function readOptions(given: Record<string, unknown>) {
+  return {
+    vocabSize: given.vocabSize,
+    rowStride: given.rowStride,
+    dtype: given.dtype,
+    temperature: given.temperature,
+    softcap: given.softcap,
+    allowed: given.allowed,
+    threads: given.threads,
+    layout: given.layout,
+    out: given.out,
+  };
 }
 
 function checkLayout(layout: unknown): void {
-  if (LAYOUTS.includes(layout as (typeof LAYOUTS)[number])) return;
+  if (layout === undefined || LAYOUTS.includes(layout as (typeof LAYOUTS)[number])) return;
   const code = typeof layout === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
   refuse(code, 'layout', expectedNames(layout, LAYOUTS), layout);
 }
@@ -154,9 +177,9 @@ function checkLayout(layout: unknown): void {
 const MOST_TOKENS = 2 ** 31;
 
 /** Logits of the allowed tokens only: N rows of as many logits as the lists have entries. */
-function readListedLogits(logits: Logits, options: CheckedOptions): CheckedLogits {
+function readListedLogits(logits: Logits, { offsets, tokens }: Constraint, options: CheckedOptions): CheckedLogits {
   const { allowed, rowStride, vocabSize = MOST_TOKENS } = options;
-  if (allowed === undefined || 'bitmask' in allowed) {
+  if (offsets === undefined || tokens === undefined) {
     const received = allowed === undefined ? 'no constraint' : 'a bitmask';
     throw bearError('ERR_BEAR_OPTION_CONFLICT', {
       argument: 'layout',
@@ -171,23 +194,30 @@ function readListedLogits(logits: Logits, options: CheckedOptions): CheckedLogit
   const data = logits as LogitsArray;
   const dtype = readDType(data, options.dtype, 'logits', 'dtype');
   assertAttached(data, 'logits');
-  const { offsets, tokens } = allowed as Extract<typeof allowed, { offsets: unknown }>;
-  assertOnHost<Int32Array>(offsets, 'allowed.offsets');
-  assertOnHost<Int32Array>(tokens, 'allowed.tokens');
-  assertAttached(offsets, 'allowed.offsets');
-  const { length } = tokens;
-  if (data.length !== length) {
-    refuse('ERR_BEAR_SHAPE', 'logits', `one for each of the ${length} allowed tokens`, data);
+  if (lengthOf(data) !== tokens.length) {
+    refuse('ERR_BEAR_SHAPE', 'logits', `one for each of the ${tokens.length} allowed tokens`, data);
   }
   const rows = Math.max(0, offsets.length - 1);
   return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride: vocabSize };
 }
 
-function prepareResult(out: unknown, rows: number, beamWidth: number): TopTokensResult {
-  const given =
-    out === undefined
-      ? {}
-      : (checkMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES) as TopTokensOutput);
+/** The caller's arrays, whatever they are. */
+interface GivenOutputs {
+  tokens: unknown;
+  logProbabilities: unknown;
+  logSumExp: unknown;
+}
+
+function readOutputs(out: unknown): GivenOutputs {
+  if (out === undefined) return { tokens: undefined, logProbabilities: undefined, logSumExp: undefined };
+  return readMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES, (given) => ({
+    tokens: given.tokens,
+    logProbabilities: given.logProbabilities,
+    logSumExp: given.logSumExp,
+  }));
+}
+
+function prepareResult(given: GivenOutputs, rows: number, beamWidth: number): TopTokensResult {
   return {
     tokens: outputArray(given.tokens, 'Int32Array', 'tokens', rows * beamWidth),
     logProbabilities: outputArray(given.logProbabilities, 'Float32Array', 'logProbabilities', rows * beamWidth),
@@ -196,13 +226,31 @@ function prepareResult(out: unknown, rows: number, beamWidth: number): TopTokens
   };
 }
 
+/** Throws where a result would be written over the caller's constraint. */
+function assertIndicesApart(
+  given: GivenOutputs,
+  result: TopTokensResult,
+  rows: number,
+  { allowed }: CheckedOptions,
+): void {
+  if (allowed === undefined) return;
+  const { offsets, tokens, bitmask } = allowed as Constraint; // on the host, as copies were made of them
+  for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
+    if (given[name] === undefined) continue;
+    const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
+    assertApart(result[name], elements, 'out', offsets, 'allowed.offsets');
+    assertApart(result[name], elements, 'out', tokens, 'allowed.tokens');
+    assertApart(result[name], elements, 'out', bitmask, 'allowed.bitmask');
+  }
+}
+
 interface OutputArrays {
   Int32Array: Int32Array;
   Float32Array: Float32Array;
 }
 
 function outputArray<Name extends keyof OutputArrays>(
-  given: OutputArrays[Name] | undefined,
+  given: unknown,
   type: Name,
   name: string,
   length: number,
@@ -214,7 +262,7 @@ function outputArray<Name extends keyof OutputArrays>(
   }
   if (!isArrayOf(given, type)) refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `a ${type}`, given);
   assertAttached(given, argument);
-  if (given.length < length) refuse('ERR_BEAR_OUT_TOO_SMALL', argument, `at least ${length} elements`, given);
+  if (lengthOf(given) < length) refuse('ERR_BEAR_OUT_TOO_SMALL', argument, `at least ${length} elements`, given);
   return given;
 }
 

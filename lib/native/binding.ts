@@ -83,14 +83,19 @@ export interface NativeSummary {
   nonFiniteRows: number[];
 }
 
-/** Anything but `done` leaves every buffer of the caller as it was (`out-of-memory`: where it struck before the kernel). */
+/** What any function of the addon may end with. Nothing has been written, and nothing is left of the call. */
+export interface NativeOutOfMemory {
+  status: 'out-of-memory';
+}
+
+/** Anything but `done` leaves every buffer of the caller as it was. */
 export type NativeOutcome =
   | NativeSummary
   | { status: 'invalid'; fault: NativeFault; row: number; value: number }
   | { status: 'overlap'; input: string }
   | { status: 'aborted' }
   | NativeDeviceFailure
-  | { status: 'detached' | 'out-of-memory' };
+  | { status: 'detached' };
 
 export type NativeDeviceErrorKind =
   | 'not-built'
@@ -105,12 +110,14 @@ export type NativeDeviceErrorKind =
   | 'invalid-memory'
   | 'failed';
 
-export interface NativeDeviceFailure {
+export interface NativeDeviceError {
   status: 'device-error';
   kind: NativeDeviceErrorKind;
   /** What is wrong and what to do. */
   message: string;
 }
+
+export type NativeDeviceFailure = NativeDeviceError | NativeOutOfMemory;
 
 export type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
@@ -157,7 +164,7 @@ export interface NativeDevice {
     scalarLoss: NativeStorage | undefined,
     stream: NativeStream | undefined,
   ): NativeEnqueuedLoss | NativeOutcome;
-  readLoss(loss: NativeEnqueuedLoss, done: (outcome: NativeOutcome) => void): undefined;
+  readLoss(loss: NativeEnqueuedLoss, done: (outcome: NativeOutcome) => void): undefined | NativeOutOfMemory;
   release(handle: NativeStorage | NativeStream | NativeEnqueuedLoss): undefined;
   memory(device: number): { device: NativeMemoryCounts; pinned: NativeMemoryCounts } | NativeDeviceFailure;
   releaseCached(device: number): undefined | NativeDeviceFailure;
@@ -197,7 +204,7 @@ export interface NativeBinding {
     logSumExp: Float32Array,
   ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
-  cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] };
+  cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] } | NativeOutOfMemory;
   device: NativeDevice;
   optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
   deviceErrorKinds: string[];

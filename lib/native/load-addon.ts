@@ -18,6 +18,7 @@ function load(): NativeBinding {
     loaded = (require('node-gyp-build') as (folder: string) => NativeBinding)(packageRoot);
     assertSameFields(loaded);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BEAR_OUT_OF_MEMORY') throw error;
     throw addonNotFound(error as Error);
   }
   const { overrideError } = loaded.cpuInfo();

@@ -4,8 +4,10 @@
 #include <new>
 
 #include "native/binding/async_loss.h"
+#include "native/binding/background_calls.h"
 #include "native/binding/call_fields.h"
 #include "native/binding/device_exports.h"
+#include "native/binding/exported_function.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
@@ -33,7 +35,7 @@ Napi::Object refusal_of(Napi::Env env, LossCall& call) {
 
 // (numbers: Float64Array, arrays: (TypedArray | undefined)[], summary: Float64Array) =>
 //   NativeOutcome; or undefined: it is done, every row is finite, and the summary holds what else there is to say
-Napi::Value compute_loss(const Napi::CallbackInfo& info) try {
+Napi::Value compute_loss(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   LossCall call = read_loss_call(info[0], info[1].As<Napi::Array>());
   const Backend& backend = backend_of(call);
@@ -46,8 +48,6 @@ Napi::Value compute_loss(const Napi::CallbackInfo& info) try {
     return env.Undefined();
   }
   return outcome_of(env, status, summary);
-} catch (const DeviceError& error) {
-  return device_error_outcome(info.Env(), error);
 }
 
 // (numbers, arrays, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
@@ -56,18 +56,12 @@ Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto arrays = info[1].As<Napi::Array>();
   LossCall call = read_loss_call(info[0], arrays);
-  try {
-    const Backend& backend = backend_of(call);
-    const Napi::Object refusal = refusal_of(env, call);
-    if (!refusal.IsEmpty()) return refusal;
-    auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count);
-    auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[2], info[3].As<Napi::Function>());
-    env.GetInstanceData<AsyncLossQueue>()->add(env, std::move(loss));
-  } catch (const std::bad_alloc&) {
-    return outcome_of(env, ComputeStatus::kOutOfMemory, {});
-  } catch (const DeviceError& error) {
-    return device_error_outcome(env, error);
-  }
+  const Backend& backend = backend_of(call);
+  const Napi::Object refusal = refusal_of(env, call);
+  if (!refusal.IsEmpty()) return refusal;
+  auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count);
+  auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[2], info[3].As<Napi::Function>());
+  BackgroundCalls::of(env).compute(env, std::move(loss));
   return env.Undefined();
 }
 
@@ -103,14 +97,14 @@ Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   const CpuInfo cpu = cpu_info();
   Napi::Object result = Napi::Object::New(env);
   result.Set("instructionSet", cpu.instruction_set);
-  Napi::Array all = Napi::Array::New(env, cpu.instruction_sets.size());
-  for (std::uint32_t i = 0; i < cpu.instruction_sets.size(); ++i) all.Set(i, cpu.instruction_sets[i]);
+  Napi::Array all = Napi::Array::New(env, cpu.instruction_set_count);
+  for (std::uint32_t i = 0; i < cpu.instruction_set_count; ++i) all.Set(i, cpu.instruction_sets[i]);
   result.Set("instructionSets", all);
   result.Set("overrideError", cpu.override_error);
   return result;
 }
 
-// () => {built, available, reason, devices: [{index, name, computeCapability, memoryBytes}]}
+// () => {built, available, reason, devices: [{index, name, computeCapability, memoryBytes}]}, or NativeOutOfMemory
 Napi::Value cuda_info_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CudaInfo cuda = cuda_info();
@@ -131,15 +125,24 @@ Napi::Value cuda_info_from_js(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// There are no outcomes yet that lib/ could put into words.
+[[noreturn]] void throw_out_of_memory(Napi::Env env) {
+  Napi::Error error = Napi::RangeError::New(env, "fused-bear-loss: no memory to load the addon");
+  error.Set("code", "ERR_BEAR_OUT_OF_MEMORY");
+  throw error;
+}
+
 } // namespace
 
 Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new AsyncLossQueue);
-  exports.Set("computeLoss", Napi::Function::New(env, compute_loss));
-  exports.Set("computeLossAsync", Napi::Function::New(env, compute_loss_async));
-  exports.Set("topTokens", Napi::Function::New(env, top_tokens_from_js));
-  exports.Set("cpuInfo", Napi::Function::New(env, cpu_info_from_js));
-  exports.Set("cudaInfo", Napi::Function::New(env, cuda_info_from_js));
+  auto calls = std::unique_ptr<BackgroundCalls>(new (std::nothrow) BackgroundCalls);
+  if (calls == nullptr) throw_out_of_memory(env);
+  env.SetInstanceData(calls.release());
+  export_function<compute_loss>(exports, "computeLoss");
+  export_function<compute_loss_async>(exports, "computeLossAsync");
+  export_function<top_tokens_from_js>(exports, "topTokens");
+  export_function<cpu_info_from_js>(exports, "cpuInfo");
+  export_function<cuda_info_from_js>(exports, "cudaInfo");
   exports.Set("optionNames", option_names(env));
   exports.Set("deviceErrorKinds", names_of(env, kDeviceErrorNames));
   exports.Set("callFields", call_fields(env));

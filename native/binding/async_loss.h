@@ -1,46 +1,47 @@
-// Loss calls off the main thread.
+// Loss calls off JavaScript's thread.
 #pragma once
 
 #include <napi.h>
 
 #include <atomic>
-#include <deque>
+#include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "native/binding/background_calls.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
+#include "native/core/device_error.h"
 
 namespace fused_bear_loss {
 
-// A job, with what JavaScript lent it. Made and destroyed on JavaScript's thread.
-struct AsyncLoss {
-  AsyncLoss(std::unique_ptr<LossJob> work, const Napi::Array& call_arrays, const LossCall& call,
+// A job, with what JavaScript lent it.
+class AsyncLoss final : public BackgroundCall {
+ public:
+  // `abort_flag` is an Int32Array of shared memory, or undefined.
+  AsyncLoss(std::unique_ptr<LossJob> job, const Napi::Array& arrays, const LossCall& call,
             const Napi::Value& abort_flag, const Napi::Function& done);
 
-  std::unique_ptr<LossJob> job;
-  Napi::ObjectReference arrays; // of the call, whose output views are looked at again when the job is done
-  LossProblem problem;          // the caller's sizes and modes; its pointers are not followed any more
-  std::int64_t grad_row_stride;
-  std::size_t gradient_length;
-  Napi::ObjectReference flag; // keeps the memory behind `abort`
-  const std::atomic<std::int32_t>* abort;
-  Napi::FunctionReference done;
-};
+  void run() noexcept override;
+  void cancel() noexcept override { abort_->store(1, std::memory_order_relaxed); }
 
-// The asynchronous calls of one JavaScript environment (the main thread or a worker). Every call uses all of the
-// kernel's threads by itself, so a few at a time are enough; the others wait here, and libuv's threads stay free for
-// others.
-class AsyncLossQueue {
- public:
-  void add(Napi::Env env, std::unique_ptr<AsyncLoss> loss);
+ protected:
+  // Writes the caller's outputs, unless the call was aborted or their memory is no longer what it was.
+  Napi::Value settle(Napi::Env env) override;
 
  private:
-  class Worker;
+  std::unique_ptr<LossJob> job_;
+  Napi::ObjectReference arrays_; // of the call, whose output views are looked at again when the job is done
+  LossProblem problem_;          // the caller's sizes and modes; its pointers are not followed any more
+  std::int64_t grad_row_stride_;
+  std::size_t gradient_length_;
 
-  void start_next(Napi::Env env);
+  std::atomic<std::int32_t> own_abort_{0};
+  Napi::ObjectReference flag_; // keeps the memory of JavaScript's, where `abort_` is there
+  std::atomic<std::int32_t>* abort_;
 
-  int running_ = 0;
-  std::deque<std::unique_ptr<AsyncLoss>> waiting_;
+  ComputeStatus status_ = ComputeStatus::kOk;
+  std::optional<DeviceError> device_error_; // in place of a status
 };
 
 } // namespace fused_bear_loss

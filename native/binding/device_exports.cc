@@ -2,25 +2,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <optional>
 #include <utility>
 
+#include "native/binding/background_calls.h"
 #include "native/binding/device_handle.h"
 #include "native/binding/device_loss_call.h"
+#include "native/binding/exported_function.h"
 #include "native/binding/loss_outcome.h"
 #include "native/core/device_api.h"
 
 namespace fused_bear_loss {
 namespace {
-
-// Each function gives its value, or the outcome that tells of the device's error.
-template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
-Napi::Value guarded(const Napi::CallbackInfo& info) {
-  try {
-    return kFunction(info);
-  } catch (const DeviceError& error) {
-    return device_error_outcome(info.Env(), error);
-  }
-}
 
 int device_of(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
 
@@ -126,31 +120,37 @@ Napi::Value download(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// Waits for the device on a thread of libuv's, then calls `done` with what settle() makes of it, or with the error.
-// settle() also lets go of what was waited for: who disposes of a result in `done` has its memory back at once.
-class DeviceWait : public Napi::AsyncWorker {
+// Waits for the device, then calls `done` with what take() makes of it, or with the error. take() also lets go of what
+// was waited for: who disposes of a result in `done` has its memory back at once.
+class DeviceWait : public BackgroundCall {
  public:
-  explicit DeviceWait(const Napi::Function& done) : Napi::AsyncWorker(done, "fused-bear-loss") {}
+  using BackgroundCall::BackgroundCall;
 
- protected:
-  virtual void wait() = 0;
-  virtual Napi::Value settle(Napi::Env env) = 0;
-
-  void Execute() final {
+  void run() noexcept final {
     try {
       wait();
     } catch (const DeviceError& error) {
-      error_ = std::make_unique<DeviceError>(error);
+      error_.emplace(error);
+    } catch (const std::bad_alloc&) {
+      out_of_memory_ = true;
     }
   }
 
-  void OnOK() final {
-    const Napi::Env env = Env();
-    Callback().Call({error_ ? device_error_outcome(env, *error_) : settle(env)});
+  // The device cannot be told to stop.
+  void cancel() noexcept final {}
+
+ protected:
+  virtual void wait() = 0;
+  virtual Napi::Value take(Napi::Env env) = 0;
+
+  Napi::Value settle(Napi::Env env) final {
+    if (out_of_memory_) return plain_outcome(env, "out-of-memory");
+    return error_ ? device_error_outcome(env, *error_) : take(env);
   }
 
  private:
-  std::unique_ptr<DeviceError> error_;
+  std::optional<DeviceError> error_;
+  bool out_of_memory_ = false;
 };
 
 class DownloadWait final : public DeviceWait {
@@ -164,7 +164,7 @@ class DownloadWait final : public DeviceWait {
  protected:
   // The destination is an array that nobody else knows yet, so its memory stays where it is.
   void wait() override { download_->finish(memory_.data); }
-  Napi::Value settle(Napi::Env env) override {
+  Napi::Value take(Napi::Env env) override {
     download_.reset();
     return env.Undefined();
   }
@@ -181,8 +181,8 @@ Napi::Value download_async(const Napi::CallbackInfo& info) {
   const HostMemory host = host_memory_of(info[1]);
   check_room(info.Env(), *storage, host.bytes);
   auto copy = device_api().enqueue_download(storage, host.bytes);
-  auto* const worker = new DownloadWait(info[2].As<Napi::Function>(), std::move(copy), info[1]); // deletes itself
-  worker->Queue();
+  BackgroundCalls::of(info.Env())
+      .wait(info.Env(), std::make_unique<DownloadWait>(info[2].As<Napi::Function>(), std::move(copy), info[1]));
   return info.Env().Undefined();
 }
 
@@ -194,7 +194,10 @@ Napi::Value enqueue_loss(const Napi::CallbackInfo& info) {
   if (const char* input = request.settle_overlap()) return overlap_outcome(env, input);
   const ProblemFault fault = request.find_host_fault();
   if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
-  return wrap_loss(env, request.enqueue(stream_or_default(info[3], request.device())));
+  // Made first: once the device is at work, nothing may fail any more.
+  const Napi::Value handle = wrap_loss(env, nullptr);
+  set_loss(handle, request.enqueue(stream_or_default(info[3], request.device())));
+  return handle;
 }
 
 class LossWait final : public DeviceWait {
@@ -203,7 +206,7 @@ class LossWait final : public DeviceWait {
 
  protected:
   void wait() override { report_ = loss_->wait(); }
-  Napi::Value settle(Napi::Env env) override {
+  Napi::Value take(Napi::Env env) override {
     loss_.reset();
     if (report_.fault.error != ProblemError::kNone) return invalid_outcome(env, report_.fault);
     return outcome_of(env, ComputeStatus::kOk, report_.summary);
@@ -216,8 +219,8 @@ class LossWait final : public DeviceWait {
 
 // (loss under way, done: (outcome: NativeOutcome) => void) => undefined
 Napi::Value read_loss(const Napi::CallbackInfo& info) {
-  auto* const worker = new LossWait(info[1].As<Napi::Function>(), loss_of(info[0])); // deletes itself
-  worker->Queue();
+  BackgroundCalls::of(info.Env())
+      .wait(info.Env(), std::make_unique<LossWait>(info[1].As<Napi::Function>(), loss_of(info[0])));
   return info.Env().Undefined();
 }
 
@@ -252,30 +255,25 @@ Napi::Value release_cached(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
-void add(Napi::Object& object, const char* name) {
-  object.Set(name, Napi::Function::New(object.Env(), guarded<kFunction>, name));
-}
-
 } // namespace
 
 void add_device_exports(Napi::Env env, Napi::Object exports) {
   Napi::Object device = Napi::Object::New(env);
-  add<create_stream>(device, "createStream");
-  add<adopt_stream>(device, "adoptStream");
-  add<synchronize_stream>(device, "synchronizeStream");
-  add<allocate>(device, "allocate");
-  add<upload>(device, "upload");
-  add<adopt>(device, "adopt");
-  add<pointer>(device, "pointer");
-  add<copy>(device, "copy");
-  add<download>(device, "download");
-  add<download_async>(device, "downloadAsync");
-  add<enqueue_loss>(device, "enqueueLoss");
-  add<read_loss>(device, "readLoss");
-  add<release>(device, "release");
-  add<memory>(device, "memory");
-  add<release_cached>(device, "releaseCached");
+  export_function<create_stream>(device, "createStream");
+  export_function<adopt_stream>(device, "adoptStream");
+  export_function<synchronize_stream>(device, "synchronizeStream");
+  export_function<allocate>(device, "allocate");
+  export_function<upload>(device, "upload");
+  export_function<adopt>(device, "adopt");
+  export_function<pointer>(device, "pointer");
+  export_function<copy>(device, "copy");
+  export_function<download>(device, "download");
+  export_function<download_async>(device, "downloadAsync");
+  export_function<enqueue_loss>(device, "enqueueLoss");
+  export_function<read_loss>(device, "readLoss");
+  export_function<release>(device, "release");
+  export_function<memory>(device, "memory");
+  export_function<release_cached>(device, "releaseCached");
   exports.Set("device", device);
 }
 

@@ -59,6 +59,10 @@ Napi::Value wrap_loss(Napi::Env env, std::shared_ptr<EnqueuedLoss> loss) {
   return wrap(env, {nullptr, nullptr, std::move(loss)});
 }
 
+void set_loss(const Napi::Value& handle, std::shared_ptr<EnqueuedLoss> loss) {
+  handle_of(handle).loss = std::move(loss);
+}
+
 const std::shared_ptr<DeviceStorage>& storage_of(const Napi::Value& handle) {
   return present(handle, handle_of(handle).storage);
 }

@@ -20,6 +20,9 @@ Napi::Value wrap_storage(Napi::Env env, std::shared_ptr<DeviceStorage> storage);
 Napi::Value wrap_stream(Napi::Env env, std::shared_ptr<DeviceStream> stream);
 Napi::Value wrap_loss(Napi::Env env, std::shared_ptr<EnqueuedLoss> loss);
 
+// Of a handle that wrap_loss() made without one.
+void set_loss(const Napi::Value& handle, std::shared_ptr<EnqueuedLoss> loss);
+
 // These throw a Napi::Error where the value is no such handle, or has been released: mistakes of this package.
 const std::shared_ptr<DeviceStorage>& storage_of(const Napi::Value& handle);
 const std::shared_ptr<DeviceStream>& stream_of(const Napi::Value& handle);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -33,10 +34,13 @@ const Backend& cpu_backend();
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
 struct CpuInfo {
-  std::string instruction_set;               // the one in use: "baseline", "avx2", "avx512"
-  std::vector<std::string> instruction_sets; // every one that this processor and this build can run
-  std::string override_error; // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
+  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512"
+  // Every one that this processor and this build can run.
+  const char* instruction_sets[3] = {};
+  std::size_t instruction_set_count = 0;
+  const char* override_error = ""; // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
 };
+// Allocates nothing. The strings stay.
 CpuInfo cpu_info();
 
 struct CudaDevice {

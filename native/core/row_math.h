@@ -83,8 +83,8 @@ struct RowSums {
   bool several_allowed = false;     // |A| > 1
   bool poisoned = false;            // NaN or +infinity in A, or no finite logit in A
   // Only where label smoothing asks for them:
-  double allowed_count = 0; // |A|
-  double sum_scaled = 0;    // sum over A of u_j
+  double allowed_count = 0;   // |A|
+  double sum_differences = 0; // sum over A of u_j - u_reference
 };
 
 // One row's share of every result.
@@ -92,6 +92,7 @@ struct RowLoss {
   double loss = 0; // before token weight and reduction
   double nll = 0;
   double log_sum_exp = 0;
+  double log_sum = 0; // log_sum_exp - u_reference
   double margin = 0;
   PenaltyTerm penalty = {0, 0, 1};
   double target_probability = 0;
@@ -99,21 +100,30 @@ struct RowLoss {
 };
 
 // log-sum-exp and the target's two probabilities. Written around the others' sum relative to the target, so that
-// neither a common offset nor a probability near 1 costs digits.
+// neither a common offset nor a probability near 1 costs digits. The reference stays apart from the logarithm of the
+// sum: of scaled logits near 1e20, log-sum-exp keeps nothing of it.
 FBL_SHARED_INLINE void evaluate_cross_entropy(const RowSums& sums, double target, double reference, RowLoss& row) {
   const double distance = target - reference;
   if (distance < -600) { // exp(-distance) would overflow; also a target of -infinity
-    row.nll = log(sums.sum_others) - distance;
-    row.log_sum_exp = reference + log(sums.sum_others);
+    row.log_sum = log(sums.sum_others);
+    row.log_sum_exp = reference + row.log_sum;
+    row.nll = row.log_sum - distance;
     row.target_probability = exp(-row.nll);
     row.other_probability = 1;
     return;
   }
   const double ratio = sums.sum_others * exp(-distance);
   row.nll = log1p(ratio);
+  row.log_sum = distance + row.nll;
   row.log_sum_exp = target + row.nll;
   row.target_probability = 1 / (1 + ratio);
   row.other_probability = ratio / (1 + ratio);
+}
+
+// log p of a logit in A.
+FBL_SHARED_INLINE double log_probability(const LogitScale& scale, const RowSums& sums, const RowLoss& row,
+                                         double logit) {
+  return scaled_logit(scale, logit) - scaled_logit(scale, sums.reference_logit) - row.log_sum;
 }
 
 FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums& sums, double lambda) {
@@ -132,7 +142,7 @@ FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums
   }
   double cross_entropy = row.nll;
   if (problem.label_smoothing > 0) {
-    const double uniform = row.log_sum_exp - sums.sum_scaled / sums.allowed_count;
+    const double uniform = row.log_sum - sums.sum_differences / sums.allowed_count;
     cross_entropy = (1 - problem.label_smoothing) * row.nll + problem.label_smoothing * uniform;
   }
   row.loss = row.penalty.weight * cross_entropy + problem.z_loss * row.log_sum_exp * row.log_sum_exp;

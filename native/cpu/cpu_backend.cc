@@ -39,16 +39,19 @@ std::int64_t logits_to_read(const LossProblem& problem) {
 class LossLoop {
  public:
   LossLoop(const LossProblem& problem, const LossOutputs& outputs, const std::atomic<std::int32_t>* abort)
-      : problem_(problem), outputs_(outputs), abort_(abort), stream_(gradient_is_streamed(problem)) {}
+      : problem_(problem),
+        outputs_(outputs),
+        abort_(abort),
+        stream_(gradient_is_streamed(problem)),
+        longest_row_(longest_row(problem)) {}
 
-  // Calls `each_row(processor, row)` for every row.
+  // Calls `each_row(processor, row)` for every row. It must not throw.
   template <class EachRow>
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
     return run_rows({problem_.rows, logits_to_read(problem_), problem_.threads, abort_}, [&] {
-      return [worker = Worker{RowProcessor(problem_, outputs_, kernel, stream_)}, &each_row](std::int64_t row) mutable {
-        each_row(worker.processor, row);
-      };
+      return [worker = Worker{RowProcessor(problem_, outputs_, kernel, stream_, longest_row_)},
+              &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
     });
   }
 
@@ -63,6 +66,7 @@ class LossLoop {
   const LossOutputs& outputs_;
   const std::atomic<std::int32_t>* abort_;
   const bool stream_;
+  const std::int64_t longest_row_;
 };
 
 double token_weight(const LossProblem& problem, std::int64_t row) {
@@ -142,7 +146,9 @@ class CpuBackend final : public Backend {
     summary = LossSummary{};
     if (problem.rows == 0) return ComputeStatus::kOk;
     try {
+      // All memory that depends on the number of rows, before any of them is written.
       std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
+      summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
       const LossLoop loop(problem, outputs, abort);
       double divisor = simple_divisor(problem);
       const ComputeStatus status = problem.reduction == Reduction::kWeightedMean

@@ -14,29 +14,38 @@ namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
 namespace {
 
-// |A| and the sum of u over A, for label smoothing.
+// |A| and the sum of u - u_reference over A, for label smoothing: relative to the reference, as a common offset would
+// take the digits; of sixteenths, as the difference of two logits may pass float's largest number; and beyond four of
+// them in double precision.
 template <Scaling kScaling, class Element>
-void sum_scaled_logits(const Row<Element>& row, const LogitScale& scale, RowSums& sums) {
+void sum_differences(const Row<Element>& row, const LogitScale& scale, RowSums& sums) {
+  constexpr float kPart = 1.0f / 16;
   const Softcap softcap = Softcap::make(scale.softcap);
+  const auto cap = [&](Vec logits) { return kScaling == Scaling::kSoftcap ? apply_softcap(logits, softcap) : logits; };
+  const float reference = kScaling == Scaling::kSoftcap ? capped(sums.reference_logit, softcap) : sums.reference_logit;
+  const Vec part = broadcast(kPart);
+  const Vec shift = broadcast(-kPart * reference);
   const Vec masked = broadcast(-INFINITY);
-  double total = 0;
+  WideVec total = to_double(broadcast(0));
   double count = 0;
   for (std::int64_t begin = 0; begin < row.count; begin += kChunkBlocks * kBlock) {
     const std::int64_t end = begin + kChunkBlocks * kBlock < row.count ? begin + kChunkBlocks * kBlock : row.count;
-    Vec sum = broadcast(0);
     Vec allowed = broadcast(0);
-    for (std::int64_t i = begin; i < end; i += kLanes) {
-      const Vec logits = load_left(row.logits + i, end - i);
-      const Mask keep = not_equal(logits, masked);
-      sum =
-          add(sum, select(keep, kScaling == Scaling::kSoftcap ? apply_softcap(logits, softcap) : logits, broadcast(0)));
-      allowed = add(allowed, select(keep, broadcast(1), broadcast(0)));
+    for (std::int64_t i = begin; i < end; i += kAccumulators * kLanes) {
+      Vec sum = broadcast(0);
+#pragma GCC unroll 4
+      for (int v = 0; v < kAccumulators; ++v) {
+        const Vec logits = load_left(row.logits + i + v * kLanes, end - i - v * kLanes);
+        const Mask keep = not_equal(logits, masked);
+        sum = add(sum, select(keep, multiply_add(cap(logits), part, shift), broadcast(0)));
+        allowed = add(allowed, select(keep, broadcast(1), broadcast(0)));
+      }
+      total = add(total, to_double(sum));
     }
-    total += horizontal_sum(sum);
     count += horizontal_sum(allowed);
   }
   sums.allowed_count = count;
-  sums.sum_scaled = total / scale.temperature;
+  sums.sum_differences = horizontal_sum(total) / double{kPart} / scale.temperature;
 }
 
 // How many of the largest logits a sweep keeps: two at least, which tells a row with a single allowed token from
@@ -61,7 +70,7 @@ bool sweep_row(const Row<Element>& row, const SweepOptions& options, float* cand
   sums.poisoned |= sweep.is_masked();
   if (sums.poisoned) return false;
   find_threshold(sweep.top(), options.beam_width, sums);
-  if (options.label_smoothing) sum_scaled_logits<kScaling>(row, options.scale, sums);
+  if (options.label_smoothing) sum_differences<kScaling>(row, options.scale, sums);
   return kept;
 }
 
@@ -99,9 +108,7 @@ bool is_plain(const GradientJob& job) { return job.factors.scale.softcap <= 0 &&
 
 // The factor of exp(u_j - u_reference) in the gradient.
 Vec gradient_constant(const GradientJob& job) {
-  const LogitScale& scale = job.factors.scale;
-  const double reference = exp(scaled_logit(scale, job.sums.reference_logit) - job.factors.log_sum_exp);
-  return broadcast(static_cast<float>(job.factors.probability * reference / scale.temperature));
+  return broadcast(static_cast<float>(job.factors.exponential / job.factors.scale.temperature));
 }
 
 template <StoreKind kStore, class Element, class Out, class Gradient>
@@ -126,7 +133,7 @@ void write_all(const GradientJob& job, const void* source, const Gradient& gradi
 template <class Element, class Out>
 void write_from_logits(const GradientJob& job) {
   with_scaling(job.factors.scale, [&](auto scaling) {
-    const auto relative = RelativeExponential<scaling.value>::make(job.factors.scale, job.sums.reference_logit);
+    const auto relative = RelativeExponential<scaling.value>::make(job.factors.scale, job.factors.reference_logit);
     const Vec constant = gradient_constant(job);
     if constexpr (scaling.value != Scaling::kSoftcap) {
       if (is_plain(job)) {

@@ -31,15 +31,15 @@ struct GradientView {
 struct SweepOptions {
   LogitScale scale;
   std::int64_t beam_width;
-  bool label_smoothing; // also find allowed_count and sum_scaled
+  bool label_smoothing; // also find allowed_count and sum_differences
 };
 
-// How a probability becomes a gradient entry, reduction and upstream gradient included, but not softcap' / tau:
-//   g_j = (probability p_j + offset) softcap'(z_j) / tau
+// How an exponential becomes a gradient entry, reduction and upstream gradient included, but not softcap' / tau:
+//   g_j = (exponential exp(u_j - u_reference) + offset) softcap'(z_j) / tau
 struct GradientFactors {
   LogitScale scale;
-  double log_sum_exp;
-  double probability;
+  float reference_logit;
+  double exponential;
   double offset;
 };
 
@@ -54,7 +54,6 @@ struct GradientTerm {
 struct GradientJob {
   RowView row;
   const float* exponentials; // as sweep() kept them, or null
-  RowSums sums;
   GradientFactors factors;
   GradientView out;
   GradientTerm terms[2];

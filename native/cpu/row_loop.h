@@ -42,28 +42,49 @@ inline std::int64_t rows_per_share(const RowLoop& loop, std::int32_t threads) {
                                 std::min(kLogitsPerShare / logits_per_row, loop.rows / (threads * kSharesPerThread)));
 }
 
-// Calls `work(row)` for every row, on several threads, each with the work that `make_work()` makes there.
+// Allowed logits of the row that has most.
+inline std::int64_t longest_row(const LogitRows& problem) {
+  if (problem.allowed_offsets == nullptr) return problem.vocab_size;
+  std::int64_t longest = 0;
+  for (std::int64_t row = 0; row < problem.rows; ++row) {
+    longest = std::max<std::int64_t>(longest, problem.allowed_offsets[row + 1] - problem.allowed_offsets[row]);
+  }
+  return longest;
+}
+
+// Calls `work(row)` for every row, on several threads, each with the work that `make_work()` makes there. Making it may
+// throw std::bad_alloc, working must not throw: memory runs out before a row is written, or not at all. The calling
+// thread has its work before any other thread begins; another that gets none leaves the rows to the rest.
 template <class MakeWork>
 ComputeStatus run_rows(const RowLoop& loop, const MakeWork& make_work) {
   const std::int32_t threads = thread_count(loop);
   const std::int64_t share = rows_per_share(loop, threads);
   std::atomic<std::int64_t> next{0};
-  std::atomic<ComputeStatus> status{ComputeStatus::kOk};
-  run_in_parallel(threads, [&] {
+  std::atomic<bool> aborted{false};
+  const auto take_shares = [&](auto& work) noexcept {
+    while (!aborted.load(std::memory_order_relaxed)) {
+      if (loop.abort != nullptr && loop.abort->load(std::memory_order_relaxed) != 0) aborted = true;
+      const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
+      if (begin >= loop.rows) break;
+      const std::int64_t end = std::min(begin + share, loop.rows);
+      for (std::int64_t row = begin; row < end; ++row) work(row);
+    }
+  };
+  const auto help = [&] {
     try {
       auto work = make_work();
-      while (status.load(std::memory_order_relaxed) == ComputeStatus::kOk) {
-        if (loop.abort != nullptr && loop.abort->load(std::memory_order_relaxed) != 0) status = ComputeStatus::kAborted;
-        const std::int64_t begin = next.fetch_add(share, std::memory_order_relaxed);
-        if (begin >= loop.rows) break;
-        const std::int64_t end = std::min(begin + share, loop.rows);
-        for (std::int64_t row = begin; row < end; ++row) work(row);
-      }
+      take_shares(work);
     } catch (const std::bad_alloc&) {
-      status = ComputeStatus::kOutOfMemory;
     }
-  });
-  return status;
+  };
+  try {
+    auto work = make_work();
+    run_in_parallel(
+        threads, [&] { take_shares(work); }, help);
+  } catch (const std::bad_alloc&) {
+    return ComputeStatus::kOutOfMemory;
+  }
+  return aborted ? ComputeStatus::kAborted : ComputeStatus::kOk;
 }
 
 } // namespace fused_bear_loss

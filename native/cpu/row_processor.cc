@@ -55,13 +55,20 @@ float load_logit(const void* row, DType dtype, std::int64_t position) {
   return static_cast<const float*>(row)[position];
 }
 
+// Whether the factor of the exponentials is below the normal floats.
+bool is_too_small(const GradientFactors& factors) {
+  const double factor = std::fabs(factors.exponential / factors.scale.temperature);
+  return factor > 0 && factor < double{std::numeric_limits<float>::min()};
+}
+
 bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
   return (words[position >> 5] >> (position & 31) & 1u) != 0;
 }
 
 } // namespace
 
-RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream)
+RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream,
+                           std::int64_t longest_row)
     : problem_(problem),
       outputs_(outputs),
       kernel_(kernel),
@@ -72,7 +79,18 @@ RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& output
       row_scratch_(thread_scratch().row),
       gradient_scratch_(thread_scratch().gradient),
       candidates_(thread_scratch().candidates),
-      exponentials_(thread_scratch().exponentials) {}
+      exponentials_(thread_scratch().exponentials) {
+  reserve_scratch(longest_row);
+}
+
+void RowProcessor::reserve_scratch(std::int64_t longest_row) {
+  if (is_listed() || problem_.allowed_bitmask != nullptr) reserve(row_scratch_, longest_row);
+  if (is_listed() && problem_.gradient != GradientMode::kNone) reserve(gradient_scratch_, longest_row);
+  reserve(candidates_, kernel_.candidate_capacity(std::min(options_.beam_width, longest_row)));
+  if (!keeps_exponentials(longest_row)) return;
+  reserve(exponentials_[0], longest_row + kKeptSlack);
+  if (may_wait(longest_row)) reserve(exponentials_[1], longest_row + kKeptSlack);
+}
 
 const char* RowProcessor::logits_row(std::int64_t row) const {
   return static_cast<const char*>(problem_.logits) + row * problem_.row_stride * element_size(problem_.dtype);
@@ -105,7 +123,6 @@ void RowProcessor::prepare(std::int64_t row) {
   if (is_listed()) return prepare_listed(row);
   view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, problem_.targets[row]};
   if (problem_.allowed_bitmask == nullptr) return;
-  reserve(row_scratch_, problem_.vocab_size);
   kernel_.apply_bitmask(view_.logits, problem_.dtype, bitmask_row(row), problem_.vocab_size, row_scratch_.data());
   view_.logits = row_scratch_.data();
   view_.dtype = DType::kFloat32;
@@ -113,7 +130,6 @@ void RowProcessor::prepare(std::int64_t row) {
 
 void RowProcessor::prepare_listed(std::int64_t row) {
   const TokenList list = token_list(row);
-  reserve(row_scratch_, list.count);
   kernel_.gather(logits_row(row), problem_.dtype, list.tokens, list.count, row_scratch_.data());
   const std::int64_t target = std::lower_bound(list.begin(), list.end(), problem_.targets[row]) - list.begin();
   view_ = {row_scratch_.data(), DType::kFloat32, list.count, target};
@@ -125,8 +141,7 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   prepare(row);
   SweepOptions options = options_;
   options.beam_width = std::min(options.beam_width, view_.count);
-  reserve(candidates_, kernel_.candidate_capacity(options.beam_width));
-  kept_ = keeps_exponentials() ? reserve_exponentials() : nullptr;
+  kept_ = keeps_exponentials(view_.count) ? place_beside(exponentials_[exponentials_in_use_], view_.logits) : nullptr;
   const GradientJob* const pending = pending_ ? &*pending_ : nullptr;
   kept_row_ = kernel_.sweep(view_, options, candidates_.data(), kept_, pending, record.sums) ? row : -1;
   pending_.reset();
@@ -151,7 +166,7 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
 
 void RowProcessor::write_statistics(std::int64_t row, const RowRecord& record) {
   const RowLoss& loss = record.loss;
-  const double threshold = scaled_logit(options_.scale, record.sums.threshold_logit) - loss.log_sum_exp;
+  const double threshold = log_probability(options_.scale, record.sums, loss, record.sums.threshold_logit);
   const bool known = problem_.pruning_statistics;
   if (outputs_.nll != nullptr) outputs_.nll[row] = static_cast<float>(loss.nll);
   if (outputs_.log_sum_exp != nullptr) outputs_.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
@@ -174,22 +189,16 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
 
 // One exponential a logit instead of two, but twice the memory to go through: no gain for a long row whose gradient is
 // streamed, and nothing to keep for where all rows are swept before the first gradient.
-bool RowProcessor::keeps_exponentials() const {
+bool RowProcessor::keeps_exponentials(std::int64_t count) const {
   return problem_.gradient != GradientMode::kNone && problem_.reduction != Reduction::kWeightedMean &&
-         problem_.label_smoothing == 0 && !(stream_ && view_.count >= kLongRow);
-}
-
-float* RowProcessor::reserve_exponentials() {
-  std::vector<float>& scratch = exponentials_[exponentials_in_use_];
-  reserve(scratch, view_.count + kKeptSlack);
-  return place_beside(scratch, view_.logits);
+         problem_.label_smoothing == 0 && !(stream_ && count >= kLongRow);
 }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
   if (write_special_gradient(row, record.summary)) return;
   prepare(row);
   const GradientJob job = gradient_job(row, record, divisor);
-  if (can_wait(job)) {
+  if (job.exponentials != nullptr && may_wait(job.row.count)) {
     pending_ = job;
     exponentials_in_use_ ^= 1;
     return;
@@ -198,10 +207,9 @@ void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double di
   if (is_listed()) scatter(row);
 }
 
-// Whether a gradient needs nothing but the exponentials of its row.
-bool RowProcessor::can_wait(const GradientJob& job) const {
-  return job.exponentials != nullptr && !is_listed() && job.row.count < kLongRow;
-}
+// Whether the gradient of a row of so many logits can be written while the next row is swept, where nothing is needed
+// for it but the exponentials.
+bool RowProcessor::may_wait(std::int64_t count) const { return !is_listed() && count < kLongRow; }
 
 void RowProcessor::finish() {
   if (pending_) kernel_.write_gradient(*pending_);
@@ -239,19 +247,24 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   const bool flow = problem_.threshold_gradient == ThresholdGradient::kFlow && record.loss.penalty.slope != 0;
   const std::int64_t threshold = flow ? threshold_position(record) : -1;
   const RowCoefficients c = row_coefficients(problem_, sums, record.loss, lambda(row), threshold == view_.target);
-  if (is_listed()) reserve(gradient_scratch_, view_.count);
   void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
 
-  GradientJob job = {view_,
-                     row == kept_row_ ? kept_ : nullptr,
-                     sums,
-                     {options_.scale, record.loss.log_sum_exp, c.probability * multiplier, c.offset * multiplier},
-                     {out, problem_.dtype, stream_ && !is_listed()},
-                     {{view_.target, 0}, {-1, 0}}};
+  GradientFactors factors = {options_.scale, sums.reference_logit,
+                             c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
+  const float* exponentials = row == kept_row_ ? kept_ : nullptr;
+  // Then the largest logit, which may be e^40 times as probable as the reference, is the better one.
+  if (is_too_small(factors) && sums.target_logit < sums.max_logit) {
+    factors.reference_logit = sums.max_logit;
+    factors.exponential =
+        c.probability * multiplier * std::exp(log_probability(options_.scale, sums, record.loss, sums.max_logit));
+    exponentials = nullptr; // they are relative to the other
+  }
+  GradientJob job = {
+      view_, exponentials, factors, {out, problem_.dtype, stream_ && !is_listed()}, {{view_.target, 0}, {-1, 0}}};
   job.terms[0].value =
       static_cast<float>(c.target * multiplier * scaled_logit_slope(options_.scale, sums.target_logit));
   if (c.threshold != 0) {
-    const double probability = std::exp(scaled_logit(options_.scale, sums.threshold_logit) - record.loss.log_sum_exp);
+    const double probability = std::exp(log_probability(options_.scale, sums, record.loss, sums.threshold_logit));
     const double total = c.probability * probability + c.offset + c.threshold;
     job.terms[1] = {threshold,
                     static_cast<float>(total * multiplier * scaled_logit_slope(options_.scale, sums.threshold_logit))};
@@ -284,29 +297,34 @@ void RowProcessor::write_zero_gradient(std::int64_t row) {
   for (const std::int32_t token : token_list(row)) store(gradient_row(row), token, 0);
 }
 
-// NaN on A; where the constraint leaves no logit above -infinity, NaN on all that it allows.
+// NaN on A; where the constraint leaves no logit above -infinity, NaN on all that it allows. Allocates nothing, and the
+// gradient may lie on the logits: each is read before it is overwritten.
 void RowProcessor::write_poisoned_gradient(std::int64_t row) {
-  std::vector<std::int64_t> allowed;
-  if (is_listed()) {
-    const TokenList list = token_list(row);
-    allowed.assign(list.begin(), list.end());
-  } else {
-    const std::uint32_t* const bitmask = bitmask_row(row);
-    for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
-      if (bitmask == nullptr || bit_is_set(bitmask, j)) allowed.push_back(j);
-    }
+  if (is_listed()) return write_poisoned_listed(row);
+  const std::uint32_t* const bitmask = bitmask_row(row);
+  const auto is_allowed = [&](std::int64_t j) { return bitmask == nullptr || bit_is_set(bitmask, j); };
+  const auto is_in_a = [&](std::int64_t j) { return is_allowed(j) && !is_masked(row, j); };
+  bool all_masked = true;
+  for (std::int64_t j = 0; j < problem_.vocab_size && all_masked; ++j) all_masked = !is_in_a(j);
+  for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
+    const bool poisoned = all_masked ? is_allowed(j) : is_in_a(j);
+    store(gradient_row(row), j, static_cast<double>(poisoned ? kNaN : 0));
   }
-  const auto is_masked = [&](std::int64_t j) {
-    return load_logit(logits_row(row), problem_.dtype, j) == -std::numeric_limits<float>::infinity();
-  };
-  const bool all_masked = std::all_of(allowed.begin(), allowed.end(), is_masked);
-  std::vector<float> values;
-  values.reserve(allowed.size());
-  for (const std::int64_t j : allowed) values.push_back(all_masked || !is_masked(j) ? kNaN : 0);
-  clear_dense_row(row); // which may be the logits
-  for (std::size_t i = 0; i < allowed.size(); ++i) {
-    store(gradient_row(row), allowed[i], static_cast<double>(values[i]));
+}
+
+void RowProcessor::write_poisoned_listed(std::int64_t row) {
+  const TokenList list = token_list(row);
+  const auto masked = [&](std::int32_t token) { return is_masked(row, token); };
+  const bool all_masked = std::all_of(list.begin(), list.end(), masked);
+  for (std::int64_t i = 0; i < list.count; ++i) {
+    const bool poisoned = all_masked || !masked(list.tokens[i]);
+    store(gradient_scratch_.data(), i, static_cast<double>(poisoned ? kNaN : 0));
   }
+  scatter(row);
+}
+
+bool RowProcessor::is_masked(std::int64_t row, std::int64_t position) const {
+  return load_logit(logits_row(row), problem_.dtype, position) == -std::numeric_limits<float>::infinity();
 }
 
 void RowProcessor::store(void* gradient, std::int64_t position, double value) const {

@@ -32,9 +32,12 @@ struct RowRecord {
 // Belongs to one thread; holds its scratch memory.
 class RowProcessor {
  public:
-  RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream);
+  // Takes all memory that a row can need; `longest_row` is the most logits that are allowed in one. Throws
+  // std::bad_alloc. The functions below allocate nothing: what has been written stays valid.
+  RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream,
+               std::int64_t longest_row);
 
-  // Sweeps the row and writes its statistics. Throws std::bad_alloc, as does the next.
+  // Sweeps the row and writes its statistics.
   void forward(std::int64_t row, RowRecord& record);
 
   // Writes the gradient of a row that forward() saw, now or by the end of the next call of forward() or finish();
@@ -45,16 +48,19 @@ class RowProcessor {
   void finish();
 
  private:
+  void reserve_scratch(std::int64_t longest_row);
   void prepare(std::int64_t row);
   void prepare_listed(std::int64_t row);
   void write_statistics(std::int64_t row, const RowRecord& record);
   void clear_statistics(std::int64_t row, float value);
   bool write_special_gradient(std::int64_t row, const RowSummary& summary);
   void write_poisoned_gradient(std::int64_t row);
+  void write_poisoned_listed(std::int64_t row);
   void write_zero_gradient(std::int64_t row);
   void clear_dense_row(std::int64_t row);
   void scatter(std::int64_t row);
   void store(void* gradient, std::int64_t position, double value) const;
+  bool is_masked(std::int64_t row, std::int64_t position) const;
 
   // The allowed tokens of a row, where the constraint lists them.
   struct TokenList {
@@ -72,9 +78,8 @@ class RowProcessor {
   char* gradient_row(std::int64_t row) const;
   const char* logits_row(std::int64_t row) const;
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
-  bool keeps_exponentials() const;
-  float* reserve_exponentials();
-  bool can_wait(const GradientJob& job) const;
+  bool keeps_exponentials(std::int64_t count) const;
+  bool may_wait(std::int64_t count) const;
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
   double lambda(std::int64_t row) const;
 

@@ -242,18 +242,18 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
   hits = 0;
   std::int64_t block = begin;
   const auto note = [&](bool hit) { hits |= static_cast<std::uint64_t>(hit) << (block - begin); };
+  const auto kept_block = [&] { return kKeep ? kept + block * kBlock : nullptr; };
   while (block < end) {
     const std::int64_t stop = row.next_edge(block, end);
     for (; block < stop; ++block) {
       prefetch_block(row.logits + block * kBlock + kPrefetchBytes / std::int64_t{sizeof(Element)});
-      note(add_block<kKeep, kUnrolled>(row.logits + block * kBlock, relative, bounds, sums, kept + block * kBlock));
+      note(add_block<kKeep, kUnrolled>(row.logits + block * kBlock, relative, bounds, sums, kept_block()));
       companion.step();
     }
     if (block < end) {
       float edge[kBlock];
       load_block(row, block, edge);
-      note(add_block<kKeep, kAccumulators>(static_cast<const float*>(edge), relative, bounds, sums,
-                                           kept + block * kBlock));
+      note(add_block<kKeep, kAccumulators>(static_cast<const float*>(edge), relative, bounds, sums, kept_block()));
       ++block;
     }
   }

@@ -1,5 +1,5 @@
 // Vectors of 8 floats for the AVX2 object of the kernels (with FMA and F16C, which every AVX2 processor that matters
-// has; instruction_set.cc checks). The three simd_*.h headers offer the same functions.
+// has; kernel_builds.cc checks). The three simd_*.h headers offer the same functions.
 #pragma once
 
 #include <immintrin.h>
@@ -103,12 +103,24 @@ FBL_ALWAYS_INLINE float horizontal_max(Vec x) {
   m = _mm_max_ps(m, _mm_movehl_ps(m, m));
   return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
-FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
-  const __m256d s =
-      _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
+
+// The lanes of a Vec in double precision.
+struct WideVec {
+  __m256d low;
+  __m256d high;
+};
+FBL_ALWAYS_INLINE WideVec to_double(Vec x) {
+  return {_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
+}
+FBL_ALWAYS_INLINE WideVec add(WideVec a, WideVec b) {
+  return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
+}
+FBL_ALWAYS_INLINE double horizontal_sum(WideVec x) {
+  const __m256d s = _mm256_add_pd(x.low, x.high);
   const __m128d t = _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1));
   return _mm_cvtsd_f64(_mm_add_sd(t, _mm_unpackhi_pd(t, t)));
 }
+FBL_ALWAYS_INLINE double horizontal_sum(Vec x) { return horizontal_sum(to_double(x)); }
 
 FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
 // Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].

@@ -94,10 +94,20 @@ FBL_ALWAYS_INLINE void stream(float* p, Vec x) { _mm512_stream_ps(p, x); }
 FBL_ALWAYS_INLINE void stream_fence() { _mm_sfence(); }
 
 FBL_ALWAYS_INLINE float horizontal_max(Vec x) { return _mm512_reduce_max_ps(x); }
-FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
-  return _mm512_reduce_add_pd(
-      _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))));
+
+// The lanes of a Vec in double precision.
+struct WideVec {
+  __m512d low;
+  __m512d high;
+};
+FBL_ALWAYS_INLINE WideVec to_double(Vec x) {
+  return {_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
 }
+FBL_ALWAYS_INLINE WideVec add(WideVec a, WideVec b) {
+  return {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+FBL_ALWAYS_INLINE double horizontal_sum(WideVec x) { return _mm512_reduce_add_pd(_mm512_add_pd(x.low, x.high)); }
+FBL_ALWAYS_INLINE double horizontal_sum(Vec x) { return horizontal_sum(to_double(x)); }
 
 FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 // Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].

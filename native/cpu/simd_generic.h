@@ -110,9 +110,17 @@ FBL_ALWAYS_INLINE float horizontal_max(Vec x) {
   const float high = x[2] > x[3] ? x[2] : x[3];
   return low > high ? low : high;
 }
-FBL_ALWAYS_INLINE double horizontal_sum(Vec x) {
-  return (static_cast<double>(x[0]) + x[1]) + (static_cast<double>(x[2]) + x[3]);
-}
+
+// The lanes of a Vec in double precision.
+typedef double DoublePair __attribute__((vector_size(16)));
+struct WideVec {
+  DoublePair low;
+  DoublePair high;
+};
+FBL_ALWAYS_INLINE WideVec to_double(Vec x) { return {DoublePair{x[0], x[1]}, DoublePair{x[2], x[3]}}; }
+FBL_ALWAYS_INLINE WideVec add(WideVec a, WideVec b) { return {a.low + b.low, a.high + b.high}; }
+FBL_ALWAYS_INLINE double horizontal_sum(WideVec x) { return (x.low[0] + x.low[1]) + (x.high[0] + x.high[1]); }
+FBL_ALWAYS_INLINE double horizontal_sum(Vec x) { return horizontal_sum(to_double(x)); }
 
 FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
 // Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].

@@ -2,83 +2,73 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <list>
 #include <mutex>
-#include <system_error>
-#include <thread>
+#include <new>
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#include <csignal>
-#endif
+#include "native/threads/start_threads.h"
 
 namespace fused_bear_loss {
 namespace {
 
 constexpr std::int32_t kMostThreads = 1024;
+// Calls until the pool asks again for threads that it could not have.
+constexpr std::int32_t kCallsBetweenTries = 1000;
 
+// Lives on the stack of the call that it belongs to.
 struct Job {
-  const std::function<void()>* task;
-  std::int32_t places;  // pool threads that may still join
-  std::int32_t running; // pool threads inside the task
-};
-
-// Signals belong to JavaScript's threads: one created here starts with all of them blocked.
-class SignalBlock {
- public:
-#if defined(__unix__) || defined(__APPLE__)
-  SignalBlock() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalBlock(const SignalBlock&) = delete;
-  SignalBlock& operator=(const SignalBlock&) = delete;
-
- private:
-  sigset_t before_;
-#endif
+  TaskView task;
+  std::int32_t places;      // pool threads that may still join
+  std::int32_t running = 0; // pool threads inside the task
+  Job* next = nullptr;
 };
 
 class ThreadPool {
  public:
-  void run(std::int32_t participants, const std::function<void()>& task) {
-    std::list<Job> own = {{&task, std::min(participants, kMostThreads) - 1, 0}};
-    Job& job = own.front();
+  void run(std::int32_t participants, TaskView own, TaskView help) {
+    Job job{help, std::min(participants, kMostThreads) - 1};
     const std::int32_t places = job.places;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       grow(places);
-      jobs_.splice(jobs_.end(), own);
+      append(job);
     }
     if (places == 1) {
       work_.notify_one();
     } else {
       work_.notify_all();
     }
-    task();
+    own();
     std::unique_lock<std::mutex> lock(mutex_);
     job.places = 0;
     done_.wait(lock, [&] { return job.running == 0; });
-    jobs_.remove_if([&](const Job& other) { return &other == &job; });
+    remove(job);
   }
 
  private:
+  // Where there are fewer threads than wanted, the caller does the rest of the work.
   void grow(std::int32_t wanted) {
-    const SignalBlock block;
-    try {
-      for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
-    } catch (const std::system_error&) {
-      // Fewer threads than wanted: the caller does the rest of the work.
-    }
+    if (threads_ >= wanted || --calls_until_try_ > 0) return;
+    const auto work = [](void* self) { static_cast<ThreadPool*>(self)->serve(); };
+    threads_ += start_threads(wanted - threads_, work, this);
+    calls_until_try_ = threads_ < wanted ? kCallsBetweenTries : 0;
+  }
+
+  void append(Job& job) {
+    Job** end = &jobs_;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = &job;
+  }
+
+  void remove(const Job& job) {
+    Job** place = &jobs_;
+    while (*place != &job) place = &(*place)->next;
+    *place = job.next;
   }
 
   Job* open_job() {
-    for (Job& job : jobs_) {
-      if (job.places > 0) return &job;
-    }
-    return nullptr;
+    Job* job = jobs_;
+    while (job != nullptr && job->places == 0) job = job->next;
+    return job;
   }
 
   void serve() {
@@ -89,7 +79,7 @@ class ThreadPool {
       --job->places;
       ++job->running;
       lock.unlock();
-      (*job->task)();
+      job->task();
       lock.lock();
       if (--job->running == 0) done_.notify_all();
     }
@@ -98,24 +88,25 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable done_;
-  std::list<Job> jobs_;
+  Job* jobs_ = nullptr; // oldest first
   std::int32_t threads_ = 0;
+  std::int32_t calls_until_try_ = 0;
 };
 
-// Never destroyed: its threads wait on it until the process ends. The addon is linked with -z nodelete, so that they
-// also outlive the unloading of the addon with the last worker that had it.
+// Never destroyed: its threads wait on it until the process ends.
 ThreadPool& pool() {
-  static auto* const shared = new ThreadPool;
+  alignas(ThreadPool) static char memory[sizeof(ThreadPool)];
+  static auto* const shared = new (memory) ThreadPool;
   return *shared;
 }
 
 } // namespace
 
-void run_in_parallel(std::int32_t participants, const std::function<void()>& task) {
+void run_in_parallel(std::int32_t participants, TaskView own, TaskView help) {
   if (participants <= 1) {
-    task();
+    own();
   } else {
-    pool().run(participants, task);
+    pool().run(participants, own, help);
   }
 }
 

@@ -25,9 +25,8 @@ struct Scratch {
 };
 
 template <class Value>
-Value* reserve(std::vector<Value>& scratch, std::int64_t size) {
+void reserve(std::vector<Value>& scratch, std::int64_t size) {
   if (scratch.size() < static_cast<std::size_t>(size)) scratch.resize(static_cast<std::size_t>(size));
-  return scratch.data();
 }
 
 const char* element_at(const TopTokensProblem& problem, std::int64_t index) {
@@ -36,19 +35,24 @@ const char* element_at(const TopTokensProblem& problem, std::int64_t index) {
 
 class RowSelector {
  public:
-  RowSelector(const TopTokensProblem& problem, const TopTokensOutputs& outputs, Scratch& scratch)
-      : problem_(problem), outputs_(outputs), scratch_(scratch), scale_{problem.temperature, problem.softcap} {}
+  // Takes all memory that a row can need; `longest_row` is the most logits that are allowed in one. Throws
+  // std::bad_alloc, and select() then allocates nothing: what has been written stays valid.
+  RowSelector(const TopTokensProblem& problem, const TopTokensOutputs& outputs, Scratch& scratch,
+              std::int64_t longest_row)
+      : problem_(problem), outputs_(outputs), scratch_(scratch), scale_{problem.temperature, problem.softcap} {
+    const bool copies = problem.allowed_bitmask != nullptr || problem.allowed_offsets != nullptr;
+    if (copies && !problem.listed_logits) reserve(scratch_.row, longest_row);
+    const std::int64_t width = std::min(problem.beam_width, longest_row);
+    reserve(scratch_.keys, kernel_.key_capacity(width));
+    reserve(scratch_.candidates, kernel_.candidate_capacity(width));
+  }
 
-  // Throws std::bad_alloc.
   void select(std::int64_t row) {
     const RowView view = allowed_logits(row);
     const std::int64_t width = std::min(problem_.beam_width, view.count);
     TopTokensFound found;
-    TokenKey* const keys = reserve(scratch_.keys, kernel_.key_capacity(width));
-    if (width > 0) {
-      float* const candidates = reserve(scratch_.candidates, kernel_.candidate_capacity(width));
-      kernel_.select(view, scale_, width, candidates, keys, found);
-    }
+    TokenKey* const keys = scratch_.keys.data();
+    if (width > 0) kernel_.select(view, scale_, width, scratch_.candidates.data(), keys, found);
     std::sort(keys, keys + found.count, std::greater<>());
     write(row, keys, found);
   }
@@ -64,13 +68,13 @@ class RowSelector {
                            kNoTarget};
     if (problem_.allowed_offsets != nullptr) {
       const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
-      float* const out = reserve(scratch_.row, count);
+      float* const out = scratch_.row.data();
       row_kernel().gather(dense.logits, dense.dtype, tokens_of(row), count, out);
       return {out, DType::kFloat32, count, kNoTarget};
     }
     if (problem_.allowed_bitmask != nullptr) {
       const std::uint32_t* const bitmask = problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
-      float* const out = reserve(scratch_.row, dense.count);
+      float* const out = scratch_.row.data();
       row_kernel().apply_bitmask(dense.logits, dense.dtype, bitmask, dense.count, out);
       return {out, DType::kFloat32, dense.count, kNoTarget};
     }
@@ -82,17 +86,18 @@ class RowSelector {
   }
 
   void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {
-    const double log_sum_exp =
-        found.count == 0 ? -std::numeric_limits<double>::infinity()
-                         : scaled_logit(scale_, static_cast<double>(found.reference_logit)) + std::log(found.sum);
+    const double reference = scaled_logit(scale_, static_cast<double>(found.reference_logit));
+    // Apart from the reference, beside which it may be too small for any digit of log-sum-exp.
+    const double log_sum = std::log(found.sum);
+    const double log_sum_exp = found.count == 0 ? -std::numeric_limits<double>::infinity() : reference + log_sum;
     std::int32_t* const tokens = outputs_.tokens + row * problem_.beam_width;
     float* const log_probabilities = outputs_.log_probabilities + row * problem_.beam_width;
     const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : tokens_of(row);
     for (std::int64_t i = 0; i < found.count; ++i) {
       const auto position = static_cast<std::int32_t>(position_of(keys[i]));
       tokens[i] = listed == nullptr ? position : listed[position];
-      log_probabilities[i] =
-          static_cast<float>(scaled_logit(scale_, static_cast<double>(kernel_.logit_of(keys[i]))) - log_sum_exp);
+      const double scaled = scaled_logit(scale_, static_cast<double>(kernel_.logit_of(keys[i])));
+      log_probabilities[i] = static_cast<float>(scaled - reference - log_sum);
     }
     std::fill(tokens + found.count, tokens + problem_.beam_width, -1);
     std::fill(log_probabilities + found.count, log_probabilities + problem_.beam_width,
@@ -123,8 +128,9 @@ std::int64_t logits_to_read(const TopTokensProblem& problem) {
 
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs) {
   if (problem.rows == 0) return ComputeStatus::kOk;
+  const std::int64_t longest = longest_row(problem);
   return run_rows({problem.rows, logits_to_read(problem), problem.threads}, [&] {
-    return [selector = RowSelector(problem, outputs, thread_scratch())](std::int64_t row) mutable {
+    return [selector = RowSelector(problem, outputs, thread_scratch(), longest)](std::int64_t row) mutable {
       selector.select(row);
     };
   });

@@ -1,6 +1,7 @@
 #include "native/cuda/block_cache.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "native/cuda/cuda_status.h"
@@ -16,75 +17,90 @@ std::size_t size_class(std::size_t bytes) {
   return std::max<std::size_t>(1, (bytes + step - 1) / step) * step;
 }
 
-void* BlockCache::take(std::size_t bytes, const Stream* stream) {
+namespace {
+
+using Events = std::vector<std::shared_ptr<Event>>;
+
+// Whether what follows on the stream comes after all of them; without a stream, whether they have passed.
+bool are_over(const Events& events, const Stream* stream) {
+  const auto is_over = [stream](const std::shared_ptr<Event>& event) {
+    return (stream != nullptr && event->stream_id() == stream->id()) || event->has_passed();
+  };
+  return std::all_of(events.begin(), events.end(), is_over);
+}
+
+void wait_for(const Events& events) noexcept {
+  for (const std::shared_ptr<Event>& event : events) ignore(cudaEventSynchronize(event->handle()));
+}
+
+} // namespace
+
+BlockCache::Block BlockCache::take(std::size_t bytes, const Stream* stream) {
   const std::size_t size = size_class(bytes);
   const std::lock_guard<std::mutex> lock(mutex_);
-  const DeviceScope scope(device_);
-  void* block = take_cached(size, stream);
-  if (block == nullptr) {
-    cudaError_t status = cudaSuccess;
-    block = allocate(size, status);
-    if (status == cudaErrorMemoryAllocation && counts_.cached_blocks > 0) {
-      cudaGetLastError();
-      free_cached();
-      block = allocate(size, status);
-    }
-    check(status, kind_ == Kind::kDevice ? Operation::kAllocateDeviceMemory : Operation::kAllocatePinnedMemory);
-  }
+  Block block = take_cached(size, stream);
+  if (block.pointer == nullptr) block = allocate(size);
 #if defined(FBL_SIMT_EMULATION)
-  if (kind_ == Kind::kDevice) simt::restrict_global(block, bytes); // bounds are those of the request
+  if (kind_ == Kind::kDevice) { // bounds are those of the request, once what used the block before is over
+    const cudaEvent_t after = block.last_uses.empty() ? nullptr : block.last_uses.back()->handle();
+    simt::restrict_global(block.pointer, bytes, after);
+  }
 #endif
-  used_.emplace(block, size);
+  try {
+    used_.emplace(block.pointer, size);
+  } catch (const std::bad_alloc&) {
+    wait_for(block.last_uses);
+    free_block(block.pointer);
+    throw;
+  }
   ++counts_.used_blocks;
   counts_.used_bytes += static_cast<std::int64_t>(size);
   return block;
 }
 
-void* BlockCache::take_cached(std::size_t bytes, const Stream* stream) {
-  std::vector<CachedBlock>& blocks = cached_[bytes];
-  const auto can_serve = [&](const CachedBlock& block) {
-    if (block.last_work == nullptr || (stream != nullptr && block.stream_id == stream->id())) return true;
-    return block.last_work->has_passed();
-  };
-  const auto found = std::find_if(blocks.begin(), blocks.end(), can_serve);
-  if (found == blocks.end()) return nullptr;
-  void* const pointer = found->pointer;
+BlockCache::Block BlockCache::take_cached(std::size_t bytes, const Stream* stream) {
+  const auto of_size = cached_.find(bytes);
+  if (of_size == cached_.end()) return {};
+  std::vector<Block>& blocks = of_size->second;
+  const auto found =
+      std::find_if(blocks.begin(), blocks.end(), [&](const Block& block) { return are_over(block.last_uses, stream); });
+  if (found == blocks.end()) return {};
+  Block block = std::move(*found);
   blocks.erase(found);
   --counts_.cached_blocks;
   counts_.cached_bytes -= static_cast<std::int64_t>(bytes);
-  return pointer;
+  return block;
 }
 
-namespace {
-
-// Null where all work on the stream has ended.
-std::unique_ptr<Event> record_end(const Stream& stream) noexcept {
-  try {
-    return stream.record();
-  } catch (const DeviceError&) {
+BlockCache::Block BlockCache::allocate(std::size_t bytes) {
+  const DeviceScope scope(device_);
+  cudaError_t status = cudaSuccess;
+  void* pointer = try_to_allocate(bytes, status);
+  if (status == cudaErrorMemoryAllocation && counts_.cached_blocks > 0) {
+    cudaGetLastError();
+    free_cached();
+    pointer = try_to_allocate(bytes, status);
   }
-  // No event can be had, so wait here.
-  try {
-    stream.synchronize();
-  } catch (const DeviceError&) {
-    // The device failed: nothing runs on it any more.
-  }
-  return nullptr;
+  check(status, kind_ == Kind::kDevice ? Operation::kAllocateDeviceMemory : Operation::kAllocatePinnedMemory);
+  return {pointer, {}};
 }
 
-} // namespace
-
-void BlockCache::give_back(void* block, const Stream* last_use) noexcept {
-  std::unique_ptr<Event> last_work = last_use == nullptr ? nullptr : record_end(*last_use);
+void BlockCache::give_back(Block block) noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto used = used_.find(block);
+  const auto used = used_.find(block.pointer);
   const std::size_t size = used->second;
   used_.erase(used);
   --counts_.used_blocks;
   counts_.used_bytes -= static_cast<std::int64_t>(size);
+  try {
+    cached_[size].push_back(std::move(block));
+  } catch (const std::bad_alloc&) {
+    wait_for(block.last_uses);
+    free_block(block.pointer);
+    return;
+  }
   ++counts_.cached_blocks;
   counts_.cached_bytes += static_cast<std::int64_t>(size);
-  cached_[size].push_back({block, last_use == nullptr ? 0 : last_use->id(), std::move(last_work)});
 }
 
 void BlockCache::release_cached() {
@@ -95,8 +111,8 @@ void BlockCache::release_cached() {
 
 void BlockCache::free_cached() {
   for (auto& [size, blocks] : cached_) {
-    for (CachedBlock& block : blocks) {
-      if (block.last_work != nullptr) ignore(cudaEventSynchronize(block.last_work->handle()));
+    for (const Block& block : blocks) {
+      wait_for(block.last_uses);
       free_block(block.pointer);
     }
     blocks.clear();
@@ -110,7 +126,7 @@ MemoryCounts BlockCache::counts() const {
   return counts_;
 }
 
-void* BlockCache::allocate(std::size_t bytes, cudaError_t& status) const {
+void* BlockCache::try_to_allocate(std::size_t bytes, cudaError_t& status) const {
   void* pointer = nullptr;
   status = kind_ == Kind::kDevice ? cudaMalloc(&pointer, bytes) : cudaHostAlloc(&pointer, bytes, cudaHostAllocPortable);
   return pointer;

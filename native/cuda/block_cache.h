@@ -26,34 +26,34 @@ class BlockCache {
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
+  struct Block {
+    void* pointer;
+    std::vector<std::shared_ptr<Event>> last_uses; // the work that uses it has ended when all of these have passed
+  };
+
   // A block of at least `bytes`. With a stream it may be one whose last work on that very stream has yet to run, as
   // what follows on the stream comes after it; without, nothing uses it any more. Where memory is short, gives all
   // cached blocks back to the system and tries once more before it throws DeviceError.
-  void* take(std::size_t bytes, const Stream* stream);
+  Block take(std::size_t bytes, const Stream* stream);
 
-  // Of take(). `last_use`, where given, is the stream on which everything that uses the block has been enqueued.
-  void give_back(void* block, const Stream* last_use) noexcept;
+  // Of take(), with the last uses of today.
+  void give_back(Block block) noexcept;
 
   void release_cached();
   MemoryCounts counts() const;
 
  private:
-  struct CachedBlock {
-    void* pointer;
-    std::uint64_t stream_id;          // 0: none
-    std::unique_ptr<Event> last_work; // null: it has passed
-  };
-
-  void* take_cached(std::size_t bytes, const Stream* stream);
-  void* allocate(std::size_t bytes, cudaError_t& status) const;
+  Block take_cached(std::size_t bytes, const Stream* stream);
+  Block allocate(std::size_t bytes);
+  void* try_to_allocate(std::size_t bytes, cudaError_t& status) const;
   void free_block(void* pointer) const noexcept;
   void free_cached();
 
   const Kind kind_;
   const int device_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::size_t, std::vector<CachedBlock>> cached_; // by size class
-  std::unordered_map<void*, std::size_t> used_;                      // size classes
+  std::unordered_map<std::size_t, std::vector<Block>> cached_; // by size class
+  std::unordered_map<void*, std::size_t> used_;                // size classes
   MemoryCounts counts_;
 };
 

@@ -93,19 +93,21 @@ class CudaApi final : public DeviceApi {
   }
 
   void clear(DeviceStorage& storage, const std::shared_ptr<DeviceStream>& stream) const override {
-    const std::shared_ptr<Stream> own_stream = own(stream);
-    own(storage).use_on(own_stream);
     const DeviceScope scope(storage.device());
-    check(cudaMemsetAsync(storage.data(), 0, storage.bytes(), own_stream->handle()));
+    StreamUse use(own(stream));
+    use.touch(own(storage));
+    check(cudaMemsetAsync(storage.data(), 0, storage.bytes(), use.stream().handle()));
+    use.done();
   }
 
   void copy(DeviceStorage& destination, DeviceStorage& source, std::size_t bytes,
             const std::shared_ptr<DeviceStream>& stream) const override {
-    const std::shared_ptr<Stream> own_stream = own(stream);
-    own(destination).use_on(own_stream);
-    own(source).use_on(own_stream);
     const DeviceScope scope(destination.device());
-    check(cudaMemcpyAsync(destination.data(), source.data(), bytes, cudaMemcpyDeviceToDevice, own_stream->handle()));
+    StreamUse use(own(stream));
+    use.touch(own(destination));
+    use.touch(own(source));
+    check(cudaMemcpyAsync(destination.data(), source.data(), bytes, cudaMemcpyDeviceToDevice, use.stream().handle()));
+    use.done();
   }
 
   void download(const DeviceStorage& storage, void* host, std::size_t bytes) const override {
@@ -123,12 +125,17 @@ class CudaApi final : public DeviceApi {
     const std::shared_ptr<Stream> own_stream = own(stream);
     const std::int64_t rows = call.problem.rows;
     std::shared_ptr<Storage> workspace = Storage::allocate(device, workspace_bytes(rows), own_stream);
-    for (const std::shared_ptr<DeviceStorage>& storage : call.storages) own(*storage).use_on(own_stream);
+    // Made first: once the device is at work, nothing may fail any more.
+    auto enqueued = std::make_shared<Enqueued>(workspace, rows);
     const DeviceScope scope(device.index);
+    StreamUse use(own_stream);
+    use.touch(*workspace);
+    for (const std::shared_ptr<DeviceStorage>& storage : call.storages) use.touch(own(*storage));
     const DeviceProblem problem = {call.problem, call.allowed_token_count, call.outputs, call.loss};
     check(cuda::enqueue_loss(problem, workspace_at(workspace->data(), rows), own_stream->handle(), device.properties),
           Operation::kLaunch);
-    return std::make_shared<Enqueued>(std::move(workspace), rows);
+    use.done();
+    return enqueued;
   }
 
   DeviceMemoryReport memory(int device) const override {
@@ -140,6 +147,7 @@ class CudaApi final : public DeviceApi {
     Device& owner = device_at(device);
     owner.memory.release_cached();
     owner.pinned.release_cached();
+    release_unused_events(device);
   }
 };
 

@@ -13,17 +13,23 @@ std::string with_runtime_words(const std::string& message, cudaError_t status) {
   return message + " (" + cudaGetErrorName(status) + ": " + cudaGetErrorString(status) + ")";
 }
 
+// The first driver for all runtimes of a major version of CUDA, by NVIDIA's table of minor version compatibility.
+constexpr const char* kNeededDriver = CUDART_VERSION >= 13000 ? "580" : "525";
+std::string needed_driver() {
+  return "driver " + std::string(kNeededDriver) + " or newer, for CUDA " + std::to_string(CUDART_VERSION / 1000);
+}
+
 // The runtime has one status for "no driver" and "driver too old"; only the driver's version tells them apart.
 DeviceError driver_error() {
   int version = 0;
   if (cudaDriverGetVersion(&version) != cudaSuccess) version = 0;
   if (version == 0) {
-    return {DeviceErrorKind::kDriverMissing,
-            "no NVIDIA driver was found: install one, or make it visible to this container (libcuda.so.1)"};
+    return {DeviceErrorKind::kDriverMissing, "no NVIDIA driver was found: install one (" + needed_driver() +
+                                                 "), or make it visible to this container (libcuda.so.1)"};
   }
-  return {DeviceErrorKind::kDriverTooOld, "the NVIDIA driver is too old: it supports CUDA " + version_name(version) +
-                                              ", and this addon needs CUDA " + version_name(CUDART_VERSION) +
-                                              " or newer in its major version: update the driver"};
+  return {DeviceErrorKind::kDriverTooOld, "the installed NVIDIA driver is too old: it supports CUDA up to " +
+                                              version_name(version) + ", and this addon needs " + needed_driver() +
+                                              ": update the driver"};
 }
 
 DeviceError launch_error(cudaError_t status) {
@@ -66,7 +72,9 @@ DeviceError device_error_of(cudaError_t status, Operation operation) {
     case cudaErrorSystemDriverMismatch:
     case cudaErrorCompatNotSupportedOnDevice:
       return {DeviceErrorKind::kDriverTooOld,
-              with_runtime_words("the NVIDIA driver is too old for this addon: update the driver", status)};
+              with_runtime_words(
+                  "the NVIDIA driver is too old for this addon, which needs " + needed_driver() + ": update the driver",
+                  status)};
     case cudaErrorNoDevice:
       return {DeviceErrorKind::kNoDevice,
               "there is an NVIDIA driver but no device that it lets this process use: see nvidia-smi and "
@@ -81,6 +89,9 @@ DeviceError device_error_of(cudaError_t status, Operation operation) {
       }
       return {DeviceErrorKind::kOutOfDeviceMemory,
               "the device has no more memory: dispose tensors, score fewer rows at a time, or use gradient 'in-place'"};
+    case cudaErrorInvalidResourceHandle:
+      return {DeviceErrorKind::kFailed,
+              with_runtime_words("a stream of the call is none of this device, or its owner has destroyed it", status)};
     default:
       break;
   }

@@ -41,19 +41,18 @@ int device_count() {
 }
 
 Device& device_at(int index) {
-  // Asked every time, as it costs nothing once the driver runs; never destroyed, as the runtime may be gone by then.
+  // Never destroyed, as the runtime may be gone by then.
+  static std::mutex& mutex = *new std::mutex;
+  static auto& devices = *new std::map<int, std::unique_ptr<Device>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (const auto known = devices.find(index); known != devices.end()) return *known->second;
   const int count = device_count();
   if (index < 0 || index >= count) {
     throw DeviceError(DeviceErrorKind::kDeviceNotFound,
                       "there is no device " + std::to_string(index) + ": this machine has " +
                           (count == 1 ? std::string("device 0 only") : "devices 0 to " + std::to_string(count - 1)));
   }
-  static std::mutex& mutex = *new std::mutex;
-  static auto& devices = *new std::map<int, std::unique_ptr<Device>>;
-  const std::lock_guard<std::mutex> lock(mutex);
-  std::unique_ptr<Device>& device = devices[index];
-  if (device == nullptr) device = std::make_unique<Device>(index);
-  return *device;
+  return *devices.emplace(index, std::make_unique<Device>(index)).first->second;
 }
 
 } // namespace fused_bear_loss::cuda

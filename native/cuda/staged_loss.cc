@@ -25,15 +25,20 @@ constexpr std::int64_t kRowAlignment = 16; // bytes; what the kernels load at a 
 // Room for one chunk of rows, on both sides, and the stream that its work is on.
 struct Slot {
   Slot(Device& device, std::size_t bytes)
-      : stream(Stream::create(device.index)), logits(Storage::allocate(device, bytes, stream)), pinned(device, bytes) {
-    pinned.use_on(stream);
+      : stream(Stream::create(device.index)),
+        logits(Storage::allocate(device, bytes, stream)),
+        pinned(device, bytes),
+        use(stream) {
+    use.touch(*logits);
+    use.touch(pinned);
   }
 
   std::shared_ptr<Stream> stream;
   std::shared_ptr<Storage> logits; // and then the gradient, in place
   PinnedBuffer pinned;             // likewise
+  StreamUse use;                   // of both
   RowRange rows;
-  std::unique_ptr<Event> done; // set while a chunk is under way
+  std::shared_ptr<Event> done; // set while a chunk is under way
 };
 
 class StagedLoss {
@@ -43,7 +48,8 @@ class StagedLoss {
         problem_(problem),
         outputs_(outputs),
         element_bytes_(element_size(problem.dtype)),
-        stream_(Stream::create(device.index)) {
+        stream_(Stream::create(device.index)),
+        use_(stream_) {
     plan_chunks();
     allocate();
   }
@@ -52,10 +58,16 @@ class StagedLoss {
   ~StagedLoss() {
     for (const std::unique_ptr<Slot>& slot : slots_) {
       try {
-        stream_->wait_for(*slot->stream);
-      } catch (const DeviceError&) {
-        ignore(cudaStreamSynchronize(slot->stream->handle()));
+        stream_->wait_for(*slot->use.done());
+      } catch (const std::exception&) { // no event can be had
+        slot->stream->drain();
       }
+    }
+    try {
+      use_.done();
+    } catch (const std::exception&) {
+      stream_->drain();
+      use_.ended();
     }
   }
 
@@ -120,6 +132,12 @@ class StagedLoss {
     }
     point_row_outputs();
     workspace_ = Storage::allocate(device_, workspace_bytes(rows), stream_);
+    use_.touch(*workspace_);
+    for (const auto& storages : {input_storages_, row_storages_}) {
+      for (const std::shared_ptr<Storage>& storage : storages) {
+        if (storage != nullptr) use_.touch(*storage);
+      }
+    }
 
     const std::int64_t slots = std::min(kMostSlots, chunk_count());
     for (std::int64_t i = 0; i < slots; ++i) {
@@ -231,8 +249,9 @@ class StagedLoss {
   }
 
   void finish_sweep() {
-    for (const std::unique_ptr<Slot>& slot : slots_) stream_->wait_for(*slot->stream);
+    for (const std::unique_ptr<Slot>& slot : slots_) stream_->wait_for(*slot->stream->record());
     check(enqueue_end(call_, workspace(), stream_->handle()), Operation::kLaunch);
+    use_.done();
   }
 
   // Everything that can fail comes before the caller's memory is written.
@@ -272,7 +291,8 @@ class StagedLoss {
   std::vector<std::shared_ptr<Storage>> row_storages_; // null where the caller does not ask
   std::shared_ptr<Storage> workspace_;
   std::vector<std::unique_ptr<Slot>> slots_;
-  std::unique_ptr<Event> begun_;
+  StreamUse use_; // of the storages above
+  std::shared_ptr<Event> begun_;
   std::unique_ptr<char[]> gradient_; // until all is well; null where it may go to its place at once
 };
 

@@ -10,7 +10,8 @@
 
 namespace fused_bear_loss::cuda {
 
-// Makes a device the calling thread's current one, and the former one again at its end.
+// Makes a device the calling thread's current one, and the former one again at its end. Asks the runtime nothing
+// where an outer scope of the thread has made it so.
 class DeviceScope {
  public:
   explicit DeviceScope(int device);
@@ -19,26 +20,32 @@ class DeviceScope {
   DeviceScope& operator=(const DeviceScope&) = delete;
 
  private:
-  int former_ = 0;
+  const int outer_; // the device of the scope around this one; -1: none
+  int former_;
   bool changed_ = false;
 };
 
-// A place in a stream that others can wait for.
+// A place in a stream that others can wait for, also when the stream has been destroyed. Handles are used again.
 class Event {
  public:
-  explicit Event(int device);
+  Event(int device, std::uint64_t stream_id);
   ~Event();
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
   cudaEvent_t handle() const { return handle_; }
-  bool has_passed() const; // a failed device counts as passed: nothing runs on it any more
+  std::uint64_t stream_id() const { return stream_id_; }
+  bool has_passed() const; // false also where the runtime does not say
   void synchronize() const;
 
  private:
-  int device_;
-  cudaEvent_t handle_ = nullptr;
+  const int device_;
+  const std::uint64_t stream_id_;
+  const cudaEvent_t handle_;
 };
+
+// Gives events that nobody uses back to the runtime.
+void release_unused_events(int device) noexcept;
 
 class Stream final : public DeviceStream {
  public:
@@ -58,9 +65,13 @@ class Stream final : public DeviceStream {
   // Handles are used again after a stream's end, this number never.
   std::uint64_t id() const { return id_; }
 
-  std::unique_ptr<Event> record() const;
+  // An event of this stream that has yet to be recorded. Whoever must not run out of memory later makes it before.
+  std::shared_ptr<Event> make_event() const;
+  void record(const Event& event) const;
+  std::shared_ptr<Event> record() const;
   void wait_for(const Event& event) const;
-  void wait_for(const Stream& other) const;
+  // Waits for the stream's work to end; for the whole device's where the stream is not there any more.
+  void drain() const noexcept;
 
  private:
   Stream(int device, cudaStream_t handle, bool owned);

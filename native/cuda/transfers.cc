@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "native/cuda/cuda_status.h"
@@ -24,12 +25,12 @@ class PieceBuffers {
 
   char* data(std::size_t index) const { return piece(index).pinned->data(); }
 
-  // The device has been told to copy the piece on `stream`.
-  void announce(std::size_t index, const std::shared_ptr<Stream>& stream) {
-    Piece& each = piece(index);
-    each.pinned->use_on(stream);
-    each.copied = stream->record();
+  void touch_all(StreamUse& use) const {
+    for (const Piece& each : pieces_) use.touch(*each.pinned);
   }
+
+  // The device has been told to copy the piece.
+  void announce(std::size_t index, std::shared_ptr<Event> copied) { piece(index).copied = std::move(copied); }
 
   void wait(std::size_t index) const {
     if (piece(index).copied != nullptr) piece(index).copied->synchronize();
@@ -38,7 +39,7 @@ class PieceBuffers {
  private:
   struct Piece {
     std::unique_ptr<PinnedBuffer> pinned;
-    std::unique_ptr<Event> copied;
+    std::shared_ptr<Event> copied;
   };
 
   Piece& piece(std::size_t index) { return pieces_[index % pieces_.size()]; }
@@ -58,16 +59,19 @@ std::size_t piece_bytes(std::size_t bytes, std::size_t index) {
 void upload(Storage& storage, const void* host, std::size_t bytes, const std::shared_ptr<Stream>& stream) {
   if (bytes == 0) return;
   PieceBuffers pieces(storage.owner(), bytes);
-  storage.use_on(stream);
   const DeviceScope scope(storage.device());
-  for (std::size_t i = 0; i < piece_count(bytes); ++i) {
+  StreamUse use(stream);
+  use.touch(storage);
+  pieces.touch_all(use);
+  const std::size_t count = piece_count(bytes);
+  for (std::size_t i = 0; i < count; ++i) {
     pieces.wait(i);
     const std::size_t offset = i * kPieceBytes;
     const std::size_t size = piece_bytes(bytes, i);
     std::memcpy(pieces.data(i), static_cast<const char*>(host) + offset, size);
     check(cudaMemcpyAsync(static_cast<char*>(storage.data()) + offset, pieces.data(i), size, cudaMemcpyHostToDevice,
                           stream->handle()));
-    pieces.announce(i, stream);
+    pieces.announce(i, i + 1 < count ? stream->record() : use.done());
   }
 }
 
@@ -75,13 +79,15 @@ void download(const Storage& storage, std::size_t offset, void* host, std::size_
   if (bytes == 0) return;
   PieceBuffers pieces(storage.owner(), bytes);
   const std::shared_ptr<Stream> stream = storage.owner().copy_stream();
-  storage.follow(*stream);
   const DeviceScope scope(storage.device());
+  StreamUse use(stream);
+  use.touch(storage);
+  pieces.touch_all(use);
   const std::size_t count = piece_count(bytes);
   const auto start = [&](std::size_t index) {
     check(cudaMemcpyAsync(pieces.data(index), static_cast<const char*>(storage.data()) + offset + index * kPieceBytes,
                           piece_bytes(bytes, index), cudaMemcpyDeviceToHost, stream->handle()));
-    pieces.announce(index, stream);
+    pieces.announce(index, stream->record());
   };
   start(0);
   for (std::size_t i = 0; i < count; ++i) {
@@ -89,15 +95,17 @@ void download(const Storage& storage, std::size_t offset, void* host, std::size_
     pieces.wait(i);
     std::memcpy(static_cast<char*>(host) + i * kPieceBytes, pieces.data(i), piece_bytes(bytes, i));
   }
+  use.ended();
 }
 
 Download::Download(const std::shared_ptr<Storage>& storage, std::size_t bytes)
     : bytes_(bytes), pinned_(storage->owner(), bytes) {
-  const std::shared_ptr<Stream> stream = storage->last_stream();
   const DeviceScope scope(storage->device());
-  pinned_.use_on(stream);
-  check(cudaMemcpyAsync(pinned_.data(), storage->data(), bytes, cudaMemcpyDeviceToHost, stream->handle()));
-  copied_ = stream->record();
+  StreamUse use(storage->owner().copy_stream());
+  use.touch(*storage);
+  use.touch(pinned_);
+  check(cudaMemcpyAsync(pinned_.data(), storage->data(), bytes, cudaMemcpyDeviceToHost, use.stream().handle()));
+  copied_ = use.done();
 }
 
 void Download::finish(void* host) {

@@ -23,7 +23,7 @@ class Download final : public EnqueuedDownload {
  private:
   const std::size_t bytes_;
   PinnedBuffer pinned_;
-  std::unique_ptr<Event> copied_;
+  std::shared_ptr<Event> copied_;
 };
 
 } // namespace fused_bear_loss::cuda

@@ -269,6 +269,9 @@ describe('beamSearch', () => {
     ['no results', { ...good, maxResults: 0 }, 'ERR_BEAR_OPTION_VALUE', 'maxResults'],
     ['a length penalty that is none', { ...good, lengthPenalty: Number.NaN }, 'ERR_BEAR_OPTION_VALUE', 'lengthPenalty'],
     ['an infinite cap', { ...good, softcap: Infinity }, 'ERR_BEAR_OPTION_VALUE', 'softcap'],
+    // Of no users, so that topTokens is never called.
+    ['too small a temperature', { ...good, users: 0, temperature: 1e-39 }, 'ERR_BEAR_OPTION_VALUE', 'temperature'],
+    ['too large a cap', { ...good, users: 0, softcap: 3.5e38 }, 'ERR_BEAR_OPTION_VALUE', 'softcap'],
     ['an option that does not exist', { ...good, beamwidth: 3 } as never, 'ERR_BEAR_OPTION_UNKNOWN', 'beamwidth'],
     ['no options', undefined as never, 'ERR_BEAR_ARGUMENT_TYPE', 'options'],
     [

@@ -112,3 +112,59 @@ describe('TokenTrie', () => {
     );
   });
 });
+
+describe('a node that the trie does not have', () => {
+  const trie = TokenTrie.fromSequences([
+    [0, 1],
+    [0, 2],
+  ]);
+  const questions: [string, (node: never) => unknown][] = [
+    ['childCount', (node) => trie.childCount(node)],
+    ['childTokens', (node) => trie.childTokens(node)],
+    ['firstChild', (node) => trie.firstChild(node)],
+    ['child', (node) => trie.child(node, 0)],
+    ['find', (node) => trie.find([1], node)],
+    ['isLeaf', (node) => trie.isLeaf(node)],
+    ['parent', (node) => trie.parent(node)],
+    ['lastToken', (node) => trie.lastToken(node)],
+    ['path', (node) => trie.path(node)],
+    ['nextChoice', (node) => trie.nextChoice(node)],
+    ['items', (node) => trie.items(node)],
+    ['allowed', (node) => trie.allowed([node])],
+  ];
+
+  it.each(questions)('is refused by %s', (_, ask) => {
+    for (const node of [-1, 4, 20, 2 ** 32, 0.5, Number.NaN, Infinity]) {
+      expect(() => ask(node as never)).toThrow(
+        expect.objectContaining({ name: 'RangeError', code: 'ERR_BEAR_TRIE_NODE' }),
+      );
+    }
+    for (const node of ['0', 0n, null, Symbol('s'), {}]) {
+      expect(() => ask(node as never)).toThrow(
+        expect.objectContaining({ name: 'TypeError', code: 'ERR_BEAR_ARGUMENT_TYPE' }),
+      );
+    }
+  });
+
+  it.each<[unknown, string]>([
+    [Number.NaN, 'ERR_BEAR_TOKEN'],
+    [-1, 'ERR_BEAR_TOKEN'],
+    [2 ** 31, 'ERR_BEAR_TOKEN'],
+    ['1', 'ERR_BEAR_ARGUMENT_TYPE'],
+  ])('and a token %p too', (token, code) => {
+    for (const ask of [() => trie.child(0, token as never), () => trie.find([0, token as never])]) {
+      expect(ask).toThrow(expect.objectContaining({ code }));
+    }
+    expect(() => trie.leafOf(token as never)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['no list', () => TokenTrie.fromSequences(null as never), 'ERR_BEAR_ARGUMENT_TYPE'],
+    ['big integers', () => TokenTrie.fromSequences([[1n]] as never), 'ERR_BEAR_ARGUMENT_TYPE'],
+    ['a negative length', () => TokenTrie.fromSequences([{ length: -1 }] as never), 'ERR_BEAR_ARGUMENT_TYPE'],
+    ['no lists', () => TokenTrie.fromLists({} as never), 'ERR_BEAR_ARGUMENT_TYPE'],
+    ['another receiver', () => TokenTrie.prototype.childCount.call({} as never, 0), 'ERR_BEAR_ARGUMENT_TYPE'],
+  ])('%s has a code', (_, call, code) => {
+    expect(call).toThrow(expect.objectContaining({ code }));
+  });
+});

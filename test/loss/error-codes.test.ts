@@ -1,4 +1,5 @@
 // One case for every code that the documentation lists. The other files go through the arguments one by one.
+import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { capabilities } from '../../lib/index';
 import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/loss/errors';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
@@ -24,7 +25,25 @@ const onFirstDevice: Case = {
   says: 'cuda:0',
 };
 
-const CASES: Record<Exclude<BearErrorCode, DeviceErrorCode>, Case> = {
+// What decoding alone throws; its own tests go through the arguments.
+const trie = () => TokenTrie.fromSequences([[1], [2]]);
+const notFinite = () => ({
+  logits: new Float32Array(2).fill(Number.NaN),
+  layout: 'allowed' as const,
+  state: undefined,
+});
+const DECODING_CASES = {
+  ERR_BEAR_TOKEN: () => trie().child(0, -1),
+  ERR_BEAR_TRIE_NODE: () => trie().isLeaf(-1),
+  ERR_BEAR_TRIE_FORMAT: () => TokenTrie.load(Uint8Array.of(1, 2, 3)),
+  ERR_BEAR_ITEM_REPEATED: () => trie().insert([[3]], [0]),
+  ERR_BEAR_ITEM_UNKNOWN: () => trie().remove([7]),
+  ERR_BEAR_SEQUENCE_PREFIX: () => TokenTrie.fromSequences([[1], [1, 2]]),
+  ERR_BEAR_NOT_FINITE: () => beamSearch({ step: notFinite, trie: trie(), users: 1 }),
+  ERR_BEAR_RANK: () => hitRatioAt([-2], 1),
+} satisfies Partial<Record<BearErrorCode, () => unknown>>;
+
+const CASES: Record<Exclude<BearErrorCode, DeviceErrorCode | keyof typeof DECODING_CASES>, Case> = {
   ERR_BEAR_ARGUMENT_TYPE: {
     kind: TypeError,
     call: () => ({ ...validCall(), logits: new Float64Array(15) }),
@@ -138,7 +157,19 @@ const CASES: Record<Exclude<BearErrorCode, DeviceErrorCode>, Case> = {
 
 describe('every error code', () => {
   it('has a case here', () => {
-    expect([...Object.keys(CASES), ...DEVICE_ERROR_CODES].sort()).toEqual([...BEAR_ERROR_CODES].sort());
+    const codes = [...Object.keys(CASES), ...Object.keys(DECODING_CASES), ...DEVICE_ERROR_CODES];
+    expect(codes.sort()).toEqual([...BEAR_ERROR_CODES].sort());
+  });
+
+  it.each(Object.entries<() => unknown>(DECODING_CASES))('%s is thrown by decoding', async (code, call) => {
+    const error = await Promise.resolve()
+      .then(call)
+      .then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+    expect(error).toBeInstanceOf(RangeError);
+    expect(error).toMatchObject({ code, argument: expect.any(String), expected: expect.any(String) });
   });
 
   // The one cannot happen where the other does; test/cuda/errors.test.ts takes the driver away.

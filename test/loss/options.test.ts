@@ -23,27 +23,40 @@ function acceptedValues(option: string, values: readonly unknown[]) {
 }
 
 const POSITIVE_INTEGER = { right: [1, 5], wrong: [0, -1, 2.5, Number.NaN, Infinity, 2 ** 53] };
-const FINITE = { right: [0, -1, 0.25], wrong: [Number.NaN, Infinity, -Infinity] };
-const ABOVE_ZERO = { right: [1e-3, 1, 100], wrong: [0, -1, Number.NaN, Infinity] };
+// What float32 has room for, with what it is multiplied by.
+const FACTOR = { right: [0, -1, 0.25, -1e36, 1e36], wrong: [Number.NaN, Infinity, -Infinity, 1.1e36, -3e38] };
+const SCALE = { right: [1e-36, 1e-3, 1, 100, 1e36], wrong: [0, -1, Number.NaN, Infinity, 9e-37, 3e-39, 1.1e36, 5e36] };
 
 describe.each([
   ['beamWidth', { ...POSITIVE_INTEGER, right: [1, 5, 6, Number.MAX_SAFE_INTEGER] }],
   ['vocabSize', { ...POSITIVE_INTEGER, right: [5] }],
   ['threads', { ...POSITIVE_INTEGER, wrong: [...POSITIVE_INTEGER.wrong, 2 ** 31] }],
-  ['lambda', FINITE],
-  ['margin', FINITE],
-  ['xi', ABOVE_ZERO],
-  ['temperature', ABOVE_ZERO],
-  ['softcap', ABOVE_ZERO],
-  ['normalizer', ABOVE_ZERO],
+  ['lambda', FACTOR],
+  ['margin', FACTOR],
+  ['xi', SCALE],
+  ['temperature', SCALE],
+  ['softcap', SCALE],
+  ['normalizer', SCALE],
   ['labelSmoothing', { right: [0, 0.5, 0.999], wrong: [-0.1, 1, 1.5, Number.NaN] }],
-  ['zLoss', { right: [0, 1e-4], wrong: [-1, Number.NaN, Infinity] }],
-  ['gradOutput', FINITE],
+  ['zLoss', { right: [0, 1e-4, 1e36], wrong: [-1, Number.NaN, Infinity, 1.1e36] }],
+  ['gradOutput', FACTOR],
   ['ignoreIndex', { right: [-100, -1, 2 ** 31 - 1, -(2 ** 31)], wrong: [0.5, 2 ** 31, -(2 ** 31) - 1, Number.NaN] }],
 ])('the number %s', (option, { right, wrong }) => {
   acceptedValues(option, right);
   refusedValues(option, wrong, RangeError);
   refusedValues(option, NUMBER_EXPECTED, TypeError);
+});
+
+describe('the range of a number', () => {
+  it.each([
+    ['temperature', 3e-39, 'from 1e-36 to 1e36'],
+    ['softcap', 3.5e38, 'from 1e-36 to 1e36'],
+    ['lambda', 1e37, 'from -1e36 to 1e36'],
+    ['zLoss', 1e37, 'from 0 to 1e36'],
+  ])('of %s is in the message', (option, value, range) => {
+    const { logits, targets } = validCall();
+    expect(errorOf(() => runSync(logits, targets, { [option]: value })).message).toContain(range);
+  });
 });
 
 describe.each([

@@ -62,9 +62,9 @@ function computeDigests(cwd: string, instructionSet: string): Digests {
     });
 
     it('compiled every source of the list once, and those of the kernels once an instruction set', () => {
-      const { core, cpu, cudaStub, binding, rowKernel } = readNativeSources();
+      const { core, threads, cpu, cudaStub, binding, rowKernel } = readNativeSources();
       const instructionSets = process.arch === 'x64' ? Object.keys(rowKernel.instructionSets) : ['baseline'];
-      const expected = [...core, ...cpu, ...cudaStub, ...binding]
+      const expected = [...core, ...threads, ...cpu, ...cudaStub, ...binding]
         .map((source) => join('fused_bear_loss', source))
         .concat(
           instructionSets.flatMap((name) => rowKernel.sources.map((source) => join(`row_kernel_${name}`, source))),

@@ -50,7 +50,7 @@ describe('the cmake-js build', () => {
 
     const benchmarks = existsSync(join(repositoryRoot, 'benchmarks', 'native')) ? sources.benchmark : [];
     const cuda = hasCuda ? [sources.cuda.kernelUnit, ...sources.cuda.host] : sources.cudaStub;
-    const expected = [...sources.core, ...sources.cpu, ...cuda, ...sources.binding, ...benchmarks];
+    const expected = [...sources.core, ...sources.threads, ...sources.cpu, ...cuda, ...sources.binding, ...benchmarks];
     const others = compileCommands.filter((command) => !rowKernelCommands.includes(command));
     expect(others.map(({ file }) => file).sort()).toEqual(expected.map((file) => join(repositoryRoot, file)).sort());
   });

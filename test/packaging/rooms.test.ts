@@ -18,9 +18,10 @@ function filesIn(room: string, extension: RegExp): string[] {
 describe('native rooms', () => {
   const forbidden: Record<string, RegExp> = {
     'native/core': /napi|node_api|cuda|thread|mutex|future|condition_variable|^native\/(?!core\/)/,
-    'native/cpu': /napi|node_api|cuda|^native\/(?!core\/|cpu\/)/,
+    'native/threads': /napi|node_api|cuda|^native\/(?!threads\/)/,
+    'native/cpu': /napi|node_api|cuda|^native\/(?!core\/|cpu\/|threads\/)/,
     'native/cuda': /napi|node_api|^native\/(?!core\/|cuda\/)/,
-    'native/binding': /cuda_runtime|^native\/(?!core\/|binding\/)/,
+    'native/binding': /cuda_runtime|^native\/(?!core\/|binding\/|threads\/)/,
   };
 
   it.each(Object.entries(forbidden))('%s includes nothing that it must not know', (room, pattern) => {
@@ -46,7 +47,7 @@ describe('native/sources.json', () => {
 
   it('lists every native source once', () => {
     const listed = [
-      ...[...groups.core, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
+      ...[...groups.core, ...groups.threads, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
       ...[...rowKernel.sources, ...cuda.kernels, cuda.kernelUnit, ...cuda.host],
     ];
     expect(listed.sort()).toEqual(filesIn('native', /\.(cc|cu)$/).sort());
@@ -75,12 +76,18 @@ describe('library rooms', () => {
   const allowed: Record<string, RegExp> = {
     'lib/native': /^(?!)/,
     'lib/loss': /^lib\/native\/|^package\.json$/,
-    'lib/random': /^(?!)/,
-    'lib/decoding': /^lib\/(loss|random)\//,
+    'lib/decoding': /^lib\/loss\//,
     'lib/adapters': /^lib\/loss\//,
+    'lib/cli': /^lib\/index$|^package\.json$/,
     // What any user of the package could import: the recommender shows that the public names are enough.
-    'lib/recommender': /^lib\/(decoding\/)?index$|^lib\/random\//,
-    'lib/cli': /^lib\/(decoding\/)?index$|^lib\/recommender\/|^package\.json$/,
+    'recommender/src': /^fused-bear-loss(\/\w+)?$|^recommender\/package\.json$/,
+    // Each room knows those before it, and none after it.
+    'recommender/src/random': /^(?!)/,
+    'recommender/src/data': /^fused-bear-loss|^recommender\/src\/(random\/|argument-error$|ranges$)/,
+    'recommender/src/model': /^fused-bear-loss|^recommender\/src\/((random|data)\/|ranges$)/,
+    'recommender/src/training': /^fused-bear-loss|^recommender\/src\/((random|data|model)\/|ranges$)/,
+    'recommender/src/comparison':
+      /^fused-bear-loss|^recommender\/src\/((random|data|model|training)\/|argument-error$|ranges$)/,
     examples: /^fused-bear-loss(\/\w+)?$/,
     benchmarks: /^fused-bear-loss(\/\w+)?$/,
   };

@@ -116,6 +116,7 @@ function readPackage(folder: string): PackageFile {
 
 export interface NativeSources {
   core: string[];
+  threads: string[];
   cpu: string[];
   cudaStub: string[];
   cuda: { kernels: string[]; kernelUnit: string; host: string[] };

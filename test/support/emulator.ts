@@ -22,7 +22,8 @@ export type ReportKind =
   | 'global-race'
   | 'misaligned'
   | 'shared-after-exit'
-  | 'runtime-misuse';
+  | 'runtime-misuse'
+  | 'stream-race';
 
 export interface Report {
   kind: ReportKind;
@@ -102,8 +103,8 @@ export interface Emulator {
   failCall(name: string, nth: number, error: number): void;
   /** The next allocation of exactly so many bytes by the addon's C++ code fails. */
   failHostAllocation(bytes: number): void;
-  /** Default 'working'. */
-  setDriver(state: 'working' | 'missing' | 'too-old'): void;
+  /** Default 'working'. `version`: of CUDA, as cudaDriverGetVersion gives it; default 12080 where it is too old. */
+  setDriver(state: 'working' | 'missing' | 'too-old', version?: number): void;
   /** Replaces all devices; their memory, streams and events are gone. None: no device is found. Default: two. */
   setDevices(devices: EmulatedDevice[]): void;
   /** Ends injected faults and lost devices, forgets reports, counts and settings. Memory, streams and devices stay. */
@@ -119,8 +120,13 @@ export interface Emulator {
   /** Device memory that the package does not own. */
   allocate(bytes: number, device: number): bigint;
   free(pointer: bigint): void;
+  /** A stream of device 0 that the package does not own. */
+  createStream(): bigint;
+  destroyStream(stream: bigint): void;
   write(pointer: bigint, bytes: Uint8Array): void;
   read(pointer: bigint, bytes: Uint8Array): void;
+  /** The same by somebody whom nothing orders, just before the `nth` kernel from now (1: the next) runs. */
+  writeBeforeKernel(nth: number, pointer: bigint, bytes: Uint8Array): void;
 }
 
 const packageRoot = join(__dirname, '..', '..');

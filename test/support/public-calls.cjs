@@ -154,33 +154,91 @@ const publicCalls = [
     run: decoding.rankOfItem,
     makeArguments: () => [[{ items: Int32Array.of(7), score: -1, logProbability: -1 }], 7],
   },
-  {
-    name: 'itemCodes',
-    run: decoding.itemCodes,
-    makeArguments: () => [
-      [
-        [0, 1],
-        [1, 0],
-        [1, 1],
-      ],
-      { levels: [2], seed: 3 },
-    ],
-  },
   { name: 'hitRatioAt', run: decoding.hitRatioAt, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'ndcgAt', run: decoding.ndcgAt, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'meanReciprocalRank', run: decoding.meanReciprocalRank, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'pruningRate', run: decoding.pruningRate, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },
   { name: 'pruningRows', run: decoding.pruningRows, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },
+];
+
+// Those that need a device, apart from the others: only the tests' addon emulates one.
+
+const { DeviceTensor, CudaStream } = core;
+const onDevice = (data, shape = [data.length], dtype = undefined) => DeviceTensor.fromHost(data, shape, dtype);
+const logitsOnDevice = (size) => onDevice(logits(size), [ROWS, size]);
+const disposing = (use) => (made) => {
+  try {
+    return use(made);
+  } finally {
+    made.dispose();
+  }
+};
+const hostCopy = disposing((tensor) => tensor.toHost());
+
+/** The loss on the device, its results in host memory. */
+async function deviceLoss(...args) {
+  const result = core.fusedBearLoss(...args);
+  try {
+    return [await result.read(), result.loss.toHost(), result.gradLogits?.toHost(), result.rows?.nll.toHost()];
+  } finally {
+    result.dispose();
+  }
+}
+
+/** @type {PublicCall[]} their results are in host memory, and what they make is disposed */
+const deviceCalls = [
+  loss('staged', (size) => [logits(size), targets(), { device: 'cuda', rows: true, allowed: lists() }]),
+  loss('staged in place', (size) => [
+    logits(size),
+    targets(),
+    { device: 'cuda', gradient: 'in-place', reduction: 'weighted-mean', penalty: 'reweight' },
+  ]),
+  lossAsync('staged', (size) => [logits(size), targets(), { device: 'cuda', out: room(size) }]),
   {
-    name: 'bootstrapInterval',
-    run: decoding.bootstrapInterval,
-    makeArguments: () => [[1, 0, 1], { samples: 9, seed: 2, clusters: [1, 1, 2] }],
+    name: 'fusedBearLoss on the device',
+    run: deviceLoss,
+    makeArguments: sized((size) => [logitsOnDevice(size), targets(), { rows: true, allowed: lists() }]),
   },
   {
-    name: 'bootstrapDifference',
-    run: decoding.bootstrapDifference,
-    makeArguments: () => [[1, 0, 1], [0, 0, 1], { samples: 9 }],
+    // Not read: what is enqueued writes to the caller's tensor, whatever becomes of the reading.
+    name: 'fusedBearLoss on the device with out',
+    run: (...args) => core.fusedBearLoss(...args).dispose(),
+    makeArguments: sized((size) => [
+      logitsOnDevice(size),
+      onDevice(targets()),
+      { out: { gradLogits: DeviceTensor.allocate([ROWS, size], 'float32') } },
+    ]),
+  },
+  {
+    name: 'DeviceTensor.allocate',
+    run: (...args) => hostCopy(DeviceTensor.allocate(...args)),
+    makeArguments: () => [[2, 3], 'int32'],
+  },
+  {
+    name: 'DeviceTensor.fromHost',
+    run: (...args) => hostCopy(DeviceTensor.fromHost(...args)),
+    makeArguments: sized((size) => [logits(size), [ROWS, size]]),
+  },
+  {
+    name: 'DeviceTensor.toHostAsync',
+    run: (tensor) => tensor.toHostAsync(),
+    makeArguments: sized((size) => [logitsOnDevice(size)]),
+  },
+  {
+    name: 'DeviceTensor.copyFrom',
+    run: (tensor, source) => tensor.copyFrom(source),
+    makeArguments: () => [onDevice(Float32Array.of(7, 7)), onDevice(Float32Array.of(1, 2))],
+  },
+  {
+    name: 'CudaStream.create',
+    run: () => disposing((stream) => stream.synchronize())(CudaStream.create()),
+    makeArguments: () => [],
+  },
+  {
+    name: 'deviceMemory',
+    run: () => core.deviceMemory().releaseCached(),
+    makeArguments: () => [],
   },
 ];
 
-module.exports = { publicCalls };
+module.exports = { publicCalls, deviceCalls };

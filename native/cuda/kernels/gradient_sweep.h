@@ -84,9 +84,9 @@ class GradientSweep {
 #pragma unroll 1
     for (std::int32_t first = begin + warp_index() * kWarpSize; first < end; first += thread_count()) {
       const std::int32_t own = first + lane_index();
-      const std::int32_t from = own < end ? view_.tokens[own] + 1 : 0;
+      const std::int32_t from = own < end ? view_.token_at(own) + 1 : 0;
       const std::int32_t to = own >= end              ? 0
-                              : own + 1 < view_.count ? view_.tokens[own + 1]
+                              : own + 1 < view_.count ? view_.token_at(own + 1)
                                                       : static_cast<std::int32_t>(row_.vocab_size);
 #pragma unroll 1
       for (int lane = 0; lane < kWarpSize; ++lane) {
@@ -97,9 +97,9 @@ class GradientSweep {
       }
     }
     if (begin != 0 || end <= begin) return;
+    const std::int32_t first_listed = view_.token_at(0);
 #pragma unroll 1
-    for (std::int32_t token = static_cast<std::int32_t>(threadIdx.x); token < view_.tokens[0];
-         token += thread_count()) {
+    for (std::int32_t token = static_cast<std::int32_t>(threadIdx.x); token < first_listed; token += thread_count()) {
       row_.out[token] = 0;
     }
   }
@@ -139,8 +139,7 @@ class GradientSweep {
 #pragma unroll 1
     for (int e = 0; e < kLength; ++e) {
       const std::int32_t position = vector * kLength + e;
-      if (position < view_.count)
-        row_.out[view_.tokens == nullptr ? position : view_.tokens[position]] = window.first();
+      if (position < view_.count) row_.out[view_.token_at(position)] = window.first();
       window.push(0);
     }
   }

@@ -13,18 +13,19 @@
 namespace fused_bear_loss::cuda {
 
 template <class Element>
-FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row, unsigned flags) {
+FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row) {
   const LossProblem& problem = launch.call.problem;
   RowView<Element> view = {};
   view.logits = static_cast<const typename Packing<Element>::Bits*>(problem.logits) +
                 (row - launch.chunk_row) * problem.row_stride;
-  view.target = problem.targets[row];
+  const RowInput input = launch.workspace.inputs[row];
+  view.target = input.target;
   view.count = static_cast<std::int32_t>(problem.vocab_size);
   view.wide = is_aligned16(view.logits) && problem.allowed_offsets == nullptr;
+  view.last_token = view.count - 1;
   if (problem.allowed_offsets != nullptr) {
-    const std::int32_t offset = problem.allowed_offsets[row];
-    view.tokens = problem.allowed_tokens + offset;
-    view.count = (flags & kRowFaulty) != 0 ? 0 : problem.allowed_offsets[row + 1] - offset;
+    view.tokens = problem.allowed_tokens + input.list_begin;
+    view.count = input.list_count;
   }
   if (problem.allowed_bitmask != nullptr) {
     view.bitmask = problem.allowed_bitmask + row * bitmask_words(problem.vocab_size);
@@ -63,7 +64,7 @@ struct RowPart {
   uint4* kept; // null: the slice is not kept; the same for all blocks of the row
 
   FBL_DEVICE RowPart(const RowLaunch& launch, std::int64_t row, unsigned flags)
-      : view(view_of<Element>(launch, row, flags)),
+      : view(view_of<Element>(launch, row)),
         slice(launch.cluster_size > 1 ? slice_of(view.vectors(), cluster_rank(), launch.cluster_size)
                                       : Slice{0, view.vectors()}),
         capping(launch.scaling) {
@@ -199,7 +200,7 @@ struct PlainPart {
     row.gradient =
         launch.write_gradient ? static_cast<Bits*>(outputs.grad_logits) + in_chunk * outputs.grad_row_stride : nullptr;
     row.count = static_cast<std::int32_t>(problem.vocab_size);
-    row.target = problem.targets[index];
+    row.target = launch.workspace.inputs[index].target;
     row.kept = kept_row();
     slice = launch.cluster_size > 1 ? slice_of(vectors(), cluster_rank(), launch.cluster_size) : Slice{0, vectors()};
     row.first = slice.begin;
@@ -225,6 +226,7 @@ FBL_DEVICE void sweep_plain_row(const PlainPart<Element>& part, const RowLaunch&
   view.logits = part.row.logits;
   view.count = part.row.count;
   view.target = part.row.target;
+  view.last_token = view.count - 1;
   view.wide = is_aligned16(view.logits);
   const RowSource<Element> source = {view, part.slice, part.kept ? part.row.kept : nullptr};
   finish_sweep<Element, false>(launch, source, queue, false);

@@ -76,7 +76,8 @@ FBL_DEVICE_CALLED unsigned evaluate_swept_row(const RowLaunch& launch, std::int6
   sums.threshold_logit = threshold.logit;
   sums.effective_width = threshold.effective_width;
   sums.allowed_count = total.allowed;
-  sums.sum_scaled = total.sum_scaled / problem.temperature;
+  const double reference = static_cast<double>(CappedLogits(launch.scaling).capped(sums.reference_logit));
+  sums.sum_differences = (total.sum_scaled - sums.allowed_count * reference) / problem.temperature;
   state.sums = sums;
   state.loss = evaluate_row(problem, sums, row_lambda(problem, row));
   unsigned flags = 0;
@@ -97,8 +98,8 @@ FBL_DEVICE_CALLED void write_statistics(const RowLaunch& launch, std::int64_t ro
   if (outputs.log_sum_exp != nullptr) outputs.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
   if (outputs.threshold != nullptr) {
     const LogitScale scale = {problem.temperature, problem.softcap};
-    const double scaled_threshold = scaled_logit(scale, static_cast<double>(state.sums.threshold_logit));
-    outputs.threshold[row] = known ? static_cast<float>(scaled_threshold - loss.log_sum_exp) : not_a_number();
+    const double log_p = log_probability(scale, state.sums, loss, static_cast<double>(state.sums.threshold_logit));
+    outputs.threshold[row] = known ? static_cast<float>(log_p) : not_a_number();
   }
   if (outputs.margin != nullptr) outputs.margin[row] = known ? static_cast<float>(loss.margin) : not_a_number();
   if (outputs.penalty != nullptr) outputs.penalty[row] = static_cast<float>(loss.penalty.value);
@@ -130,15 +131,13 @@ FBL_DEVICE_CALLED void make_record(const RowLaunch& launch, std::int64_t row) {
   record = {};
   record.loss = loss.loss;
   record.weight = loss.penalty.weight;
-  const double reference = scaled_logit(scale, static_cast<double>(sums.reference_logit));
-  record.probability = c.probability * exp(reference - loss.log_sum_exp) / problem.temperature;
+  record.probability = c.probability * exp(-loss.log_sum) / problem.temperature;
   record.offset = c.offset / problem.temperature;
   record.target = c.target * scaled_logit_slope(scale, static_cast<double>(sums.target_logit));
   record.target_position = target_position;
   record.threshold_position = -1;
   if (c.threshold != 0) {
-    const double scaled_threshold = scaled_logit(scale, static_cast<double>(threshold.logit));
-    const double probability = exp(scaled_threshold - loss.log_sum_exp);
+    const double probability = exp(log_probability(scale, sums, loss, static_cast<double>(threshold.logit)));
     record.threshold = (c.probability * probability + c.offset + c.threshold) *
                        scaled_logit_slope(scale, static_cast<double>(threshold.logit));
     record.threshold_position = flow_position;

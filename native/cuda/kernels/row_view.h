@@ -106,8 +106,16 @@ struct RowView {
   const std::int32_t* tokens;   // null: every token
   const std::uint32_t* bitmask; // null: none
   std::int32_t count;
-  std::int32_t target; // token
-  bool wide;           // full vectors can be loaded as such
+  std::int32_t target;     // token
+  std::int32_t last_token; // of the vocabulary
+  bool wide;               // full vectors can be loaded as such
+
+  // Of a position before `count`. Inside the vocabulary whatever the list has become since it was checked.
+  FBL_DEVICE std::int32_t token_at(std::int32_t position) const {
+    if (tokens == nullptr) return position;
+    const auto token = static_cast<std::uint32_t>(tokens[position]);
+    return static_cast<std::int32_t>(min(token, static_cast<std::uint32_t>(last_token)));
+  }
 
   FBL_DEVICE int vectors() const { return (count + kLength - 1) / kLength; }
 
@@ -132,7 +140,7 @@ struct RowView {
       const std::int32_t position = vector * kLength + e;
       Bits bits = Packing<Element>::kMasked;
       if (position < count) {
-        const std::int32_t token = tokens == nullptr ? position : tokens[position];
+        const std::int32_t token = token_at(position);
         if (bit_is_set(token)) bits = logits[token];
       }
       window.push(bits);

@@ -6,12 +6,13 @@
 
 #include "test/emulator/detectors/host_cases.h"
 #include "test/emulator/detectors/planted_faults.h"
-#include "test/emulator/runtime/host_memory.h"
 #include "test/emulator/runtime/runtime_state.h"
+#include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/memory_region.h"
 #include "test/emulator/simt/reports.h"
 #include "test/emulator/simt/settings.h"
 #include "test/emulator/simt/shadow_memory.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace simt {
 
@@ -61,8 +62,10 @@ void configure(const Napi::CallbackInfo& info) {
   seed_streams();
 }
 
-// () => {kind, text}[]
+// () => {kind, text}[], after running what is pending
 Napi::Value reports_to_js(const Napi::CallbackInfo& info) {
+  const Lock lock(runtime().mutex);
+  drain_device(-1);
   const std::vector<Report> kept = reports();
   Napi::Array array = Napi::Array::New(info.Env(), kept.size());
   for (std::uint32_t i = 0; i < kept.size(); ++i) {
@@ -77,7 +80,7 @@ Napi::Value reports_to_js(const Napi::CallbackInfo& info) {
 // () => string[]
 Napi::Value report_kinds_to_js(const Napi::CallbackInfo& info) {
   Napi::Array names = Napi::Array::New(info.Env());
-  for (std::uint32_t i = 0; i <= static_cast<std::uint32_t>(ReportKind::kRuntimeMisuse); ++i) {
+  for (std::uint32_t i = 0; i <= static_cast<std::uint32_t>(ReportKind::kStreamRace); ++i) {
     names.Set(i, report_kind_name(static_cast<ReportKind>(i)));
   }
   return names;
@@ -126,16 +129,20 @@ void fail_call(const Napi::CallbackInfo& info) {
 
 // (bytes: number)
 void fail_host_allocation_from_js(const Napi::CallbackInfo& info) {
-  fail_host_allocation(static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value()));
+  faults::fail_bytes(static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
-// (state: 'working' | 'missing' | 'too-old')
+// (state: 'working' | 'missing' | 'too-old', version?: number)
 void set_driver(const Napi::CallbackInfo& info) {
   const Lock lock(runtime().mutex);
   const std::string state = info[0].As<Napi::String>().Utf8Value();
   runtime().driver = state == "missing"   ? DriverState::kMissing
                      : state == "too-old" ? DriverState::kTooOld
                                           : DriverState::kWorking;
+  constexpr int kOld = 12080;
+  runtime().driver_version = info[1].IsNumber()                         ? info[1].As<Napi::Number>().Int32Value()
+                             : runtime().driver == DriverState::kTooOld ? kOld
+                                                                        : CUDART_VERSION;
 }
 
 EmulatedDevice device_from(const Napi::Object& object) {
@@ -163,8 +170,10 @@ void reset_runtime(std::vector<DeviceState> devices) {
   forget_streams();
   forget_memory();
   state.driver = DriverState::kWorking;
+  state.driver_version = CUDART_VERSION;
   state.devices = std::move(devices);
   state.faults.clear();
+  state.foreign_writes.clear();
   state.calls.clear();
   state.cluster_sizes.clear();
   state.shared_limits.clear();
@@ -187,11 +196,15 @@ void set_devices(const Napi::CallbackInfo& info) {
 void reset(const Napi::CallbackInfo&) {
   const Lock lock(runtime().mutex);
   RuntimeState& state = runtime();
+  drain_device(-1);
+  forget_order();
   state.driver = DriverState::kWorking;
+  state.driver_version = CUDART_VERSION;
   state.faults.clear();
+  state.foreign_writes.clear();
   state.calls.clear();
   state.cluster_sizes.clear();
-  fail_host_allocation(0);
+  faults::fail_bytes(0);
   for (DeviceState& device : state.devices) device.sticky_error = cudaSuccess;
   settings() = initial_settings();
   seed_streams();
@@ -269,17 +282,39 @@ void free_memory(const Napi::CallbackInfo& info) {
   if (error != cudaSuccess) throw Napi::Error::New(info.Env(), cudaGetErrorString(error));
 }
 
+// () => bigint, on device 0, and (stream: bigint): streams that another library would own.
+Napi::Value create_stream(const Napi::CallbackInfo& info) {
+  cudaStream_t stream = nullptr;
+  if (cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess) {
+    throw Napi::Error::New(info.Env(), "no stream");
+  }
+  return pointer_to_js(info.Env(), stream);
+}
+void destroy_stream(const Napi::CallbackInfo& info) {
+  if (cudaStreamDestroy(static_cast<cudaStream_t>(pointer_from(info[0]))) != cudaSuccess) {
+    throw Napi::Error::New(info.Env(), "no such stream");
+  }
+}
+
 // (pointer: bigint, bytes: Uint8Array), and back
 void write_memory(const Napi::CallbackInfo& info) {
   const Lock lock(runtime().mutex);
-  drain_device(-1);
+  host_waited_for_device(-1);
   const auto bytes = info[1].As<Napi::Uint8Array>();
   std::memcpy(pointer_from(info[0]), bytes.Data(), bytes.ByteLength());
   mark_global_written(pointer_from(info[0]), bytes.ByteLength());
 }
+// (nth: number, pointer: bigint, bytes: Uint8Array)
+void write_before_kernel(const Napi::CallbackInfo& info) {
+  const Lock lock(runtime().mutex);
+  const auto bytes = info[2].As<Napi::Uint8Array>();
+  runtime().foreign_writes.push_back({static_cast<std::uint64_t>(info[0].As<Napi::Number>().Int64Value()),
+                                      pointer_from(info[1]),
+                                      {bytes.Data(), bytes.Data() + bytes.ByteLength()}});
+}
 void read_memory(const Napi::CallbackInfo& info) {
   const Lock lock(runtime().mutex);
-  drain_device(-1);
+  host_waited_for_device(-1);
   auto bytes = info[1].As<Napi::Uint8Array>();
   std::memcpy(bytes.Data(), pointer_from(info[0]), bytes.ByteLength());
 }
@@ -312,8 +347,11 @@ Napi::Object emulator_object(Napi::Env env) {
   set("clearTraffic", clear_traffic_from_js);
   set("allocate", allocate);
   set("free", free_memory);
+  set("createStream", create_stream);
+  set("destroyStream", destroy_stream);
   set("write", write_memory);
   set("read", read_memory);
+  set("writeBeforeKernel", write_before_kernel);
   return object;
 }
 

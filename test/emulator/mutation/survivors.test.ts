@@ -1,13 +1,14 @@
-// The list of survivors against the kernels as they are. Whether its mutants do survive, the mutation run says.
+// The list of survivors against the sources as they are. Whether its mutants do survive, the mutation run says.
 import { resolve } from 'node:path';
 import { nameOf } from './mutants';
-import { listedSurvivors, mutantsOfKernels, staleSurvivors } from './survivors';
+import { listedSurvivors, mutantsOfHost, mutantsOfKernels, staleSurvivors } from './survivors';
 import survivors from './survivors.json';
 
-const mutants = mutantsOfKernels(resolve(__dirname, '../../..'));
+const root = resolve(__dirname, '../../..');
+const mutants = [...mutantsOfKernels(root), ...mutantsOfHost(root)];
 
 describe('the list of survivors', () => {
-  it('names mutants that the kernels have', () => {
+  it('names mutants that the sources have', () => {
     expect(listedSurvivors.size).toBeGreaterThan(0);
     expect(staleSurvivors(mutants)).toEqual([]);
   });

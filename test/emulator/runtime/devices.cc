@@ -4,15 +4,16 @@
 #include <cstring>
 
 #include "test/emulator/runtime/runtime_state.h"
+#include "test/emulator/runtime/stream_work.h"
 
 using namespace simt; // NOLINT: the functions of the runtime have no namespace
 
 cudaError_t cudaDriverGetVersion(int* version) {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   ++runtime().calls["cudaDriverGetVersion"];
   if (const cudaError_t fault = take_fault("cudaDriverGetVersion"); fault != cudaSuccess) return finish_call(fault);
-  const DriverState driver = runtime().driver;
-  *version = driver == DriverState::kMissing ? 0 : driver == DriverState::kTooOld ? 11040 : CUDART_VERSION;
+  *version = runtime().driver == DriverState::kMissing ? 0 : runtime().driver_version;
   return cudaSuccess;
 }
 
@@ -22,6 +23,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   ++runtime().calls["cudaGetDeviceCount"];
   if (runtime().driver != DriverState::kWorking) return finish_call(cudaErrorInsufficientDriver);
@@ -38,6 +40,7 @@ cudaError_t cudaGetDevice(int* device) {
 }
 
 cudaError_t cudaSetDevice(int device) {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   ++runtime().calls["cudaSetDevice"];
   if (runtime().driver != DriverState::kWorking) return finish_call(cudaErrorInsufficientDriver);
@@ -149,7 +152,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 
 cudaError_t cudaDeviceSynchronize() {
   SIMT_RUNTIME_CALL("cudaDeviceSynchronize");
-  drain_device(current_device());
+  host_waited_for_device(current_device());
   return finish_call(runtime().devices[static_cast<std::size_t>(current_device())].sticky_error);
 }
 

@@ -1,11 +1,11 @@
-// The host's own memory, as the addon's C++ code gets it from `operator new`: it can be told to run out.
+// Copies of the addon's C++ code to and from page-locked memory of the host.
 #pragma once
 
 #include <cstddef>
 
 namespace simt {
 
-// The next allocation of exactly so many bytes throws std::bad_alloc. 0: none does.
-void fail_host_allocation(std::size_t bytes);
+// Page-locked memory, which the host must not use while a device does.
+void widen_pinned_range(const void* base, std::size_t bytes);
 
 } // namespace simt

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "test/emulator/runtime/host_memory.h"
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/reports.h"
@@ -137,7 +138,10 @@ struct Copy {
 void perform(const Copy& copy) {
   for (std::size_t row = 0; row < copy.extent.height; ++row) {
     void* to = static_cast<char*>(copy.to) + row * copy.to_pitch;
-    std::memmove(to, static_cast<const char*>(copy.from) + row * copy.from_pitch, copy.extent.width);
+    const void* from = static_cast<const char*>(copy.from) + row * copy.from_pitch;
+    record_bulk_access(from, copy.extent.width, Access::kRead);
+    record_bulk_access(to, copy.extent.width, Access::kWrite);
+    std::memmove(to, from, copy.extent.width);
     if (find_allocation(to) != nullptr) mark_global_written(to, copy.extent.width);
   }
 }
@@ -152,10 +156,12 @@ cudaError_t enqueue_copy(const Copy& copy, cudaMemcpyKind kind, cudaStream_t str
   if (!copy_is_valid(copy.to, copy.extent.span(copy.to_pitch), copy.from, copy.extent.span(copy.from_pitch), kind)) {
     return cudaErrorInvalidValue;
   }
-  enqueue(stream, [copy] { perform(copy); });
+  enqueue(stream, "copy", [copy] { perform(copy); });
   // Pageable memory is staged before the call returns, whatever its name says.
-  const bool pageable = find_allocation(copy.to) == nullptr || find_allocation(copy.from) == nullptr;
+  const bool to_pageable = find_allocation(copy.to) == nullptr;
+  const bool pageable = to_pageable || find_allocation(copy.from) == nullptr;
   if (!asynchronous || pageable) drain_stream(stream);
+  if (!asynchronous || to_pageable) host_waited_for(stream);
   return cudaSuccess;
 }
 
@@ -166,9 +172,10 @@ cudaError_t enqueue_fill(void* to, std::size_t pitch, int value, Extent extent, 
     report(ReportKind::kRuntimeMisuse, "a fill of %zu bytes at %p is not within device memory", extent.span(pitch), to);
     return cudaErrorInvalidValue;
   }
-  enqueue(stream, [=] {
+  enqueue(stream, "fill", [=] {
     for (std::size_t row = 0; row < extent.height; ++row) {
       void* begin = static_cast<char*>(to) + row * pitch;
+      record_bulk_access(begin, extent.width, Access::kWrite);
       std::memset(begin, value, extent.width);
       mark_global_written(begin, extent.width);
     }
@@ -195,7 +202,7 @@ cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
 cudaError_t cudaFree(void* pointer) {
   SIMT_RUNTIME_CALL("cudaFree");
   if (pointer == nullptr) return cudaSuccess;
-  drain_device(current_device()); // the runtime waits for the device
+  host_waited_for_device(current_device()); // as the runtime does
   return finish_call(free_device_memory(pointer));
 }
 
@@ -210,7 +217,7 @@ cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
   if (stream_device(stream) < 0) return finish_call(cudaErrorInvalidResourceHandle);
   if (pointer == nullptr) return cudaSuccess;
   if (!holds(pointer, 1, false)) return finish_call(cudaErrorInvalidValue);
-  enqueue(stream, [pointer] { free_device_memory(pointer); });
+  enqueue(stream, "free", [pointer] { free_device_memory(pointer); });
   return cudaSuccess;
 }
 
@@ -223,6 +230,7 @@ cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned /*flags*/)
   std::memset(*pointer, kPoison, bytes);
   allocations()[reinterpret_cast<std::uintptr_t>(*pointer)] = {bytes, current_device(), true, nullptr, 0};
   ++runtime().live.pinned_allocations;
+  widen_pinned_range(*pointer, bytes);
   runtime().live.pinned_bytes += bytes;
   register_global(*pointer, bytes);
   mark_global_written(*pointer, bytes); // the host writes it unseen
@@ -238,7 +246,7 @@ cudaError_t cudaFreeHost(void* pointer) {
   if (pointer == nullptr) return cudaSuccess;
   const auto found = allocations().find(reinterpret_cast<std::uintptr_t>(pointer));
   if (found == allocations().end() || !found->second.pinned) return finish_call(cudaErrorInvalidValue);
-  drain_device(-1);
+  host_waited_for_device(-1);
   release(found->first, found->second);
   allocations().erase(found);
   return cudaSuccess;

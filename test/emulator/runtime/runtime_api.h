@@ -12,6 +12,7 @@
 #include "test/emulator/simt/language.h"
 #include "test/emulator/simt/thread_body.h"
 #include "test/emulator/simt/vector_types.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 #define CUDART_VERSION 13000
 #define CUDART_CB
@@ -222,6 +223,13 @@ cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
 
+namespace simt {
+
+// restrict_global() once the event's last recording has been reached. Null: at once.
+void restrict_global(void* base, std::size_t bytes, cudaEvent_t after);
+
+} // namespace simt
+
 // ---- launches
 
 enum cudaFuncAttribute {
@@ -290,6 +298,7 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   static_assert((std::is_trivially_copyable<Parameters>::value && ...), "kernel parameters are copied as bytes");
+  const faults::OwnMemory own_memory;
   auto body = std::make_unique<const simt::BoundKernel<Parameters...>>(kernel, std::forward<Arguments>(arguments)...);
   return simt::launch(*config, reinterpret_cast<const void*>(kernel), std::move(body));
 }

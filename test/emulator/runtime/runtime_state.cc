@@ -85,6 +85,7 @@ using namespace simt; // NOLINT: below are the functions of the runtime, which h
 cudaError_t cudaPeekAtLastError() { return last_error; }
 
 cudaError_t cudaGetLastError() {
+  const faults::OwnMemory own_memory;
   const std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   const cudaError_t error = last_error;
   // An error that says that nothing works stays.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "test/emulator/runtime/runtime_api.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace simt {
 
@@ -31,6 +32,13 @@ struct EmulatedDevice {
   // What a partition of a device may be too small for, whatever its properties say.
   unsigned largest_cluster = 8;
   bool refuses_large_shared = false; // more than shared_bytes_per_block
+};
+
+// Bytes that somebody else writes just before a kernel runs: the `countdown`-th from now.
+struct ForeignWrite {
+  std::uint64_t countdown;
+  void* pointer;
+  std::vector<unsigned char> bytes;
 };
 
 // A call that is to fail: the `countdown`-th from now.
@@ -58,8 +66,10 @@ struct LiveCounts {
 struct RuntimeState {
   std::recursive_mutex mutex;
   DriverState driver = DriverState::kWorking;
+  int driver_version = CUDART_VERSION; // of one that is too old or works
   std::vector<DeviceState> devices = std::vector<DeviceState>(2);
   std::vector<InjectedFault> faults;
+  std::vector<ForeignWrite> foreign_writes;
   std::map<std::string, std::uint64_t> calls; // how often each function was called
   std::set<unsigned> cluster_sizes;           // of the launches
   LiveCounts live;
@@ -85,22 +95,27 @@ bool valid_device(int device);
 // Of the seed: what streams and host threads do.
 std::uint64_t runtime_random();
 
-// Runs what is pending: on one device, on all (-1).
+// Runs what is pending: on one device, on all (-1). The host is none the wiser.
 void drain_device(int device);
+// Whatever has been done so far counts as ordered.
+void forget_order();
 // Forgets all streams and events, pending work included.
 void forget_streams();
 
 // Frees all memory.
 void forget_memory();
 
-// Holds the lock. With a seed, a host thread that is not alone lets others go first at times, so that calls of theirs
-// come between any two of its own.
+// Holds the lock; what the stand-in allocates meanwhile is no memory of the addon's. With a seed, a host thread that is
+// not alone lets others go first at times, so that calls of theirs come between any two of its own.
 class RuntimeLock {
  public:
   RuntimeLock();
   ~RuntimeLock();
   RuntimeLock(const RuntimeLock&) = delete;
   RuntimeLock& operator=(const RuntimeLock&) = delete;
+
+ private:
+  faults::OwnMemory own_memory_;
 };
 
 // Takes the lock; usable once in a function that returns cudaError_t.

@@ -28,7 +28,8 @@ MemoryRegion::MemoryRegion(std::uintptr_t base, std::size_t bytes)
       bytes_(bytes),
       usable_(bytes),
       written_((bytes + 63) / 64, 0),
-      pages_((bytes + kWord * kWordsOfPage - 1) / (kWord * kWordsOfPage)) {}
+      pages_((bytes + kWord * kWordsOfPage - 1) / (kWord * kWordsOfPage)),
+      order_pages_(pages_.size()) {}
 
 void MemoryRegion::restart(std::size_t bytes) {
   usable_ = bytes;
@@ -69,6 +70,34 @@ Race MemoryRegion::check_races(std::size_t offset, std::size_t bytes, Access acc
       for (std::size_t i = begin; i < end; ++i) keep(check_access(w.parts[i], access, oldest_block));
     } else {
       keep(check_access(w.whole, access, oldest_block));
+    }
+    at += end - begin;
+  }
+  return first_found;
+}
+
+OrderConflict MemoryRegion::check_order(std::size_t offset, std::size_t bytes, Access access) {
+  OrderConflict first_found;
+  if (running_operation == 0) return first_found;
+  const auto keep = [&](OrderHistory& history) {
+    if (is_known(history, access)) return;
+    const OrderConflict conflict = simt::check_order(history, access);
+    if (conflict.found && !first_found.found) first_found = conflict;
+  };
+  for (std::size_t at = offset; at < offset + bytes;) {
+    const std::size_t begin = at % kWord;
+    const std::size_t end = std::min(kWord, begin + offset + bytes - at);
+    OrderPage& page = order_pages_[at / kWord / kWordsOfPage];
+    if (!page) page.reset(new OrderedWord[kWordsOfPage]);
+    OrderedWord& w = page[at / kWord % kWordsOfPage];
+    if (!w.parts && end - begin < kWord) {
+      w.parts.reset(new OrderHistory[kWord]);
+      std::fill(w.parts.get(), w.parts.get() + kWord, w.whole);
+    }
+    if (w.parts) {
+      for (std::size_t i = begin; i < end; ++i) keep(w.parts[i]);
+    } else {
+      keep(w.whole);
     }
     at += end - begin;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "test/emulator/simt/race_detector.h"
+#include "test/emulator/simt/stream_order.h"
 
 namespace simt {
 
@@ -41,6 +42,9 @@ class MemoryRegion {
   // Checks the running thread's access for races. Blocks before `oldest_block` do not count.
   Race check_races(std::size_t offset, std::size_t bytes, Access access, std::uint32_t oldest_block);
 
+  // Checks the running operation's access against those of other streams and of the host.
+  OrderConflict check_order(std::size_t offset, std::size_t bytes, Access access);
+
   void count(std::size_t offset, std::size_t bytes, Access access);
   Traffic traffic(std::size_t offset, std::size_t bytes) const;
   void clear_traffic();
@@ -55,6 +59,12 @@ class MemoryRegion {
   };
   using Page = std::unique_ptr<Word[]>;
 
+  struct OrderedWord {
+    OrderHistory whole;
+    std::unique_ptr<OrderHistory[]> parts; // as above
+  };
+  using OrderPage = std::unique_ptr<OrderedWord[]>;
+
   Word& word(std::size_t index);
 
   std::uintptr_t base_;
@@ -62,6 +72,7 @@ class MemoryRegion {
   std::size_t usable_;
   std::vector<std::uint64_t> written_; // a bit for each byte
   std::vector<Page> pages_;
+  std::vector<OrderPage> order_pages_;
   std::vector<std::uint8_t> reads_; // for each two bytes; empty until something is counted; full at 255
   std::vector<std::uint8_t> writes_;
 };

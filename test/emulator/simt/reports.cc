@@ -37,6 +37,7 @@ const char* report_kind_name(ReportKind kind) {
       "misaligned",
       "shared-after-exit",
       "runtime-misuse",
+      "stream-race",
   };
   return kNames[static_cast<int>(kind)];
 }

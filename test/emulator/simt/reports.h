@@ -28,6 +28,7 @@ enum class ReportKind {
   kMisaligned,
   kSharedAfterExit,
   kRuntimeMisuse,
+  kStreamRace,
 };
 const char* report_kind_name(ReportKind kind);
 

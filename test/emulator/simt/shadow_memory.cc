@@ -5,11 +5,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "test/emulator/simt/memory_region.h"
 #include "test/emulator/simt/reports.h"
 #include "test/emulator/simt/settings.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace simt {
 
@@ -150,6 +152,15 @@ void access_shared(Block& owner, const Attempt& a) {
   if (race.found) report_race(ReportKind::kSharedRace, a, "shared memory", offset, size, race);
 }
 
+void report_conflict(const MemoryRegion& region, std::size_t offset, Access access, const OrderConflict& conflict) {
+  const auto name = [](StreamId stream) {
+    return stream == kHostStream ? std::string("the host") : "stream " + std::to_string(stream);
+  };
+  report(ReportKind::kStreamRace, "%s of %s at offset %zu of memory[%zu]: nothing orders its %s and the %s by %s of %s",
+         operation_name(), name(operation_stream()).c_str(), offset, region.usable_bytes(), name_of(access),
+         conflict.other_writes ? "write" : "read", conflict.other, name(conflict.other_stream).c_str());
+}
+
 void access_global(MemoryRegion& region, const Attempt& a) {
   const auto offset = static_cast<std::ptrdiff_t>(a.address - region.base());
   const std::size_t size = region.usable_bytes();
@@ -166,6 +177,8 @@ void access_global(MemoryRegion& region, const Attempt& a) {
   if (a.access != Access::kRead) region.mark_written(at, a.bytes);
   const Race race = region.check_races(at, a.bytes, a.access, current_cluster().first_grid_serial);
   if (race.found) report_race(ReportKind::kGlobalRace, a, "global memory", offset, size, race);
+  const OrderConflict conflict = region.check_order(at, a.bytes, a.access);
+  if (conflict.found) report_conflict(region, at, a.access, conflict);
 }
 
 // An address that is neither the thread's own, nor shared, nor in an allocation.
@@ -270,6 +283,7 @@ void unregister_global(void* base) {
 }
 
 void restrict_global(void* base, std::size_t bytes) {
+  const faults::OwnMemory own_memory;
   GlobalMemory& memory = global_memory();
   const std::lock_guard<std::mutex> lock(grid_mutex());
   const auto found = memory.regions.find(reinterpret_cast<std::uintptr_t>(base));
@@ -284,6 +298,17 @@ void mark_global_written(const void* address, std::size_t bytes) {
   if (region != nullptr && begin + bytes <= region->base() + region->bytes()) {
     region->mark_written(begin - region->base(), bytes);
   }
+}
+
+void record_bulk_access(const void* address, std::size_t bytes, Access access) {
+  if (!settings().detect || bytes == 0) return;
+  GlobalMemory& memory = global_memory();
+  const std::lock_guard<std::mutex> lock(grid_mutex());
+  const auto begin = reinterpret_cast<std::uintptr_t>(address);
+  MemoryRegion* region = memory.find(begin);
+  if (region == nullptr || begin + bytes > region->base() + region->bytes()) return;
+  const OrderConflict conflict = region->check_order(begin - region->base(), bytes, access);
+  if (conflict.found) report_conflict(*region, begin - region->base(), access, conflict);
 }
 
 bool traffic_of(const void* address, std::size_t bytes, Traffic& traffic) {

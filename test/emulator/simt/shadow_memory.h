@@ -30,6 +30,8 @@ void unregister_global(void* base);
 void restrict_global(void* base, std::size_t bytes);
 // A copy wrote here.
 void mark_global_written(const void* address, std::size_t bytes);
+// The running operation, which is no kernel, uses these bytes. What is not registered does not count.
+void record_bulk_access(const void* address, std::size_t bytes, Access access);
 
 struct Traffic;
 // Of [address, address + bytes), which lies in one allocation. False where it does not.

@@ -1,0 +1,78 @@
+// The options that every search has, read once and checked.
+import { isFunction } from '../loss/abort-signal.js';
+import { checkOption, positiveInteger, readMembers } from '../loss/check-options.js';
+import { refuse } from '../loss/errors.js';
+import type { DecodingOptions, StepFunction } from './prefix-step.js';
+import { finite, readNumber } from './rules.js';
+import { readTrie } from './token-trie.js';
+import type { TrieWalk } from './trie-walk.js';
+
+/** Checked, with defaults filled in. */
+export interface Search<State> {
+  step: StepFunction<State>;
+  trie: TrieWalk;
+  users: number;
+  temperature: number;
+  softcap: number | undefined;
+  forcedTokens: 'skip' | 'step';
+  lengthPenalty: number;
+  usersPerStep: number;
+}
+
+const NAMES = [
+  'step',
+  'trie',
+  'users',
+  'temperature',
+  'softcap',
+  'forcedTokens',
+  'lengthPenalty',
+  'usersPerStep',
+] as const satisfies (keyof DecodingOptions<unknown>)[];
+
+/**
+ * The options of a search and what else it takes, as it was given; throws where one is wrong.
+ *
+ * @param own names of the options that the function has beside those of every search
+ */
+export function readSearchOptions<State, Own extends string>(
+  options: DecodingOptions<State>,
+  own: readonly Own[],
+  usersPerStep: number,
+): { search: Search<State>; given: Record<Own, unknown> } {
+  const names = [...NAMES, ...own];
+  const given = readMembers(
+    options,
+    'options',
+    'an object',
+    new Set<string>(names),
+    (members) => ofEach(names, members),
+    '',
+  );
+  const { step, trie, users } = given;
+  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step);
+  const search: Search<State> = {
+    step: step as StepFunction<State>,
+    trie: readTrie(trie),
+    users: users === 0 ? 0 : positiveInteger(users, 'users'),
+    temperature: checkOption('temperature', given.temperature) as number,
+    softcap: checkOption('softcap', given.softcap) as number | undefined,
+    forcedTokens: readForcedTokens(given.forcedTokens),
+    lengthPenalty: readNumber(given.lengthPenalty, 'lengthPenalty', finite, 0),
+    usersPerStep: readNumber(given.usersPerStep, 'usersPerStep', positiveInteger, usersPerStep),
+  };
+  return { search, given };
+}
+
+function ofEach<Name extends string>(names: readonly Name[], members: Record<string, unknown>): Record<Name, unknown> {
+  const values = {} as Record<Name, unknown>;
+  for (const name of names) values[name] = members[name];
+  return values;
+}
+
+function readForcedTokens(value: unknown): 'skip' | 'step' {
+  if (value === undefined) return 'skip';
+  if (value === 'skip' || value === 'step') return value;
+  const code = typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
+  return refuse(code, 'forcedTokens', "'skip' or 'step'", value);
+}

@@ -1,0 +1,97 @@
+// Objects and lists of callers, each member read once. Getters, traps and other threads may give something else the second
+// time, so what is checked must be what is used. What a caller's own code throws passes through as it is.
+import { describe, isRevoked } from './describe.js';
+import { type BearErrorCode, type BearLossError, bearError, refuse } from './errors.js';
+import { lengthOf, typedArrayName } from './typed-arrays.js';
+
+/** An object that a Proxy stands in for, or inherits from. A chain of Proxies may be without an end. */
+const MOST_PROTOTYPES = 100;
+
+/** Whether the object, or one that it inherits from, is a Proxy that was revoked. */
+export function isUnreadable(value: unknown): boolean {
+  let object = value;
+  for (let depth = 0; depth < MOST_PROTOTYPES && typeof object === 'object' && object !== null; depth++) {
+    if (isRevoked(object)) return true;
+    try {
+      object = Object.getPrototypeOf(object);
+    } catch {
+      return false; // a trap of the caller's
+    }
+  }
+  return isRevoked(object);
+}
+
+/**
+ * What to throw for an error that came up while members of `object` were read: what the caller's getter or trap threw, as
+ * it is, unless the language threw because the object is a Proxy that was revoked.
+ */
+export function readingError(error: unknown, object: unknown, argument: string): unknown {
+  if (!isUnreadable(object)) return error;
+  return bearError('ERR_BEAR_ARGUMENT_TYPE', {
+    argument,
+    expected: 'an object that can be read',
+    received: 'a Proxy that was revoked',
+  });
+}
+
+/** Array.isArray, which throws for a Proxy that was revoked. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  return !isRevoked(value) && Array.isArray(value);
+}
+
+/**
+ * Visits the elements of an array, a typed array or whatever has a length, each of them read once; returns how many. Of
+ * a typed array neither an own `length` nor a subclass counts.
+ *
+ * @param what a list of what, for the error where it is none
+ */
+export function forEachElement(
+  list: unknown,
+  argument: string,
+  what: string,
+  visit: (element: unknown, index: number) => void,
+): number {
+  if (typedArrayName(list) !== undefined) {
+    const array = list as Float64Array;
+    for (let index = 0; index < lengthOf(array); index++) visit(array[index], index);
+    return lengthOf(array);
+  }
+  if (typeof list !== 'object' || list === null)
+    refuse('ERR_BEAR_ARGUMENT_TYPE', argument, `an array of ${what}`, list);
+  try {
+    const elements = list as ArrayLike<unknown>;
+    const { length } = elements;
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
+        argument,
+        expected: `an array of ${what}`,
+        received: `${describe(list)} whose length is ${describe(length)}`,
+      });
+    }
+    for (let index = 0; index < length; index++) visit(elements[index], index);
+    return length;
+  } catch (error) {
+    throw readingError(error, list, argument);
+  }
+}
+
+/** What says that an element of a list should have been something else. */
+export function elementError(
+  code: BearErrorCode,
+  argument: string,
+  what: string,
+  element: unknown,
+  index: number,
+): BearLossError {
+  return bearError(code, { argument, expected: what, received: `${describe(element)} at index ${index}` });
+}
+
+/** The numbers of a list, whatever its kind: a copy. */
+export function readNumbers(list: unknown, argument: string): Float64Array {
+  const numbers: number[] = [];
+  forEachElement(list, argument, 'numbers', (element, index) => {
+    if (typeof element !== 'number') throw elementError('ERR_BEAR_ARGUMENT_TYPE', argument, 'numbers', element, index);
+    numbers.push(element);
+  });
+  return new Float64Array(numbers);
+}

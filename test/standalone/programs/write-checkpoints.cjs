@@ -1,9 +1,0 @@
-// Writes checkpoints of 8 MB to the file of the first argument, without end, and tells when it has written the first.
-const { writeSafetensors } = require('../../../dist/recommender/safetensors.js');
-
-const weights = { data: new Float32Array(2e6), shape: [2e6] };
-for (let version = 1; ; version++) {
-  weights.data.fill(version);
-  writeSafetensors(process.argv[2], { weights }, JSON.stringify({ version }));
-  if (version === 1) console.log('begun');
-}
