@@ -4,11 +4,11 @@
  */
 import { type BearLossOptions, DeviceTensor, fusedBearLoss } from '../../lib/index';
 import { bytesOf, DTYPES, encode } from '../support/dtype';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useDevice } from '../support/emulated-device';
 import { callOf, fingerprint, runBackend } from '../support/loss-call';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const device = useDevice();
 
 // The emulated device takes its time, on a busy machine more.
 jest.setTimeout(120_000);
@@ -37,7 +37,7 @@ describe.each(DTYPES)('%s', (dtype) => {
         const rows = [0, 1, 2].map(() => rowOf(vocabSize, random));
         const call = callOf(rows, [0, vocabSize >> 1, vocabSize - 1], option, dtype);
         for (const seed of [0, 1]) {
-          emulator.configure({ seed });
+          device.configure({ seed });
           const { loss, gradLogits, counts } = fingerprint(runBackend(call, { rows: true }));
           expect(fingerprint(runBackend(call, { rows: false }))).toEqual({
             loss,
