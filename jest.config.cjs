@@ -23,7 +23,7 @@ const common = {
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],
   },
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/recommender/dist/', '<rootDir>/build'],
 };
 
 // A few rows a chunk, so that the host arrays of tests cross to a device in several. Here, as the addon does not see what
@@ -31,6 +31,12 @@ const common = {
 process.env.FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES ??= '8192';
 
 const room = (name) => `<rootDir>/test/${name}/`;
+
+const ofDevices = ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`);
+
+// On a card: only where it is asked for (`npm run test:cuda`), as every other machine would fail.
+const card = { ...common, displayName: 'cuda', testMatch: ofDevices };
+const cards = process.env.FUSED_BEAR_LOSS_TEST_DEVICE === 'cuda' ? [card] : [];
 
 /** @type {import('jest').Config} */
 module.exports = {
@@ -46,8 +52,11 @@ module.exports = {
       ...common,
       displayName: 'cuda-emulated',
       setupFiles: ['<rootDir>/test/support/use-emulated-device.ts'],
-      testMatch: ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/*.test.ts`),
+      testMatch: ofDevices,
     },
+    ...cards,
+    // The workspace package, which sees the sources of the library as its users see the package.
+    { ...common, displayName: 'recommender', testMatch: ['<rootDir>/recommender/test/**/*.test.ts'] },
     // Starts processes of its own: leaks, worker termination, exit, faults.
     {
       ...common,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { InvalidArgumentError, program } from 'commander';
 import type { CudaDeviceName } from 'fused-bear-loss';
-import { fullShapes, listCases, smokeShapes } from './cases';
+import { deviceShapes, fullShapes, listCases, smokeShapes } from './cases';
 import type { FusedBearLoss } from './contenders';
 import { describeMachine } from './machine';
 import { loadBenchAddon } from './native';
@@ -86,7 +86,7 @@ async function loadFacade(): Promise<FusedBearLoss> {
 }
 
 async function runOnDevice(options: Options, device: CudaDeviceName): Promise<void> {
-  const { deviceShapes, formatDeviceReport, runDeviceBenchmark, smokeDeviceShapes } = await import('./device-bench.js');
+  const { formatDeviceReport, runDeviceBenchmark, smokeDeviceShapes } = await import('./device-bench.js');
   const results = runDeviceBenchmark({
     device,
     shapes: options.smoke ? smokeDeviceShapes : deviceShapes,

@@ -41,6 +41,18 @@ export const smokeShapes: Shape[] = [
   { rows: 2, vocabSize: 128256 },
 ];
 
+/** On a GPU, in `npm run bench -- --device cuda`. */
+export const deviceShapes: Shape[] = [
+  { rows: 4096, vocabSize: 32000 },
+  { rows: 4096, vocabSize: 128256 },
+];
+/** What `npm run check:device` adds: few rows, and rows that are not aligned. */
+export const moreDeviceCases: { shape: Shape; dtype: BenchDType }[] = [
+  { shape: { rows: 8192, vocabSize: 32000 }, dtype: 'bfloat16' },
+  { shape: { rows: 512, vocabSize: 128256 }, dtype: 'bfloat16' },
+  { shape: { rows: 16384, vocabSize: 4619 }, dtype: 'float32' },
+];
+
 export const dtypes: BenchDType[] = ['float32', 'bfloat16'];
 
 export function bytesPerElement(dtype: BenchDType): number {

@@ -11,19 +11,13 @@ import {
   DeviceTensor,
   fusedBearLoss,
 } from 'fused-bear-loss';
-import { bytesPerElement, type LossName, losses, type Pass, passes, type Shape, shapeName } from './cases';
+import { bytesPerElement, dtypes, type LossName, losses, type Pass, passes, type Shape, shapeName } from './cases';
 import { percentile, time } from './harness';
 import { describeMachine, type Machine } from './machine';
 import type { BenchDType } from './native';
 import { fillNormal, seed, toBFloat16, uniformGenerator } from './random-logits';
 
-export const deviceShapes: Shape[] = [
-  { rows: 4096, vocabSize: 32000 },
-  { rows: 4096, vocabSize: 128256 },
-];
 export const smokeDeviceShapes: Shape[] = [{ rows: 3, vocabSize: 4096 }];
-
-const dtypes: BenchDType[] = ['bfloat16', 'float32'];
 
 export interface DeviceBenchOptions {
   device: CudaDeviceName;

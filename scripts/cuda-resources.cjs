@@ -1,17 +1,20 @@
 // What nvcc says of every kernel on every architecture: registers, static shared memory, stack frame and spills; and what
-// follows for occupancy. `node scripts/cuda-resources.cjs` compiles the kernels, writes native/cuda/resource-budget.json and
+// follows for occupancy; and, where there is a disassembler, what their fast loops take. `node scripts/cuda-resources.cjs` compiles the kernels, writes native/cuda/resource-budget.json and
 // the table of docs/cuda-kernels.md. test/packaging/cuda-resources.test.ts holds the kernels to the budget.
 const { execFile, execFileSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { promisify } = require('node:util');
+const { countLoops, whyNotCounted } = require('./fast-loops.cjs');
 
 const root = join(__dirname, '..');
 const { cuda } = JSON.parse(readFileSync(join(root, 'native', 'sources.json'), 'utf8'));
 const budgetFile = join(root, 'native', 'cuda', 'resource-budget.json');
 const tableFile = join(root, 'docs', 'cuda-kernels.md');
 const tableMarks = ['<!-- resources: begin -->', '<!-- resources: end -->'];
+const loopMarks = ['<!-- loops: begin -->', '<!-- loops: end -->'];
+const loopArchitecture = '90';
 
 const commonFlags = ['-std=c++17', '-O3', ...cuda.kernelFlags, '-Werror=all-warnings', `-I${root}`];
 
@@ -40,14 +43,17 @@ function hasNvcc() {
   }
 }
 
-/** `row_kernel<bfloat16>` of a mangled name. */
+/** `row_kernel<bfloat16>` of a mangled name, `plain_kernel<bfloat16, wide>`. */
 function kernelName(mangled) {
-  const found = /\d+([a-z]+_kernel)(?:I(\w+?)EEv)?/.exec(mangled);
+  const found = /\d+([a-z]+_kernel)(?:I(f|NS_\d+\w+?E)(?:NS0_\d+(Wide|Narrow)TilesE)?E+v)?/.exec(mangled);
   if (!found) throw new Error(`no name of a kernel: ${mangled}`);
-  const [, name, element] = found;
-  const dtype = element === undefined ? undefined : ELEMENTS[element];
-  return dtype === undefined ? name : `${name}<${dtype}>`;
+  const [, name, element, tiles] = found;
+  const arguments_ = [ELEMENTS[element], tiles?.toLowerCase()].filter((each) => each !== undefined);
+  return arguments_.length === 0 ? name : `${name}<${arguments_.join(', ')}>`;
 }
+
+/** Logits in 16 bytes. */
+const lengthOf = (kernel) => (kernel.includes('float32') ? 4 : 8);
 
 /** What `ptxas -v` prints, as one record for each kernel and architecture. */
 function parsePtxas(text) {
@@ -55,13 +61,15 @@ function parsePtxas(text) {
   return parts.map((part) => {
     const [, mangled, architecture] = /^'(\w+)' for 'sm_(\d+)'/.exec(part);
     const number = (pattern) => Number(pattern.exec(part)?.[1] ?? 0);
+    // The kernel's own, and those of the functions that it calls.
+    const sum = (pattern) => [...part.matchAll(pattern)].reduce((total, [, bytes]) => total + Number(bytes), 0);
     return {
       kernel: kernelName(mangled),
       architecture,
       registers: number(/Used (\d+) registers/),
       staticSharedBytes: number(/(\d+) bytes smem/),
-      stackBytes: number(/(\d+) bytes stack frame/),
-      spillBytes: number(/(\d+) bytes spill stores/) + number(/(\d+) bytes spill loads/),
+      stackBytes: sum(/(\d+) bytes stack frame/g),
+      spillBytes: sum(/(\d+) bytes spill stores/g) + sum(/(\d+) bytes spill loads/g),
     };
   });
 }
@@ -75,6 +83,20 @@ async function measureResources() {
     const args = [...commonFlags, ...targets, '--threads=2', '-Xptxas', '-v', ...output];
     const { stderr } = await promisify(execFile)('nvcc', args, { maxBuffer: 1 << 26 });
     return parsePtxas(stderr);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The fast loops of the plain kernels, on one architecture. Needs a disassembler. */
+async function measureLoops() {
+  const folder = mkdtempSync(join(tmpdir(), 'fbl-cuda-'));
+  try {
+    const cubin = join(folder, 'kernels.cubin');
+    const args = [...commonFlags, `-arch=sm_${loopArchitecture}`, '-cubin', join(root, cuda.kernelUnit), '-o', cubin];
+    await promisify(execFile)('nvcc', args, { maxBuffer: 1 << 26 });
+    const order = ({ kernel, loop }) => `${kernel} ${loop === 'sweep' ? 0 : 1}`;
+    return countLoops(cubin, kernelName, lengthOf).sort((a, b) => order(a).localeCompare(order(b)));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -133,19 +155,35 @@ function renderTable(budget) {
     '| --- | --- | --- | --- | --- | --- | --- |',
   ];
   for (const { kernel, architecture, registers } of budget.kernels) {
-    const readsLogits = kernel.startsWith('row_') || kernel.startsWith('gradient_');
+    const readsLogits = /^(?:row|plain|gradient)_/.test(kernel);
     const { blocks, percent, rowBytes } = occupancy(architecture, registers, budget.layout);
-    const rest = readsLogits ? [blocks, `${percent} %`, kernel.startsWith('row_') ? rowBytes : ''] : ['', '', ''];
+    const rest = readsLogits ? [blocks, `${percent} %`, kernel.startsWith('gradient_') ? '' : rowBytes] : ['', '', ''];
     lines.push(`| \`${kernel}\` | ${architecture} | ${registers} | 0 | ${rest.join(' | ')} |`);
   }
   return lines.join('\n');
 }
 
-function withTable(document, budget) {
-  const [begin, end] = tableMarks.map((mark) => document.indexOf(mark));
-  if (begin < 0 || end < begin) throw new Error('docs/cuda-kernels.md has no marks for its table');
-  return `${document.slice(0, begin + tableMarks[0].length)}\n${renderTable(budget)}\n${document.slice(end)}`;
+function renderLoops({ loops }) {
+  const lines = [
+    '| kernel | loop | warp instructions per 16-byte vector | wide loads in flight | wide stores | in double precision | branches per tile |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+  ];
+  for (const { kernel, loop, instructions, wideLoads, wideStores, doubles, branches } of loops) {
+    lines.push(
+      `| \`${kernel}\` | ${loop} | ${instructions} | ${wideLoads} | ${wideStores} | ${doubles} | ${branches} |`,
+    );
+  }
+  return lines.join('\n');
 }
+
+function between(document, marks, table) {
+  const [begin, end] = marks.map((mark) => document.indexOf(mark));
+  if (begin < 0 || end < begin) throw new Error('docs/cuda-kernels.md has no marks for its table');
+  return `${document.slice(0, begin + marks[0].length)}\n${table}\n${document.slice(end)}`;
+}
+
+const withTable = (document, budget) =>
+  between(between(document, tableMarks, renderTable(budget)), loopMarks, renderLoops(budget));
 
 async function main() {
   const measured = await measureResources();
@@ -154,13 +192,28 @@ async function main() {
   const kernels = measured
     .map(({ kernel, architecture, registers }) => ({ kernel, architecture, registers }))
     .sort((a, b) => a.kernel.localeCompare(b.kernel) || Number(a.architecture) - Number(b.architecture));
-  const budget = { layout: readLayout(), kernels };
-  const records = kernels.map((each) => `    ${JSON.stringify(each)}`).join(',\n');
-  writeFileSync(budgetFile, `{\n  "layout": ${JSON.stringify(budget.layout)},\n  "kernels": [\n${records}\n  ]\n}\n`);
+  const reason = whyNotCounted();
+  if (reason !== undefined) console.warn(`the fast loops are not counted, and stay as they are: ${reason}`);
+  const loops = reason === undefined ? await measureLoops() : JSON.parse(readFileSync(budgetFile, 'utf8')).loops;
+  const budget = { layout: readLayout(), kernels, loops };
+  const records = (list) => list.map((each) => `    ${JSON.stringify(each)}`).join(',\n');
+  const lists = [kernels, loops].map((list) => `[\n${records(list)}\n  ]`);
+  const fields = [`"layout": ${JSON.stringify(budget.layout)}`, `"kernels": ${lists[0]}`, `"loops": ${lists[1]}`];
+  writeFileSync(budgetFile, `{\n  ${fields.join(',\n  ')}\n}\n`);
   writeFileSync(tableFile, withTable(readFileSync(tableFile, 'utf8'), budget));
 }
 
-module.exports = { budgetFile, compileToPtx, hasNvcc, measureResources, readLayout, tableFile, withTable };
+module.exports = {
+  budgetFile,
+  compileToPtx,
+  hasNvcc,
+  measureLoops,
+  measureResources,
+  readLayout,
+  tableFile,
+  whyNotCounted,
+  withTable,
+};
 
 if (require.main === module) {
   main().catch((error) => {

@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     const { history, targets } = walks.batch(BATCH, HISTORY);
     return tf.tidy(() => {
       const loss = optimizer.minimize(
-        () => bearLoss(logitsOf(history), targets, { beamWidth: BEAM_WIDTH, onStatistics }) as tf.Scalar,
+        () => bearLoss(logitsOf(history), targets, { beamWidth: BEAM_WIDTH, onStatistics }),
         true,
       ) as tf.Scalar;
       return loss.dataSync()[0] as number;

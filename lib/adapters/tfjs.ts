@@ -15,6 +15,9 @@ type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' |
 /** What the call found beside the loss. */
 export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>;
 
+/** A scalar, as `optimizer.minimize` takes it; with reduction `none` the loss of each row. */
+export type TfjsBearLoss<R extends Reduction> = R extends 'none' ? tf.Tensor : tf.Scalar;
+
 /** The options of `fusedBearLoss`, but for those that the operation decides by itself. */
 export interface TfjsBearLossOptions<R extends Reduction = Reduction> extends Omit<BearLossOptions<R>, Decided> {
   /** Called with pruned rate, accuracy, counts and, with `rows: true`, the row statistics, before the loss is returned. */
@@ -49,7 +52,7 @@ export function bearLoss<R extends Reduction = 'mean'>(
   logits: tf.Tensor,
   targets: Targets | tf.Tensor,
   options: TfjsBearLossOptions<R> = {},
-): tf.Tensor {
+): TfjsBearLoss<R> {
   const { onStatistics, ...lossOptions } = checkedOptions(options);
   checkLogits(logits);
   const ids = readTargets(targets);
@@ -60,7 +63,9 @@ export function bearLoss<R extends Reduction = 'mean'>(
     onStatistics?.(statistics);
     return typeof loss === 'number' ? tf.scalar(loss) : tf.tensor(loss, logits.shape.slice(0, -1));
   };
-  if (!isRecording()) return tensorOf(compute(memoryOf(logits).logits(), { gradient: false }));
+  if (!isRecording()) {
+    return tensorOf(compute(memoryOf(logits).logits(), { gradient: false })) as TfjsBearLoss<R>;
+  }
 
   const kept: tf.Tensor[] = [];
   const operation = tf.customGrad((input) => {
@@ -82,7 +87,7 @@ export function bearLoss<R extends Reduction = 'mean'>(
   });
   const loss = operation(logits);
   handToTape(kept);
-  return loss;
+  return loss as TfjsBearLoss<R>;
 }
 
 function checkedOptions<R extends Reduction>(options: TfjsBearLossOptions<R>): TfjsBearLossOptions<R> {

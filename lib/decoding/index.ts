@@ -1,13 +1,5 @@
 export { type BeamSearchOptions, beamSearch } from './beam-search.js';
-export {
-  type BootstrapOptions,
-  bootstrapDifference,
-  bootstrapInterval,
-  type Interval,
-  type RatioRows,
-} from './bootstrap.js';
 export { type ExactTopItemsOptions, exactTopItems } from './exact-top-items.js';
-export { type ItemCodesOptions, itemCodes } from './item-codes.js';
 export type { DecodingOptions, StepFunction, StepRequest, StepResult } from './prefix-step.js';
 export { type RankedItem, rankOfItem } from './ranked-item.js';
 export {

@@ -16,7 +16,7 @@ export function hitRatioAt(ranks: ArrayLike<number>, k: number): number {
   return mean(hitsAt(ranks, k));
 }
 
-/** The rows of `hitRatioAt`: 1 for a rank below k, else 0. For `bootstrapInterval` and `bootstrapDifference`. */
+/** The rows of `hitRatioAt`: 1 for a rank below k, else 0. */
 export function hitsAt(ranks: ArrayLike<number>, k: number): Float64Array {
   return gainsAt(ranks, k, () => 1);
 }
@@ -78,8 +78,7 @@ export function pruningRate(
 }
 
 /**
- * The rows of `pruningRate`: whether each is pruned, and whether it is eligible. For `bootstrapInterval` and
- * `bootstrapDifference`.
+ * The rows of `pruningRate`: whether each is pruned, and whether it is eligible.
  */
 export function pruningRows(
   exactRanks: ArrayLike<number>,

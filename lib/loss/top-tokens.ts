@@ -35,13 +35,13 @@ export interface TopTokensOptions
 
 export interface TopTokensResult {
   /**
-   * [N, B]: the ids of the B most probable allowed tokens of each row, best first, at equal logits the lower id. A row
+   * `[N, B]`: the ids of the B most probable allowed tokens of each row, best first, at equal logits the lower id. A row
    * with fewer tokens ends with -1. A logit of minus infinity is no token.
    */
   tokens: Int32Array;
-  /** [N, B]: their natural log-probabilities among the allowed tokens; minus infinity where `tokens` is -1. */
+  /** `[N, B]`: their natural log-probabilities among the allowed tokens; minus infinity where `tokens` is -1. */
   logProbabilities: Float32Array;
-  /** [N]: log-sum-exp of the scaled logits of the allowed tokens; minus infinity where a row has none. */
+  /** `[N]`: log-sum-exp of the scaled logits of the allowed tokens; minus infinity where a row has none. */
   logSumExp: Float32Array;
   /** B, the distance from row to row of `tokens` and `logProbabilities`. */
   beamWidth: number;

@@ -5,8 +5,11 @@
 // one copy for everybody, perhaps the AVX-512 one, and older processors would crash in it. `static` keeps each its own.
 #if defined(__CUDACC__)
 #define FBL_SHARED_INLINE static __host__ __device__ __forceinline__
+// Long, and used in several places: on a device it is called.
+#define FBL_SHARED_CALLED static inline __host__ __device__ __noinline__
 #else
 #define FBL_SHARED_INLINE static inline
+#define FBL_SHARED_CALLED static inline
 #endif
 
 // FBL_ALWAYS_INLINE for functions, FBL_ALWAYS_INLINE_MEMBER for members of classes; FBL_NEVER_INLINE keeps rare work

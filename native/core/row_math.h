@@ -9,13 +9,22 @@
 
 namespace fused_bear_loss {
 
-FBL_SHARED_INLINE double logistic(double x) {
+#if defined(__CUDACC__)
+// On a device each of these is a function that is called: inlined wherever they are used, they would be most of a
+// kernel.
+FBL_SHARED_CALLED double exp(double x) { return ::exp(x); }
+FBL_SHARED_CALLED double log(double x) { return ::log(x); }
+FBL_SHARED_CALLED double log1p(double x) { return ::log1p(x); }
+FBL_SHARED_CALLED double tanh(double x) { return ::tanh(x); }
+#endif
+
+FBL_SHARED_CALLED double logistic(double x) {
   const double decay = exp(-fabs(x));
   return (x >= 0 ? 1 : decay) / (1 + decay);
 }
 
 // log(1 + exp(x)) without overflow and without losing small values.
-FBL_SHARED_INLINE double softplus(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
+FBL_SHARED_CALLED double softplus(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
 
 // The part of a penalty that depends on the row's pruning margin.
 struct PenaltyTerm {
@@ -51,11 +60,11 @@ struct LogitScale {
   double softcap; // 0: none
 };
 
-FBL_SHARED_INLINE double scaled_logit(const LogitScale& scale, double logit) {
+FBL_SHARED_CALLED double scaled_logit(LogitScale scale, double logit) {
   return (scale.softcap > 0 ? scale.softcap * tanh(logit / scale.softcap) : logit) / scale.temperature;
 }
 
-FBL_SHARED_INLINE double scaled_logit_slope(const LogitScale& scale, double logit) {
+FBL_SHARED_CALLED double scaled_logit_slope(LogitScale scale, double logit) {
   if (scale.softcap <= 0) return 1 / scale.temperature;
   // 1 - tanh^2 as 4 s / (1 + s)^2 with s = exp(-2 |t|): no cancellation where the cap saturates.
   const double s = exp(-2 * fabs(logit / scale.softcap));

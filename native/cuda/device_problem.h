@@ -61,26 +61,38 @@ struct RowRecord {
   std::uint32_t all_masked;        // A has no member at all (and the row is poisoned)
 };
 
+// What the first kernel read of a row's target and list and found sound. Later kernels take it from here: the caller's
+// memory may have changed, and what was checked once must not be read again as an index. All zero for a faulty row.
+struct RowInput {
+  std::int32_t target; // 0 where the row is ignored
+  std::int32_t list_begin;
+  std::int32_t list_count;
+};
+
 // Where a call keeps what lives from its first kernel to its last. The memory is the caller's, 16-byte aligned, and
 // need not be cleared.
 struct Workspace {
   DeviceSummary* summary; // [1]
   RowRecord* records;     // [rows]
+  RowInput* inputs;       // [rows]
   std::uint8_t* flags;    // [rows], of RowFlag
 };
 
 inline std::size_t workspace_bytes(std::int64_t rows) {
-  return sizeof(DeviceSummary) + static_cast<std::size_t>(rows) * (sizeof(RowRecord) + sizeof(std::uint8_t));
+  return sizeof(DeviceSummary) +
+         static_cast<std::size_t>(rows) * (sizeof(RowRecord) + sizeof(RowInput) + sizeof(std::uint8_t));
 }
 
 inline Workspace workspace_at(void* memory, std::int64_t rows) {
   char* const bytes = static_cast<char*>(memory);
   char* const records = bytes + sizeof(DeviceSummary);
-  char* const flags = records + static_cast<std::size_t>(rows) * sizeof(RowRecord);
+  char* const inputs = records + static_cast<std::size_t>(rows) * sizeof(RowRecord);
+  char* const flags = inputs + static_cast<std::size_t>(rows) * sizeof(RowInput);
   return {reinterpret_cast<DeviceSummary*>(bytes), reinterpret_cast<RowRecord*>(records),
-          reinterpret_cast<std::uint8_t*>(flags)};
+          reinterpret_cast<RowInput*>(inputs), reinterpret_cast<std::uint8_t*>(flags)};
 }
 
 static_assert(sizeof(DeviceSummary) % alignof(RowRecord) == 0, "the records follow the summary");
+static_assert(sizeof(RowRecord) % alignof(RowInput) == 0, "the inputs follow the records");
 
 } // namespace fused_bear_loss::cuda

@@ -14,21 +14,30 @@ constexpr std::int64_t kMaxBlocks = 0x7fffffff; // of a grid
 
 using Launcher = cudaError_t (*)(const cudaLaunchConfig_t&, const RowLaunch&);
 
-Launcher launcher_of(DType dtype, bool gradient_only) {
+enum class Kernel { kRow, kPlain, kGradient };
+
+template <class Element>
+Launcher launcher_of(Kernel kernel) {
+  if (kernel == Kernel::kGradient) return launch_gradient_kernel<Element>;
+  return kernel == Kernel::kPlain ? launch_plain_kernel<Element> : launch_row_kernel<Element>;
+}
+
+Launcher launcher_of(DType dtype, Kernel kernel) {
   switch (dtype) {
     case DType::kFloat16:
-      return gradient_only ? launch_gradient_kernel<Float16> : launch_row_kernel<Float16>;
+      return launcher_of<Float16>(kernel);
     case DType::kBFloat16:
-      return gradient_only ? launch_gradient_kernel<BFloat16> : launch_row_kernel<BFloat16>;
+      return launcher_of<BFloat16>(kernel);
     case DType::kFloat32:
       break;
   }
-  return gradient_only ? launch_gradient_kernel<float> : launch_row_kernel<float>;
+  return launcher_of<float>(kernel);
 }
 
 // What plan_rows() says, for the kernel that has records instead of a sweep.
 LaunchPlan plan_gradient(const LossProblem& problem, const DeviceProperties& properties) {
   LaunchPlan plan = plan_rows(problem, properties);
+  plan.slices = 1;
   plan.cluster_size = 1;
   plan.row_capacity = 0;
   plan.shared_bytes = kRowOffset;
@@ -39,6 +48,7 @@ LogitScaling scaling_of(const LossProblem& problem) {
   constexpr double kLog2E = 1.4426950408889634;
   LogitScaling scaling{};
   scaling.scale = static_cast<float>(kLog2E / problem.temperature);
+  scaling.slack = kReferenceSlack / scaling.scale;
   if (problem.softcap > 0) {
     scaling.cap = static_cast<float>(problem.softcap);
     scaling.inverse_cap = static_cast<float>(1 / problem.softcap);
@@ -79,10 +89,18 @@ cudaError_t enqueue_rows(const DeviceProblem& call, const Workspace& workspace, 
   launch.scaling = scaling_of(call.problem);
   launch.workspace = workspace;
   launch.chunk_row = range.first;
+  launch.slices = plan.slices;
   launch.cluster_size = plan.cluster_size;
   launch.row_capacity = static_cast<std::int32_t>(plan.row_capacity);
   launch.write_gradient = part.problem.gradient != GradientMode::kNone;
-  const Launcher launcher = launcher_of(call.problem.dtype, gradient_only);
+  Kernel kernel = gradient_only ? Kernel::kGradient : Kernel::kRow;
+  if (kernel == Kernel::kRow && is_plain(launch.call.problem, call.outputs, plan)) {
+    kernel = Kernel::kPlain;
+    launch.keeps_plain_row = plan.row_capacity > 0;
+    launch.is_narrow = is_narrow(part.problem, call.outputs);
+    if (launch.is_narrow && !launch.keeps_plain_row) config.dynamicSmemBytes += narrow_tile_bytes(plan);
+  }
+  const Launcher launcher = launcher_of(call.problem.dtype, kernel);
   const std::int64_t most = kMaxBlocks / plan.cluster_size;
   const std::int64_t end = range.first + range.count;
   for (launch.first_row = range.first; launch.first_row < end; launch.first_row += most) {

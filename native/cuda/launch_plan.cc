@@ -22,9 +22,9 @@ std::int64_t vectors_in(std::size_t shared_bytes) {
   return shared_bytes < kRowOffset ? 0 : static_cast<std::int64_t>((shared_bytes - kRowOffset) / kVectorBytes);
 }
 
-// The smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so that one can
-// load while another reduces and a third writes; or else the largest.
-int cluster_size_for(std::int64_t vectors, const DeviceProperties& properties) {
+// Blocks of the smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so
+// that one can load while another reduces and a third writes; or else of the largest.
+int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
   if (properties.compute_major < kFirstMajorWithClusters) return 1;
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
   const std::int64_t roomy = vectors_in(share < kReservedBytes ? 0 : share - kReservedBytes);
@@ -36,11 +36,20 @@ int cluster_size_for(std::int64_t vectors, const DeviceProperties& properties) {
   return (vectors + size - 1) / size <= largest ? size : 1;
 }
 
-// Few enough that every thread has some vectors, and a block's barriers few warps to wait for.
-int threads_for(std::int64_t slice_vectors) {
-  if (slice_vectors <= 128) return 64;
-  if (slice_vectors <= 1024) return 128;
+// Few enough that every thread has some vectors, and a block's barriers few warps to wait for: short rows are swept by
+// more blocks side by side, as long as the maxima of so few threads give a bound for the beam.
+int threads_for(std::int64_t slice_vectors, std::int64_t beam_width) {
+  if (slice_vectors <= 128 || (slice_vectors <= 1280 && beam_width <= 32)) return 64;
+  if (slice_vectors <= 1024 || (slice_vectors <= 2560 && beam_width <= 64)) return 128;
   return kMaxThreads;
+}
+
+// Whether the maxima of a row's first tile give a bound: of twice as many threads as the beam is wide. Or none is
+// needed.
+bool finds_bound_by_maxima(const LossProblem& problem, const LaunchPlan& plan) {
+  const std::int64_t slice = (row_vectors(problem) + plan.slices - 1) / plan.slices;
+  const int vectors = static_cast<int>(std::min<std::int64_t>(slice, plan.threads * kTileVectors));
+  return 2 * problem.beam_width <= busy_threads(vectors) || problem.vocab_size <= kQueueCapacity;
 }
 
 } // namespace
@@ -58,11 +67,12 @@ DeviceProperties device_properties_of(const cudaDeviceProp& properties) {
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties) {
   const std::int64_t vectors = row_vectors(problem);
   LaunchPlan plan;
-  plan.cluster_size = cluster_size_for(vectors, properties);
-  const std::int64_t slice = (vectors + plan.cluster_size - 1) / plan.cluster_size;
-  plan.threads = threads_for(slice);
-  // A row is kept for its gradient, and for what else goes through it again.
+  plan.slices = slices_for(vectors, properties);
+  const std::int64_t slice = (vectors + plan.slices - 1) / plan.slices;
+  plan.threads = threads_for(slice, problem.beam_width);
+  // A row is kept for its gradient, and for what else goes through it again. Else a block needs no others.
   const bool is_read_again = problem.gradient != GradientMode::kNone || problem.beam_width > kMaxQueueWidth;
+  plan.cluster_size = is_read_again ? plan.slices : 1;
   const std::int64_t room = vectors_in(properties.shared_bytes_per_block);
   // A list of tokens may be short however long the vocabulary is: kept where it fits.
   const bool listed = problem.allowed_offsets != nullptr;
@@ -73,6 +83,26 @@ LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& propert
                                            : Residency::kShared;
   plan.shared_bytes = kRowOffset + static_cast<std::size_t>(plan.row_capacity * kVectorBytes);
   return plan;
+}
+
+bool is_plain(const LossProblem& problem, const LossOutputs& outputs, const LaunchPlan& plan) {
+  const bool constrained = problem.allowed_offsets != nullptr || problem.allowed_bitmask != nullptr;
+  const bool flows = problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone;
+  return !constrained && !flows && problem.softcap <= 0 && problem.label_smoothing <= 0 && outputs.rank == nullptr &&
+         problem.gradient != GradientMode::kInPlaceSparse && finds_bound_by_maxima(problem, plan);
+}
+
+bool is_narrow(const LossProblem& problem, const LossOutputs& outputs) {
+  const auto is_wide = [&](const void* rows, std::int64_t stride) {
+    return reinterpret_cast<std::uintptr_t>(rows) % kVectorBytes == 0 &&
+           (problem.rows == 1 || stride * element_size(problem.dtype) % kVectorBytes == 0);
+  };
+  return !is_wide(problem.logits, problem.row_stride) ||
+         (problem.gradient != GradientMode::kNone && !is_wide(outputs.grad_logits, outputs.grad_row_stride));
+}
+
+std::size_t narrow_tile_bytes(const LaunchPlan& plan) {
+  return static_cast<std::size_t>(plan.threads * kTileVectors * kVectorBytes);
 }
 
 } // namespace fused_bear_loss::cuda

@@ -29,14 +29,24 @@ enum class Residency {
 
 struct LaunchPlan {
   Residency residency = Residency::kShared;
-  int threads = 0;               // of a block
-  int cluster_size = 1;          // blocks that share a row
+  int threads = 0;      // of a block
+  int slices = 1;       // of a row, whose sums are taken apart: as many as the largest cluster for it has blocks
+  int cluster_size = 1; // blocks that share a row: `slices`, or 1
   std::int64_t row_capacity = 0; // 16-byte vectors of a row that a block keeps in shared memory
   std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
-// Of the kernel that sweeps rows. Threads and cluster size depend on vocabulary, dtype and device only, so that a loss
-// is the same bit for bit with and without its gradient.
+// Of the kernel that sweeps rows. Threads and slices depend on vocabulary, dtype, beam width and device only, so that a
+// loss is the same bit for bit with and without its gradient.
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties);
+
+// Whether the fast kernel for rows without options can do it.
+bool is_plain(const LossProblem& problem, const LossOutputs& outputs, const LaunchPlan& plan);
+
+// Whether some vector of a logit or gradient row is not aligned to 16 bytes.
+bool is_narrow(const LossProblem& problem, const LossOutputs& outputs);
+
+// What narrow rows that are not kept need of a block's shared memory.
+std::size_t narrow_tile_bytes(const LaunchPlan& plan);
 
 } // namespace fused_bear_loss::cuda

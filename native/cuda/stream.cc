@@ -87,7 +87,7 @@ void release_unused_events(int device) noexcept { event_pool().release(device); 
 bool Event::has_passed() const {
   const cudaError_t status = cudaEventQuery(handle_);
   ignore(status);
-  return status != cudaErrorNotReady;
+  return status == cudaSuccess;
 }
 
 void Event::synchronize() const { check(cudaEventSynchronize(handle_)); }

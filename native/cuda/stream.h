@@ -35,7 +35,7 @@ class Event {
 
   cudaEvent_t handle() const { return handle_; }
   std::uint64_t stream_id() const { return stream_id_; }
-  bool has_passed() const; // a failed device counts as passed: nothing runs on it any more
+  bool has_passed() const; // false also where the runtime does not say
   void synchronize() const;
 
  private:

@@ -4,13 +4,13 @@
  */
 import type { BearLossOptions } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useEmulator } from '../support/emulated-device';
 import { callOf, expectAgreement, fingerprint, runBackend } from '../support/loss-call';
 import { SeededRandom } from '../support/random';
 
 const ULPS = 2;
 
-const emulator = useEmulatedDevice();
+const { emulator, describe, it } = useEmulator('makes exponentials err');
 
 // The emulated device takes its time, on a busy machine more.
 jest.setTimeout(120_000);

@@ -3,7 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { useEmulator } from '../support/emulated-device';
 import { emulatedAddonFolder } from '../support/emulator';
+
+const { describe } = useEmulator('rehearses the benchmark on it');
 
 jest.setTimeout(120_000);
 

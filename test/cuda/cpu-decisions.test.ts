@@ -5,11 +5,11 @@
 import type { BearLossOptions } from '../../lib/index';
 import { bitmaskOf, csrOf } from '../support/allowed-tokens';
 import { bytesOf, DTYPES, type DType } from '../support/dtype';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useDevice } from '../support/emulated-device';
 import { callOf, type LossCall, runBackend } from '../support/loss-call';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const device = useDevice();
 
 // The emulated device takes its time, on a busy machine more.
 jest.setTimeout(120_000);
@@ -76,7 +76,7 @@ describe.each(DTYPES)('%s', (dtype) => {
         const call = callFor(dtype, shapes[name] as Shape, constraint, beamWidth);
         const onCpu = decisionsOf(call, 'cpu', false);
         for (const seed of SEEDS) {
-          emulator.configure({ seed });
+          device.configure({ seed });
           // With a gradient the row is kept; without, radix selection reads it again.
           const onDevice = decisionsOf(call, 'cuda', seed % 2 === 1);
           expect({ beamWidth, seed, ...onDevice }).toEqual({ beamWidth, seed, ...onCpu });

@@ -2,18 +2,19 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fusedBearLossAsync } from '../../lib/index';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useDevice, useEmulator } from '../support/emulated-device';
 import { type EmulatedDevice, emulatedAddonFolder } from '../support/emulator';
 import { SeededRandom } from '../support/random';
 import { expectAllClose } from '../support/tolerance';
 
 jest.setTimeout(120_000);
 
-const emulator = useEmulatedDevice();
+const { configure } = useDevice();
+const { describe } = useEmulator('takes limits away');
 
 it('takes two shapes at once, many times', async () => {
   // With a seed the runtime lets other host threads go first between its calls.
-  emulator.configure({ seed: 1, detect: false });
+  configure({ seed: 1, detect: false });
   const random = new SeededRandom(3);
   const call = (rows: number, vocabSize: number) => {
     const logits = random.normals(rows * vocabSize, 2);

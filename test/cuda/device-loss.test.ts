@@ -12,11 +12,12 @@ import {
 import { errorOf, expectError } from '../loss/refusal';
 import { runs } from '../support/backend-under-test';
 import { bytesOf, type LogitArray } from '../support/dtype';
-import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
+import { expectNoMoreHeld, heldBlocks, useDevice, useEmulator } from '../support/emulated-device';
 import { callOf, fingerprint, type LossCall, runBackend } from '../support/loss-call';
 import { problemOf, problemShapes } from '../support/random-problems';
 
-const emulator = useEmulatedDevice();
+const { configure, itWithTwo } = useDevice();
+const { emulator, it: itEmulated } = useEmulator('counts calls of the runtime');
 
 // The emulated device takes its time, on a busy machine more.
 jest.setTimeout(120_000);
@@ -96,7 +97,7 @@ describe('logits on a device', () => {
     expect(countedRows).toBe(2);
   });
 
-  it('are scored without waiting for the device', () => {
+  itEmulated('are scored without waiting for the device', () => {
     emulator.configure({ seed: 7 });
     const call = small();
     using logits = tensorOf(call);
@@ -187,7 +188,7 @@ describe('logits on a device', () => {
     expect(after[0]).not.toBe(before[0]);
   });
 
-  it('run on the device where they live', async () => {
+  itWithTwo('run on the device where they live', async () => {
     const call = small();
     const logits = DeviceTensor.fromHost(call.logits as Float32Array, [3, 5], 'float32', 'cuda:1');
     for (const device of ['auto', 'cuda', 'cuda:1'] as const) {
@@ -245,7 +246,7 @@ describe('streams', () => {
   it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])(
     'order a tensor that is used on several of them (schedule %i)',
     async (seed) => {
-      emulator.configure({ seed });
+      configure({ seed });
       const call = small();
       const expected = runBackend(call, { rows: false });
       using first = CudaStream.create();
@@ -259,7 +260,7 @@ describe('streams', () => {
     },
   );
 
-  it('of another device are refused', () => {
+  itWithTwo('of another device are refused', () => {
     using stream = CudaStream.create('cuda:1');
     using logits = tensorOf(small());
     const before = heldBlocks();
@@ -348,13 +349,22 @@ describe('bad values on the device', () => {
 });
 
 describe('arguments that do not fit together', () => {
-  const cases: [string, (logits: DeviceTensor<'float32'>) => unknown, string, string][] = [
+  type Case = [string, (logits: DeviceTensor<'float32'>) => unknown, string, string];
+  const ofTwoDevices: Case[] = [
     [
       'targets on another device',
       (logits) => fusedBearLoss(logits, DeviceTensor.fromHost(Int32Array.of(0, 1, 2), [3], 'int32', 'cuda:1')),
       'ERR_BEAR_DEVICE_MISMATCH',
       'targets',
     ],
+    [
+      'another device than that of the logits',
+      (logits) => fusedBearLoss(logits, [0, 1, 2], { device: 'cuda:1' }),
+      'ERR_BEAR_DEVICE_MISMATCH',
+      'device',
+    ],
+  ];
+  const cases: Case[] = [
     [
       'targets of another dtype',
       (logits) =>
@@ -378,12 +388,6 @@ describe('arguments that do not fit together', () => {
     [
       'the CPU for logits on a device',
       (logits) => fusedBearLoss(logits, [0, 1, 2], { device: 'cpu' }),
-      'ERR_BEAR_DEVICE_MISMATCH',
-      'device',
-    ],
-    [
-      'another device than that of the logits',
-      (logits) => fusedBearLoss(logits, [0, 1, 2], { device: 'cuda:1' }),
       'ERR_BEAR_DEVICE_MISMATCH',
       'device',
     ],
@@ -444,11 +448,13 @@ describe('arguments that do not fit together', () => {
     ],
   ];
 
-  it.each(cases)('%s', (_, call, code, argument) => {
+  const expectRefusal = (...[, call, code, argument]: Case) => {
     using logits = tensorOf(small());
     expect(errorOf(() => call(logits))).toMatchObject({ code, argument });
     expect(Buffer.from(logits.toHost().buffer)).toEqual(Buffer.from(bytesOf(small().logits)));
-  });
+  };
+  it.each(cases)('%s', expectRefusal);
+  itWithTwo.each(ofTwoDevices)('%s', expectRefusal);
 
   it('logits that were disposed', () => {
     const logits = tensorOf(small());
@@ -458,7 +464,8 @@ describe('arguments that do not fit together', () => {
   });
 
   it('a gradient that overlaps an input', () => {
-    const pointer = emulator.allocate(256, 0);
+    using memory = DeviceTensor.allocate([64], 'float32');
+    const { pointer } = memory;
     using logits = DeviceTensor.fromPointer(pointer, [3, 5], 'float32');
     using shifted = DeviceTensor.fromPointer(pointer + 16n, [3, 5], 'float32');
     const error = errorOf(() => fusedBearLoss(logits, [0, 1, 2], { out: { gradLogits: shifted } }));
@@ -467,7 +474,6 @@ describe('arguments that do not fit together', () => {
       argument: 'out.gradLogits',
       says: 'overlaps logits',
     });
-    emulator.free(pointer);
   });
 
   it('a result that was disposed', async () => {

@@ -1,15 +1,15 @@
 /** What nobody disposes of comes back as well, and processes and workers end cleanly with tensors alive. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { emulatedAddonFolder } from '../support/emulator';
 
 jest.setTimeout(120_000);
 
 it('tensors, results and streams that were dropped are given back', () => {
   const program = join(__dirname, 'programs', 'dropped-tensors.cjs');
+  // The device under test is in the environment.
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', program], {
     encoding: 'utf8',
-    env: { ...process.env, FUSED_BEAR_LOSS_PREBUILD: emulatedAddonFolder },
+    env: { ...process.env },
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const { during, ...after } = JSON.parse(stdout);

@@ -3,10 +3,10 @@ import { DeviceTensor, deviceMemory, fusedBearLoss, fusedBearLossAsync } from '.
 import type { BearErrorCode } from '../../lib/loss/errors';
 import { errorOf, expectError } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
-import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
+import { expectNoMoreHeld, heldBlocks, useEmulator } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const { emulator, describe } = useEmulator('makes calls fail');
 
 // cudaError_t
 const INVALID_VALUE = 1;

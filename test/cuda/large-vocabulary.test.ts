@@ -1,11 +1,11 @@
 /** A few rows of the vocabularies of language models: the emulated device takes seconds for each. */
 import { fusedBearLoss } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useDevice } from '../support/emulated-device';
 import { callOf, expectAgreement, logitsArgument } from '../support/loss-call';
 import { SeededRandom } from '../support/random';
 
-useEmulatedDevice();
+useDevice();
 
 describe.each([32_000, 128_256])('V = %i', (vocabSize) => {
   it.each(DTYPES)('%s agrees with the reference, and decides as the CPU does', (dtype) => {

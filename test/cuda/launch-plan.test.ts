@@ -3,6 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { useEmulator } from '../support/emulated-device';
+
+// No device computes here, but what is compiled is the emulator's build of the plan.
+const { describe } = useEmulator('compiles with its headers');
+
 const root = join(__dirname, '..', '..');
 const KIB = 1024;
 
@@ -27,6 +32,7 @@ interface Plan {
   residency: 'shared' | 'cluster' | 'global';
   threads: number;
   clusterSize: number;
+  slices: number;
   rowCapacity: number;
   sharedBytes: number;
   stateBytes: number;
@@ -55,7 +61,7 @@ function planOf(device: keyof typeof DEVICES, question: Question): Plan {
 }
 
 describe('the plan of a launch', () => {
-  it('keeps a row in one block where two such blocks fit a multiprocessor', () => {
+  it('keeps a row in one block where three such blocks fit a multiprocessor', () => {
     expect(planOf('sm90', { vocabSize: 32_000 })).toMatchObject({ residency: 'shared', clusterSize: 1, threads: 256 });
   });
 
@@ -95,14 +101,27 @@ describe('the plan of a launch', () => {
   it('has the same blocks with and without a gradient, for the sums to be the same', () => {
     for (const device of Object.keys(DEVICES) as (keyof typeof DEVICES)[]) {
       for (const vocabSize of [7, 1000, 4096, 32_000, 128_256, 1_000_000]) {
-        const geometry = ({ threads, clusterSize }: Plan) => ({ threads, clusterSize });
-        const withGradient = geometry(planOf(device, { vocabSize }));
+        const geometry = ({ threads, slices }: Plan) => ({ threads, slices });
+        const withGradient = geometry(planOf(device, { vocabSize, beamWidth: 300 }));
+        const narrowBeam = geometry(planOf(device, { vocabSize }));
+        expect(geometry(planOf(device, { vocabSize, gradient: false }))).toEqual(narrowBeam);
         expect(geometry(planOf(device, { vocabSize, gradient: false, beamWidth: 300 }))).toEqual(withGradient);
       }
     }
   });
 
+  it('gives a forward pass one block per row, which sweeps the slices of a cluster one after another', () => {
+    const forward = planOf('sm90', { vocabSize: 128_256, gradient: false });
+    expect(forward).toMatchObject({ clusterSize: 1, slices: 4, rowCapacity: 0 });
+    expect(planOf('sm90', { vocabSize: 128_256 })).toMatchObject({ clusterSize: 4, slices: 4 });
+  });
+
   it('takes whole warps, fewer for short rows', () => {
-    expect([100, 4096, 32_000].map((vocabSize) => planOf('sm80', { vocabSize }).threads)).toEqual([64, 128, 256]);
+    const threads = (beamWidth: number) =>
+      [100, 4096, 16_384, 32_000].map((vocabSize) => planOf('sm80', { vocabSize, beamWidth }).threads);
+    expect(threads(10)).toEqual([64, 64, 128, 256]);
+    // The maxima of a tile have to give a bound.
+    expect(threads(64)).toEqual([64, 128, 128, 256]);
+    expect(threads(65)).toEqual([64, 128, 256, 256]);
   });
 });

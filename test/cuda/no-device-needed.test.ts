@@ -1,7 +1,10 @@
 /** Nothing of CUDA runs before a call that needs a device: loading must not cost a context, nor fail where none can be had. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { useEmulator } from '../support/emulated-device';
 import { emulatedAddonFolder } from '../support/emulator';
+
+const { it } = useEmulator('counts calls of the runtime');
 
 it('loading the package, and the loss of host arrays by default, ask nothing of the CUDA runtime', () => {
   const { status, stdout, stderr } = spawnSync(

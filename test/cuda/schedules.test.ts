@@ -2,13 +2,13 @@
 import { fusedBearLoss } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
 import { DTYPES, type DType } from '../support/dtype';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useDevice } from '../support/emulated-device';
 import { callOf, fingerprint, type LossCall, logitsArgument, runBackend } from '../support/loss-call';
 import { SeededRandom } from '../support/random';
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);
 
-const emulator = useEmulatedDevice();
+const device = useDevice();
 
 function problems(dtype: DType): [string, LossCall][] {
   const random = new SeededRandom(7);
@@ -42,7 +42,7 @@ describe.each(DTYPES)('%s', (dtype) => {
     (_, call) => {
       const expected = fingerprint(runBackend(call));
       for (const seed of SEEDS) {
-        emulator.configure({ seed });
+        device.configure({ seed });
         expect(fingerprint(runBackend(call))).toEqual(expected);
       }
       const onCpu = fusedBearLoss(logitsArgument(call), call.targets, { ...call.options, rows: true, device: 'cpu' });

@@ -1,11 +1,11 @@
 /** Host arrays on a device, off the main thread: the same result, and an abort between two chunks. */
 import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
 import { bytesOf } from '../support/dtype';
-import { expectNoMoreHeld, heldBlocks, useEmulatedDevice } from '../support/emulated-device';
+import { expectNoMoreHeld, heldBlocks, useDevice } from '../support/emulated-device';
 import { callOf, fingerprint, logitsArgument } from '../support/loss-call';
 import { SeededRandom } from '../support/random';
 
-useEmulatedDevice();
+useDevice();
 
 function manyChunks() {
   const random = new SeededRandom(11);

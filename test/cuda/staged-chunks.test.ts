@@ -1,10 +1,10 @@
 /** Host arrays on a device: copies and kernels of several chunks are under way at once, each on a stream of its own. */
 import { fusedBearLoss } from '../../lib/index';
 import { errorOf } from '../loss/refusal';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useEmulator } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const { emulator, it } = useEmulator('makes a call fail, and counts');
 
 const ROWS = 12;
 const VOCABULARY = 900; // two rows a chunk

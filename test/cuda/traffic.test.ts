@@ -5,11 +5,11 @@
 import { type DeviceBearLossOptions, DeviceTensor, fusedBearLoss } from '../../lib/index';
 import { bitmaskOf, csrOf } from '../support/allowed-tokens';
 import { DTYPES, type DType, encode } from '../support/dtype';
-import { useEmulatedDevice } from '../support/emulated-device';
+import { useEmulator } from '../support/emulated-device';
 import type { Traffic } from '../support/emulator';
 import { SeededRandom } from '../support/random';
 
-const emulator = useEmulatedDevice();
+const { emulator, describe } = useEmulator('counts reads and writes');
 
 // The emulated device takes its time, on a busy machine more.
 jest.setTimeout(120_000);

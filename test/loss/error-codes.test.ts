@@ -1,9 +1,9 @@
 // One case for every code that the documentation lists. The other files go through the arguments one by one.
-import { bootstrapInterval, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
+import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { capabilities } from '../../lib/index';
 import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/loss/errors';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
-import { type AnyCall, errorOf, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
+import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
 
 interface Case extends Omit<Refusal, 'code'> {
   kind: typeof TypeError | typeof RangeError;
@@ -27,6 +27,11 @@ const onFirstDevice: Case = {
 
 // What decoding alone throws; its own tests go through the arguments.
 const trie = () => TokenTrie.fromSequences([[1], [2]]);
+const notFinite = () => ({
+  logits: new Float32Array(2).fill(Number.NaN),
+  layout: 'allowed' as const,
+  state: undefined,
+});
 const DECODING_CASES = {
   ERR_BEAR_TOKEN: () => trie().child(0, -1),
   ERR_BEAR_TRIE_NODE: () => trie().isLeaf(-1),
@@ -34,7 +39,7 @@ const DECODING_CASES = {
   ERR_BEAR_ITEM_REPEATED: () => trie().insert([[3]], [0]),
   ERR_BEAR_ITEM_UNKNOWN: () => trie().remove([7]),
   ERR_BEAR_SEQUENCE_PREFIX: () => TokenTrie.fromSequences([[1], [1, 2]]),
-  ERR_BEAR_NOT_FINITE: () => bootstrapInterval([Number.NaN]),
+  ERR_BEAR_NOT_FINITE: () => beamSearch({ step: notFinite, trie: trie(), users: 1 }),
   ERR_BEAR_RANK: () => hitRatioAt([-2], 1),
 } satisfies Partial<Record<BearErrorCode, () => unknown>>;
 
@@ -156,8 +161,13 @@ describe('every error code', () => {
     expect(codes.sort()).toEqual([...BEAR_ERROR_CODES].sort());
   });
 
-  it.each(Object.entries(DECODING_CASES))('%s is thrown by decoding', (code, call) => {
-    const error = errorOf(call);
+  it.each(Object.entries<() => unknown>(DECODING_CASES))('%s is thrown by decoding', async (code, call) => {
+    const error = await Promise.resolve()
+      .then(call)
+      .then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
     expect(error).toBeInstanceOf(RangeError);
     expect(error).toMatchObject({ code, argument: expect.any(String), expected: expect.any(String) });
   });

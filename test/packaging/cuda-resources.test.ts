@@ -10,26 +10,42 @@ interface KernelResources {
   spillBytes: number;
 }
 
+interface FastLoop {
+  kernel: string;
+  loop: 'sweep' | 'gradient';
+  /** Warp instructions for a 16-byte vector, where nothing rare happens. */
+  instructions: number;
+  wideLoads: number;
+  wideStores: number;
+  doubles: number;
+  branches: number;
+}
+
 interface Budget {
   layout: { threads: number; stateBytes: number };
   kernels: { kernel: string; architecture: string; registers: number }[];
+  loops: FastLoop[];
 }
 
 const {
   budgetFile,
   compileToPtx,
   hasNvcc,
+  measureLoops,
   measureResources,
   readLayout,
   tableFile,
+  whyNotCounted,
   withTable,
 }: {
   budgetFile: string;
   compileToPtx: (source: string) => string;
   hasNvcc: () => boolean;
+  measureLoops: () => Promise<FastLoop[]>;
   measureResources: () => Promise<KernelResources[]>;
   readLayout: () => Budget['layout'];
   tableFile: string;
+  whyNotCounted: () => string | undefined;
   withTable: (document: string, budget: Budget) => string;
 } = require('../../scripts/cuda-resources.cjs');
 
@@ -46,10 +62,25 @@ describe('the budget of the kernels', () => {
       ['row_kernel', 'gradient_kernel'].flatMap((name) =>
         ['float32', 'float16', 'bfloat16'].map((dtype) => `${name}<${dtype}>`),
       ),
+      ['float32', 'float16', 'bfloat16'].flatMap((dtype) =>
+        ['wide', 'narrow'].map((tiles) => `plain_kernel<${dtype}, ${tiles}>`),
+      ),
     );
     const expected = kernels.flatMap((kernel) => sources.cuda.architectures.map((each) => `${kernel} ${each}`));
     const listed = budget.kernels.map(({ kernel, architecture }) => `${kernel} ${architecture}`);
     expect([...listed].sort()).toEqual([...expected].sort());
+  });
+
+  it('holds the fast loops to what a copy leaves time for, without double precision', () => {
+    expect(budget.loops).toHaveLength(12);
+    for (const { kernel, instructions, wideLoads, wideStores, loop, doubles } of budget.loops) {
+      expect({ kernel, doubles }).toEqual({ kernel, doubles: 0 });
+      if (!kernel.includes('wide')) continue;
+      expect(instructions).toBeLessThanOrEqual(kernel.includes('float32') ? 40 : 60);
+      expect({ wideLoads, wideStores }).toEqual(
+        loop === 'sweep' ? { wideLoads: 4, wideStores: 0 } : { wideLoads: 0, wideStores: 4 },
+      );
+    }
   });
 
   it('is what the table in the documentation shows', () => {
@@ -90,6 +121,33 @@ describeNvcc('what nvcc makes of the kernels', () => {
     );
     expect(above).toEqual([]);
   });
+});
+
+// Visible where nothing can be counted, too.
+const describeLoops = hasNvcc() && whyNotCounted() === undefined ? describe : describe.skip;
+
+describeLoops('the machine code of the fast loops', () => {
+  it(
+    'takes no more instructions, double precision or branches than the budget, and loads as wide',
+    async () => {
+      const counted = await measureLoops();
+      const above = counted.filter((each) => {
+        const allowed = budget.loops.find(({ kernel, loop }) => kernel === each.kernel && loop === each.loop);
+        if (allowed === undefined) return true;
+        const { instructions, doubles, branches, wideLoads, wideStores } = each;
+        return (
+          instructions > allowed.instructions ||
+          doubles > allowed.doubles ||
+          branches > allowed.branches ||
+          wideLoads < allowed.wideLoads ||
+          wideStores < allowed.wideStores
+        );
+      });
+      expect(counted).toHaveLength(budget.loops.length);
+      expect(above).toEqual([]);
+    },
+    10 * MINUTES,
+  );
 });
 
 describeNvcc('the intermediate code of the kernels that read logits', () => {

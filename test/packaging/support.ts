@@ -122,6 +122,7 @@ export interface NativeSources {
   cuda: { kernels: string[]; kernelUnit: string; host: string[] };
   binding: string[];
   benchmark: string[];
+  deviceCheck: { sources: string[]; kernels: string[]; smallCases: string[] };
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };
 }
 

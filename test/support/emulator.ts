@@ -125,6 +125,8 @@ export interface Emulator {
   destroyStream(stream: bigint): void;
   write(pointer: bigint, bytes: Uint8Array): void;
   read(pointer: bigint, bytes: Uint8Array): void;
+  /** The same by somebody whom nothing orders, just before the `nth` kernel from now (1: the next) runs. */
+  writeBeforeKernel(nth: number, pointer: bigint, bytes: Uint8Array): void;
 }
 
 const packageRoot = join(__dirname, '..', '..');

@@ -154,33 +154,11 @@ const publicCalls = [
     run: decoding.rankOfItem,
     makeArguments: () => [[{ items: Int32Array.of(7), score: -1, logProbability: -1 }], 7],
   },
-  {
-    name: 'itemCodes',
-    run: decoding.itemCodes,
-    makeArguments: () => [
-      [
-        [0, 1],
-        [1, 0],
-        [1, 1],
-      ],
-      { levels: [2], seed: 3 },
-    ],
-  },
   { name: 'hitRatioAt', run: decoding.hitRatioAt, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'ndcgAt', run: decoding.ndcgAt, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'meanReciprocalRank', run: decoding.meanReciprocalRank, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'pruningRate', run: decoding.pruningRate, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },
   { name: 'pruningRows', run: decoding.pruningRows, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },
-  {
-    name: 'bootstrapInterval',
-    run: decoding.bootstrapInterval,
-    makeArguments: () => [[1, 0, 1], { samples: 9, seed: 2, clusters: [1, 1, 2] }],
-  },
-  {
-    name: 'bootstrapDifference',
-    run: decoding.bootstrapDifference,
-    makeArguments: () => [[1, 0, 1], [0, 0, 1], { samples: 9 }],
-  },
 ];
 
 // Those that need a device, apart from the others: only the tests' addon emulates one.

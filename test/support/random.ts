@@ -1,4 +1,4 @@
-import { Mulberry32 } from '../../lib/random/mulberry32';
+import { Mulberry32 } from '../../recommender/src/random/mulberry32';
 
 /** Seeded random numbers: the same sequence on every machine, so that a failing case can be run again. */
 export class SeededRandom extends Mulberry32 {

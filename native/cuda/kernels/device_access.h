@@ -7,10 +7,17 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "native/core/dtype.h"
 
 #define FBL_DEVICE __device__ __forceinline__
+// What is rare or long, and the same for all kernels: one copy of it, which is called.
+#if defined(FBL_SIMT_EMULATION)
+#define FBL_DEVICE_CALLED inline __attribute__((noinline))
+#else
+#define FBL_DEVICE_CALLED inline __device__ __noinline__
+#endif
 
 namespace fused_bear_loss::cuda {
 
@@ -60,6 +67,22 @@ FBL_DEVICE float from_ordered_key(std::uint32_t key) {
   return __uint_as_float((key & 0x80000000u) != 0 ? key & 0x7fffffffu : ~key);
 }
 
+// A pair of 16-bit numbers as a word, and back.
+template <class Pair>
+FBL_DEVICE Pair from_bits(std::uint32_t word) {
+  static_assert(sizeof(Pair) == sizeof(word), "two neighbours fill a word");
+  Pair pair;
+  memcpy(&pair, &word, sizeof pair);
+  return pair;
+}
+template <class Pair>
+FBL_DEVICE std::uint32_t as_bits(Pair pair) {
+  static_assert(sizeof(Pair) == sizeof(std::uint32_t), "two neighbours fill a word");
+  std::uint32_t word;
+  memcpy(&word, &pair, sizeof word);
+  return word;
+}
+
 // A 16-byte vector of logits: kLength of them, as bits.
 template <class Element>
 struct Packing;
@@ -83,6 +106,11 @@ struct Packing<float> {
   }
   static FBL_DEVICE float to_number(Bits bits) { return __uint_as_float(bits); }
   static FBL_DEVICE Bits to_bits(float x) { return __float_as_uint(x); }
+  // Of two words, place by place; then of the places of one.
+  static FBL_DEVICE std::uint32_t larger(std::uint32_t a, std::uint32_t b) {
+    return __float_as_uint(fmaxf(__uint_as_float(a), __uint_as_float(b)));
+  }
+  static FBL_DEVICE float largest_in(std::uint32_t word) { return __uint_as_float(word); }
 };
 
 // Both 16-bit types, by their own `widen_pair` and `narrow_pair`: from and to two neighbours in one word.
@@ -112,6 +140,13 @@ struct HalfPacking {
     return low;
   }
   static FBL_DEVICE Bits to_bits(float x) { return static_cast<Bits>(Format::narrow_pair(x, 0) & 0xffffu); }
+  static FBL_DEVICE std::uint32_t larger(std::uint32_t a, std::uint32_t b) { return Format::larger_pair(a, b); }
+  static FBL_DEVICE float largest_in(std::uint32_t word) {
+    float low;
+    float high;
+    Format::widen_pair(word, low, high);
+    return fmaxf(low, high);
+  }
 };
 
 struct Float16Format {
@@ -122,6 +157,9 @@ struct Float16Format {
   static FBL_DEVICE std::uint32_t narrow_pair(float low, float high) {
     const __half2 pair = __floats2half2_rn(low, high);
     return __half_as_ushort(pair.x) | static_cast<std::uint32_t>(__half_as_ushort(pair.y)) << 16;
+  }
+  static FBL_DEVICE std::uint32_t larger_pair(std::uint32_t a, std::uint32_t b) {
+    return as_bits(__hmax2(from_bits<__half2>(a), from_bits<__half2>(b)));
   }
 };
 
@@ -134,6 +172,9 @@ struct BFloat16Format {
     const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
     return __bfloat16_as_ushort(pair.x) | static_cast<std::uint32_t>(__bfloat16_as_ushort(pair.y)) << 16;
   }
+  static FBL_DEVICE std::uint32_t larger_pair(std::uint32_t a, std::uint32_t b) {
+    return as_bits(__hmax2(from_bits<__nv_bfloat162>(a), from_bits<__nv_bfloat162>(b)));
+  }
 };
 
 template <>
@@ -145,11 +186,37 @@ struct Packing<BFloat16> : HalfPacking<BFloat16Format> {
   static constexpr Bits kMasked = 0xff80u;
 };
 
+// The largest of some vectors, element by element of a word first. NaN is left out, as fmaxf() does.
+template <class Element, int kCount>
+FBL_DEVICE float largest_of(const uint4 (&vectors)[kCount]) {
+  using P = Packing<Element>;
+  std::uint32_t words[kCount];
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    words[i] = P::larger(P::larger(vectors[i].x, vectors[i].y), P::larger(vectors[i].z, vectors[i].w));
+  }
+#pragma unroll
+  for (int i = 1; i < kCount; ++i) words[0] = P::larger(words[0], words[i]);
+  return P::largest_in(words[0]);
+}
+
+// A vector of masked tokens.
+template <class Element>
+FBL_DEVICE uint4 masked_vector() {
+  typename Packing<Element>::Bits bits[Packing<Element>::kLength];
+#pragma unroll
+  for (int e = 0; e < Packing<Element>::kLength; ++e) bits[e] = Packing<Element>::kMasked;
+  return Packing<Element>::pack_bits(bits);
+}
+
 // Clusters: blocks that see each other's shared memory. Before sm_90, and without the launch attribute, a block is
-// alone.
+// alone. The last barrier of a row is taken apart: who arrives has read the other blocks' memory for the last time, and
+// nobody waits for what was written meanwhile.
 #if defined(FBL_SIMT_EMULATION)
 FBL_DEVICE int cluster_rank() { return static_cast<int>(simt::cluster_block_rank()); }
 #define FBL_CLUSTER_BARRIER() ::simt::run_cluster_barrier(SIMT_SITE)
+#define FBL_CLUSTER_LEAVE() static_cast<void>(0)
+#define FBL_CLUSTER_WAIT() ::simt::run_cluster_barrier(SIMT_SITE)
 template <class T>
 FBL_DEVICE T* peer_shared(T* own, int rank) {
   return static_cast<T*>(simt::map_shared(own, static_cast<unsigned>(rank)));
@@ -157,6 +224,8 @@ FBL_DEVICE T* peer_shared(T* own, int rank) {
 #elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 FBL_DEVICE int cluster_rank() { return static_cast<int>(__clusterRelativeBlockRank()); }
 #define FBL_CLUSTER_BARRIER() (__cluster_barrier_arrive(), __cluster_barrier_wait())
+#define FBL_CLUSTER_LEAVE() __cluster_barrier_arrive_relaxed()
+#define FBL_CLUSTER_WAIT() __cluster_barrier_wait()
 // The same variable of another block of the cluster.
 template <class T>
 FBL_DEVICE T* peer_shared(T* own, int rank) {
@@ -165,6 +234,8 @@ FBL_DEVICE T* peer_shared(T* own, int rank) {
 #else
 FBL_DEVICE int cluster_rank() { return 0; }
 #define FBL_CLUSTER_BARRIER() __syncthreads()
+#define FBL_CLUSTER_LEAVE() static_cast<void>(0)
+#define FBL_CLUSTER_WAIT() static_cast<void>(0)
 template <class T>
 FBL_DEVICE T* peer_shared(T* own, int /*rank*/) {
   return own;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "native/cuda/kernels/capped_logits.h"
+#include "native/cuda/kernels/exponential_sum.h"
 #include "native/cuda/kernels/row_view.h"
 
 namespace fused_bear_loss::cuda {
@@ -62,16 +63,14 @@ class GradientSweep {
   FBL_DEVICE void run() {
     // Of a row that was kept, nothing has to be waited for: one vector at a time.
 #pragma unroll 1
-    for (int base = slice_.begin; base < slice_.end; base += thread_count() * kTileVectors) {
+    for (int base = slice_.begin; base < slice_.end; base += tile_step()) {
       uint4 raw[kTileVectors];
       load_tile(base, raw);
 #pragma unroll 1
       for (int u = 0; u < kTileVectors; ++u) {
-        const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
+        const int vector = tile_vector(base, u);
         if (vector < slice_.end) store(vector, raw[0]);
-        raw[0] = raw[1];
-        raw[1] = raw[2];
-        raw[2] = raw[3];
+        rotate(raw, raw[0]);
       }
     }
   }
@@ -85,9 +84,9 @@ class GradientSweep {
 #pragma unroll 1
     for (std::int32_t first = begin + warp_index() * kWarpSize; first < end; first += thread_count()) {
       const std::int32_t own = first + lane_index();
-      const std::int32_t from = own < end ? view_.tokens[own] + 1 : 0;
+      const std::int32_t from = own < end ? view_.token_at(own) + 1 : 0;
       const std::int32_t to = own >= end              ? 0
-                              : own + 1 < view_.count ? view_.tokens[own + 1]
+                              : own + 1 < view_.count ? view_.token_at(own + 1)
                                                       : static_cast<std::int32_t>(row_.vocab_size);
 #pragma unroll 1
       for (int lane = 0; lane < kWarpSize; ++lane) {
@@ -98,34 +97,29 @@ class GradientSweep {
       }
     }
     if (begin != 0 || end <= begin) return;
+    const std::int32_t first_listed = view_.token_at(0);
 #pragma unroll 1
-    for (std::int32_t token = static_cast<std::int32_t>(threadIdx.x); token < view_.tokens[0];
-         token += thread_count()) {
+    for (std::int32_t token = static_cast<std::int32_t>(threadIdx.x); token < first_listed; token += thread_count()) {
       row_.out[token] = 0;
     }
   }
 
  private:
-  static constexpr int kTileVectors = 4;
-
   // All of a tile is asked for before any of it is waited for.
   FBL_DEVICE void load_tile(int base, uint4 (&raw)[kTileVectors]) const {
-    const bool all_wide = view_.wide && base + kTileVectors * thread_count() <= min(slice_.end, view_.count / kLength);
+    const bool all_wide = view_.wide && base + tile_step() <= min(slice_.end, view_.count / kLength);
     if (kept_ == nullptr && all_wide) {
 #pragma unroll
       for (int u = 0; u < kTileVectors; ++u) {
-        raw[u] = load16(view_.address(base + u * thread_count() + static_cast<int>(threadIdx.x)));
+        raw[u] = load16(view_.address(tile_vector(base, u)));
       }
-      if (view_.bitmask != nullptr) view_.apply_bitmask_to_tile(base + static_cast<int>(threadIdx.x), raw);
+      if (view_.bitmask != nullptr) view_.apply_bitmask_to_tile(base, raw);
       return;
     }
 #pragma unroll 1
     for (int u = 0; u < kTileVectors; ++u) {
-      const int vector = base + u * thread_count() + static_cast<int>(threadIdx.x);
-      raw[0] = raw[1];
-      raw[1] = raw[2];
-      raw[2] = raw[3];
-      if (vector < slice_.end) raw[3] = kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector);
+      const int vector = tile_vector(base, u);
+      rotate(raw, vector >= slice_.end ? raw[0] : kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector));
     }
   }
 
@@ -145,8 +139,7 @@ class GradientSweep {
 #pragma unroll 1
     for (int e = 0; e < kLength; ++e) {
       const std::int32_t position = vector * kLength + e;
-      if (position < view_.count)
-        row_.out[view_.tokens == nullptr ? position : view_.tokens[position]] = window.first();
+      if (position < view_.count) row_.out[view_.token_at(position)] = window.first();
       window.push(0);
     }
   }
@@ -158,7 +151,8 @@ class GradientSweep {
 #pragma unroll
     for (int e = 0; e < kLength; ++e) {
       // The addition makes +0 of -0.
-      g[e] = fmaf(capping_.exponential(x[e], factors_.reference), factors_.constant, factors_.offset);
+      g[e] =
+          fmaf(exp2_approximate(exponent_of(factors_.base, x[e], capping_.scale)), factors_.constant, factors_.offset);
     }
     if (capping_.has_cap()) {
       Packing<Element>::unpack(raw, x);

@@ -23,11 +23,33 @@ FBL_DEVICE int min_of_warp(int value) {
   return value;
 }
 
+// What a row's checks are about, read once: whoever writes the caller's memory meanwhile changes the verdict at most.
+struct ReadRow {
+  std::int32_t target;
+  std::int32_t begin; // of its list
+  std::int32_t end;
+};
+
+// All lanes call, and get the same.
+FBL_DEVICE ReadRow read_row(const LossProblem& problem, std::int64_t row) {
+  ReadRow read = {};
+  if (lane_index() == 0) {
+    read.target = problem.targets[row];
+    if (problem.allowed_offsets != nullptr) {
+      read.begin = problem.allowed_offsets[row];
+      read.end = problem.allowed_offsets[row + 1];
+    }
+  }
+  read.target = __shfl_sync(kAllLanes, read.target, 0);
+  read.begin = __shfl_sync(kAllLanes, read.begin, 0);
+  read.end = __shfl_sync(kAllLanes, read.end, 0);
+  return read;
+}
+
 // Whatever the other rows' offsets are, a row without this fault lies inside allowed_tokens.
-FBL_DEVICE ProblemFault find_offset_fault(const DeviceProblem& call, std::int64_t row) {
-  const std::int32_t* const offsets = call.problem.allowed_offsets;
-  const std::int64_t begin = offsets[row];
-  const std::int64_t end = offsets[row + 1];
+FBL_DEVICE ProblemFault find_offset_fault(const DeviceProblem& call, std::int64_t row, const ReadRow& read) {
+  const std::int64_t begin = read.begin;
+  const std::int64_t end = read.end;
   if (row == 0 && begin != 0) return fault_of(ProblemError::kAllowedOffsetsRange, row, begin);
   // After a fault in an earlier row.
   if (begin < 0 || begin > call.allowed_token_count) return fault_of(ProblemError::kAllowedOffsetsRange, row, begin);
@@ -39,11 +61,11 @@ FBL_DEVICE ProblemFault find_offset_fault(const DeviceProblem& call, std::int64_
   return {};
 }
 
-FBL_DEVICE ProblemFault find_list_fault(const DeviceProblem& call, std::int64_t row) {
+FBL_DEVICE ProblemFault find_list_fault(const DeviceProblem& call, std::int64_t row, const ReadRow& read) {
   const LossProblem& problem = call.problem;
-  const std::int32_t* const tokens = problem.allowed_tokens + problem.allowed_offsets[row];
-  const std::int32_t count = problem.allowed_offsets[row + 1] - problem.allowed_offsets[row];
-  const std::int32_t target = problem.targets[row];
+  const std::int32_t* const tokens = problem.allowed_tokens + read.begin;
+  const std::int32_t count = read.end - read.begin;
+  const std::int32_t target = read.target;
   int first_fault = count;
   int target_places = 0;
 #pragma unroll 1
@@ -65,9 +87,8 @@ FBL_DEVICE ProblemFault find_list_fault(const DeviceProblem& call, std::int64_t 
   return fault_of(count == 0 ? ProblemError::kAllowedRowEmpty : ProblemError::kTargetNotAllowed, row, target);
 }
 
-FBL_DEVICE ProblemFault find_bitmask_fault(const DeviceProblem& call, std::int64_t row) {
+FBL_DEVICE ProblemFault find_bitmask_fault(const DeviceProblem& call, std::int64_t row, std::int32_t target) {
   const LossProblem& problem = call.problem;
-  const std::int32_t target = problem.targets[row];
   const std::int64_t count = bitmask_words(problem.vocab_size);
   const std::uint32_t* const words = problem.allowed_bitmask + row * count;
   const bool allowed = target == problem.ignore_index || (words[target >> 5] >> (target & 31) & 1u) != 0;
@@ -84,18 +105,18 @@ FBL_DEVICE ProblemFault find_bitmask_fault(const DeviceProblem& call, std::int64
 }
 
 // All lanes call, and get the same.
-FBL_DEVICE ProblemFault find_row_fault(const DeviceProblem& call, std::int64_t row) {
+FBL_DEVICE ProblemFault find_row_fault(const DeviceProblem& call, std::int64_t row, const ReadRow& read) {
   const LossProblem& problem = call.problem;
   ProblemFault fault;
-  if (problem.allowed_offsets != nullptr) fault = find_offset_fault(call, row);
+  if (problem.allowed_offsets != nullptr) fault = find_offset_fault(call, row, read);
   if (fault.error != ProblemError::kNone) return fault;
-  const std::int32_t target = problem.targets[row];
+  const std::int32_t target = read.target;
   if (target != problem.ignore_index && (target < 0 || target >= problem.vocab_size)) {
     return fault_of(ProblemError::kTargetOutOfRange, row, target);
   }
-  if (problem.allowed_offsets != nullptr) fault = find_list_fault(call, row);
+  if (problem.allowed_offsets != nullptr) fault = find_list_fault(call, row, read);
   if (fault.error != ProblemError::kNone) return fault;
-  if (problem.allowed_bitmask != nullptr) fault = find_bitmask_fault(call, row);
+  if (problem.allowed_bitmask != nullptr) fault = find_bitmask_fault(call, row, target);
   return fault;
 }
 

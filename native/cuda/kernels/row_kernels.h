@@ -3,6 +3,8 @@
 #pragma once
 
 #include "native/cuda/kernels/gradient_sweep.h"
+#include "native/cuda/kernels/plain_gradient.h"
+#include "native/cuda/kernels/plain_sweep.h"
 #include "native/cuda/kernels/row_launch.h"
 #include "native/cuda/kernels/row_outcome.h"
 #include "native/cuda/kernels/row_sweep.h"
@@ -11,18 +13,19 @@
 namespace fused_bear_loss::cuda {
 
 template <class Element>
-FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row, unsigned flags) {
+FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row) {
   const LossProblem& problem = launch.call.problem;
   RowView<Element> view = {};
   view.logits = static_cast<const typename Packing<Element>::Bits*>(problem.logits) +
                 (row - launch.chunk_row) * problem.row_stride;
-  view.target = problem.targets[row];
+  const RowInput input = launch.workspace.inputs[row];
+  view.target = input.target;
   view.count = static_cast<std::int32_t>(problem.vocab_size);
   view.wide = is_aligned16(view.logits) && problem.allowed_offsets == nullptr;
+  view.last_token = view.count - 1;
   if (problem.allowed_offsets != nullptr) {
-    const std::int32_t offset = problem.allowed_offsets[row];
-    view.tokens = problem.allowed_tokens + offset;
-    view.count = (flags & kRowFaulty) != 0 ? 0 : problem.allowed_offsets[row + 1] - offset;
+    view.tokens = problem.allowed_tokens + input.list_begin;
+    view.count = input.list_count;
   }
   if (problem.allowed_bitmask != nullptr) {
     view.bitmask = problem.allowed_bitmask + row * bitmask_words(problem.vocab_size);
@@ -42,20 +45,31 @@ FBL_DEVICE GradientRow<Element> gradient_row_of(const RowLaunch& launch, std::in
   return gradient;
 }
 
+// Which of a row's slices a block works on.
+struct SliceRange {
+  int first;
+  int count;
+};
+
+FBL_DEVICE SliceRange slices_of_block(const RowLaunch& launch) {
+  return launch.cluster_size > 1 ? SliceRange{cluster_rank(), 1} : SliceRange{0, launch.slices};
+}
+
 // A block's part of a row.
 template <class Element>
 struct RowPart {
   RowView<Element> view;
-  Slice slice;
+  Slice slice; // all of the block's
   CappedLogits capping;
   uint4* kept; // null: the slice is not kept; the same for all blocks of the row
 
-  FBL_DEVICE RowPart(const RowLaunch& launch, std::int64_t row, unsigned flags, int rank)
-      : view(view_of<Element>(launch, row, flags)),
-        slice(slice_of(view.vectors(), rank, launch.cluster_size)),
+  FBL_DEVICE RowPart(const RowLaunch& launch, std::int64_t row, unsigned flags)
+      : view(view_of<Element>(launch, row)),
+        slice(launch.cluster_size > 1 ? slice_of(view.vectors(), cluster_rank(), launch.cluster_size)
+                                      : Slice{0, view.vectors()}),
         capping(launch.scaling) {
     const bool swept = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
-    const int share = (view.vectors() + launch.cluster_size - 1) / launch.cluster_size;
+    const int share = slice_of(view.vectors(), 0, launch.cluster_size).end;
     kept = swept && share <= launch.row_capacity ? kept_row() : nullptr;
   }
 };
@@ -81,135 +95,224 @@ FBL_DEVICE void write_gradient(const RowPart<Element>& part, const GradientFacto
   sweep.run();
 }
 
-// What the row's first thread knows at the end of the sweep.
-struct SweptRow {
-  RowFindings findings;
-  Threshold threshold;
-  bool poisoned;
-};
+// Before the first barrier of a row's sweep. Two at least, which tells a row with a single allowed token from others.
+FBL_DEVICE TopQueue begin_sweep(const LossProblem& problem, int allowed, int logits_of_block) {
+  if (threadIdx.x == 0) {
+    block_state().findings.target_position = -1;
+    block_state().findings.target_logit = 0;
+  }
+  const int width = queue_width(problem, allowed);
+  return TopQueue(width <= kMaxQueueWidth ? max(width, 2) : 0, logits_of_block > kQueueCapacity);
+}
+
+// After the sweep of a block's slices: what all blocks of the row found, and the threshold. All threads of the row
+// call; BlockState::swept is the block's first thread's. With kFlow, the threshold's place in the row as well.
+template <class Element, bool kFlow>
+FBL_DEVICE void finish_sweep(const RowLaunch& launch, const RowSource<Element>& source, TopQueue& queue,
+                             bool with_all) {
+  const LossProblem& problem = launch.call.problem;
+  BlockState& state = block_state();
+  queue.finish(kQueueCapacity / launch.cluster_size);
+  __syncthreads(); // the warps' sums are there
+  combine_warps(slices_of_block(launch).count, CappedLogits(launch.scaling), with_all);
+  if (threadIdx.x == 0) {
+    state.findings.bound = queue.bound();
+    state.findings.queued = state.queued;
+  }
+  row_barrier(launch.cluster_size);
+
+  const RowFindings findings = collect_findings(launch.slices, launch.cluster_size);
+  const float target_logit = findings.all.target_logit;
+  const float largest = fmaxf(findings.total.max_others, target_logit);
+  const bool poisoned =
+      findings.has_nan || target_logit != target_logit || largest == infinity() || largest == -infinity();
+  Threshold threshold = {};
+  if (!poisoned) {
+    const int width = queue_width(problem, source.view.count);
+    threshold = find_threshold(source, findings, width, launch.cluster_size);
+    if (kFlow && problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone) {
+      threshold.position = find_threshold_position(source, threshold, launch.cluster_size);
+    }
+  }
+  if (threadIdx.x == 0) state.swept = {findings, threshold, poisoned};
+}
 
 // Sweeps a row that is counted and sound. All threads of the row call.
 template <class Element>
-FBL_DEVICE SweptRow sweep_row(const RowPart<Element>& part, const RowLaunch& launch) {
+FBL_DEVICE void sweep_row(const RowPart<Element>& part, const RowLaunch& launch) {
   const RowView<Element>& view = part.view;
   const LossProblem& problem = launch.call.problem;
-  const int cluster_size = launch.cluster_size;
-  const std::int64_t beam_width = problem.pruning_statistics ? problem.beam_width : 1;
-  const int width = static_cast<int>(min(static_cast<long>(beam_width), static_cast<long>(view.count)));
-  BlockState& state = block_state();
-  if (threadIdx.x == 0) {
-    state.target_position = -1;
-    state.target_logit = 0;
-  }
-  // Two at least, which tells a row with a single allowed token from others.
-  TopQueue queue(width <= kMaxQueueWidth ? max(width, 2) : 0);
+  const bool smoothing = problem.label_smoothing > 0;
+  const bool ranked = launch.call.outputs.rank != nullptr;
+  TopQueue queue = begin_sweep(problem, view.count, (part.slice.end - part.slice.begin) * Packing<Element>::kLength);
   __syncthreads();
-  const float ranked_logit =
-      launch.call.outputs.rank == nullptr ? infinity() : Packing<Element>::to_number(view.logits[view.target]);
-  RowSweep<Element> sweep(view, part.slice, part.capping, queue, problem.label_smoothing > 0, ranked_logit, part.kept);
-  sweep.run(kQueueCapacity / cluster_size);
-  sweep.reduce();
-  row_barrier(cluster_size);
-
-  SweptRow swept = {};
-  swept.findings = collect_partials(cluster_size);
-  const SlicePartial& total = swept.findings.total;
-  const float largest = fmaxf(total.max_others, total.target_logit);
-  swept.poisoned = swept.findings.has_nan || total.target_logit != total.target_logit || largest == infinity() ||
-                   largest == -infinity();
-  if (swept.poisoned) return swept;
+  const float ranked_logit = ranked ? Packing<Element>::to_number(view.logits[view.target]) : infinity();
+  RowSweep<Element> sweep(view, part.capping, queue, smoothing, ranked_logit, part.kept, part.slice.begin);
+  const SliceRange slices = slices_of_block(launch);
+#pragma unroll 1
+  for (int i = 0; i < slices.count; ++i) {
+    sweep.sweep(slice_of(view.vectors(), slices.first + i, launch.slices), i);
+  }
   const RowSource<Element> source = {view, part.slice, part.kept};
-  swept.threshold = find_threshold(source, swept.findings, width, cluster_size);
-  if (problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone) {
-    swept.threshold.position = find_threshold_position(source, swept.threshold, cluster_size);
-  }
-  return swept;
+  finish_sweep<Element, true>(launch, source, queue, smoothing || ranked);
 }
 
-// The row's outputs, and the factors of its gradient in the first block's state: one thread's work.
-FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags, const SweptRow& swept) {
-  const LossProblem& problem = launch.call.problem;
-  const CappedLogits capping(launch.scaling);
-  const SlicePartial& total = swept.findings.total;
-  RowRecord record;
-  if (!swept.poisoned && (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0) {
-    RowSums sums;
-    sums.target_logit = total.target_logit;
-    sums.reference_logit = total.max_others == -infinity() ? total.target_logit : total.max_others;
-    sums.sum_others = sum_of_others(swept.findings, capping, launch.cluster_size);
-    sums.threshold_logit = swept.threshold.logit;
-    sums.effective_width = swept.threshold.effective_width;
-    sums.allowed_count = total.allowed;
-    sums.sum_differences =
-        (total.sum_scaled - sums.allowed_count * static_cast<double>(capping.capped(sums.reference_logit))) /
-        problem.temperature;
-    record = conclude_row(launch.call, row, sums, capping, total, swept.threshold, flags);
-  } else {
-    if (swept.poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
-    const bool all_masked = swept.poisoned && !swept.findings.has_nan && total.max_others == -infinity() &&
-                            total.target_logit == -infinity();
-    record = conclude_special_row(launch.call, row, flags, all_masked);
-  }
-  launch.workspace.records[row] = record;
-  launch.workspace.flags[row] = static_cast<std::uint8_t>(flags);
-  if (launch.write_gradient) {
-    block_state().factors = gradient_factors(problem, *launch.workspace.summary, row, record, flags);
-  }
+FBL_DEVICE std::int64_t row_of_block(const RowLaunch& launch) {
+  return launch.first_row +
+         (launch.cluster_size == 1 ? blockIdx.x : blockIdx.x / static_cast<unsigned>(launch.cluster_size));
 }
 
-// Sweep, statistics and, where asked, the gradient of a row.
+// Sweep, statistics and, where asked, the gradient of a row with any options.
 template <class Element>
-__global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(kMaxThreads, kBlocksWithOptions)
     row_kernel(const __grid_constant__ RowLaunch launch) {
   const int cluster_size = launch.cluster_size;
-  const int rank = cluster_size > 1 ? cluster_rank() : 0;
-  const std::int64_t row = launch.first_row + blockIdx.x / static_cast<unsigned>(cluster_size);
+  const std::int64_t row = row_of_block(launch);
   const unsigned flags = launch.workspace.flags[row];
   const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
 
-  SweptRow swept = {};
-  if (sound) swept = sweep_row(RowPart<Element>(launch, row, flags, rank), launch);
+  if (sound) sweep_row(RowPart<Element>(launch, row, flags), launch);
   row_barrier(cluster_size); // everyone has read the row's flags
-  if (rank == 0 && threadIdx.x == 0) conclude(launch, row, flags, swept);
-  row_barrier(cluster_size);
+  if (threadIdx.x == 0) conclude(launch, row, flags);
+  __syncthreads();
+  if (cluster_size > 1) FBL_CLUSTER_LEAVE();
   if (launch.write_gradient) {
-    const GradientFactors factors = peer_shared(&block_state(), 0)->factors;
     const std::int64_t same_row = forgotten(row); // a row's concluding needs all registers
-    const RowPart<Element> part(launch, same_row, flags, rank);
-    write_gradient(part, factors, gradient_row_of<Element>(launch, same_row), cluster_size);
+    const RowPart<Element> part(launch, same_row, flags);
+    write_gradient(part, block_state().factors, gradient_row_of<Element>(launch, same_row), cluster_size);
   }
-  if (cluster_size > 1) FBL_CLUSTER_BARRIER(); // no block ends while another reads its memory
+  if (cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
+}
+
+// A block's part of a plain row.
+template <class Element>
+struct PlainPart {
+  PlainRow<Element> row;
+  Slice slice; // all of the block's
+  bool kept;
+
+  FBL_DEVICE PlainPart(const RowLaunch& launch, std::int64_t index) : kept(launch.keeps_plain_row) {
+    using Bits = typename Packing<Element>::Bits;
+    const LossProblem& problem = launch.call.problem;
+    const LossOutputs& outputs = launch.call.outputs;
+    const std::int64_t in_chunk = index - launch.chunk_row;
+    row.logits = static_cast<const Bits*>(problem.logits) + in_chunk * problem.row_stride;
+    row.gradient =
+        launch.write_gradient ? static_cast<Bits*>(outputs.grad_logits) + in_chunk * outputs.grad_row_stride : nullptr;
+    row.count = static_cast<std::int32_t>(problem.vocab_size);
+    row.target = launch.workspace.inputs[index].target;
+    row.kept = kept_row();
+    slice = launch.cluster_size > 1 ? slice_of(vectors(), cluster_rank(), launch.cluster_size) : Slice{0, vectors()};
+    row.first = slice.begin;
+  }
+
+  FBL_DEVICE int vectors() const { return (row.count + Packing<Element>::kLength - 1) / Packing<Element>::kLength; }
+};
+
+template <class Element, template <class> class Tiles>
+FBL_DEVICE void sweep_plain_row(const PlainPart<Element>& part, const RowLaunch& launch) {
+  const CappedLogits capping(launch.scaling);
+  const int logits = (part.slice.end - part.slice.begin) * Packing<Element>::kLength;
+  TopQueue queue = begin_sweep(launch.call.problem, part.row.count, logits);
+  __syncthreads();
+  PlainSweep<Element, Tiles<Element>> sweep(part.row, capping, queue);
+  const SliceRange slices = slices_of_block(launch);
+#pragma unroll 1
+  for (int i = 0; i < slices.count; ++i) {
+    const Slice slice = slice_of(part.vectors(), slices.first + i, launch.slices);
+    sweep.sweep(Tiles<Element>(part.row, slice, part.kept), slice, i);
+  }
+  RowView<Element> view = {};
+  view.logits = part.row.logits;
+  view.count = part.row.count;
+  view.target = part.row.target;
+  view.last_token = view.count - 1;
+  view.wide = is_aligned16(view.logits);
+  const RowSource<Element> source = {view, part.slice, part.kept ? part.row.kept : nullptr};
+  finish_sweep<Element, false>(launch, source, queue, false);
+}
+
+template <class Element, template <class> class Tiles>
+FBL_DEVICE void write_plain_gradient(const PlainPart<Element>& part, const RowLaunch& launch, std::int64_t row) {
+  const GradientFactors& factors = block_state().factors;
+  if (factors.kind == kFaulty || factors.kind == kZero) {
+    const int rank = launch.cluster_size > 1 ? cluster_rank() : 0;
+    const float value = factors.kind == kFaulty ? not_a_number() : 0;
+    fill_row(gradient_row_of<Element>(launch, row), value, rank, launch.cluster_size);
+    return;
+  }
+  const PlainGradient<Element, Tiles<Element>> gradient(part.row, launch.scaling.scale, factors);
+  gradient.run(Tiles<Element>(part.row, part.slice, part.kept), part.slice, part.kept);
+}
+
+// Blocks whose registers a multiprocessor has: fewer than planned for where ptxas would have to spill some.
+template <class Element>
+constexpr int plain_blocks() {
+#if defined(__CUDA_ARCH__)
+  constexpr bool spills = __CUDA_ARCH__ == 1000 ? sizeof(typename Packing<Element>::Bits) == 4
+                                                : __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200;
+  return spills ? kBlocksWithOptions : kBlocksPerMultiprocessor;
+#else
+  return kBlocksPerMultiprocessor;
+#endif
+}
+
+// What row_kernel does, for rows without options: see is_plain().
+template <class Element, template <class> class Tiles>
+__global__ void __launch_bounds__(kMaxThreads, plain_blocks<Element>())
+    plain_kernel(const __grid_constant__ RowLaunch launch) {
+  const std::int64_t row = row_of_block(launch);
+  const unsigned flags = launch.workspace.flags[row];
+  const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
+  if (sound) sweep_plain_row<Element, Tiles>(PlainPart<Element>(launch, row), launch);
+  row_barrier(launch.cluster_size); // everyone has read the row's flags
+  if (threadIdx.x == 0) conclude(launch, row, flags);
+  __syncthreads();
+  if (launch.cluster_size > 1) FBL_CLUSTER_LEAVE();
+  if (launch.write_gradient) {
+    const std::int64_t same_row = forgotten(row);
+    write_plain_gradient<Element, Tiles>(PlainPart<Element>(launch, same_row), launch, same_row);
+  }
+  if (launch.cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
 }
 
 // The gradient of rows whose records are in the workspace.
 template <class Element>
 __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     gradient_kernel(const __grid_constant__ RowLaunch launch) {
-  const LossProblem& problem = launch.call.problem;
   const std::int64_t row = launch.first_row + blockIdx.x;
   const std::uint8_t flags = launch.workspace.flags[row];
   BlockState& state = block_state();
   if (threadIdx.x == 0) {
-    state.factors = gradient_factors(problem, *launch.workspace.summary, row, launch.workspace.records[row], flags);
+    state.record = launch.workspace.records[row];
+    make_factors(launch, row, flags);
   }
   __syncthreads();
-  const GradientFactors factors = state.factors;
-  const RowPart<Element> part(launch, row, flags, 0);
-  write_gradient(part, factors, gradient_row_of<Element>(launch, row), 1);
+  const RowPart<Element> part(launch, row, flags);
+  write_gradient(part, state.factors, gradient_row_of<Element>(launch, row), 1);
 }
 
 using RowKernelPointer = void (*)(RowLaunch);
 
 template <class Element>
-std::array<const void*, 2> row_kernels() {
-  const RowKernelPointer row = row_kernel<Element>;
-  const RowKernelPointer gradient = gradient_kernel<Element>;
-  return {reinterpret_cast<const void*>(row), reinterpret_cast<const void*>(gradient)};
+std::array<const void*, kRowKernels> row_kernels() {
+  const RowKernelPointer kernels[kRowKernels] = {row_kernel<Element>, gradient_kernel<Element>,
+                                                 plain_kernel<Element, WideTiles>, plain_kernel<Element, NarrowTiles>};
+  std::array<const void*, kRowKernels> pointers;
+  for (std::size_t i = 0; i < kRowKernels; ++i) pointers[i] = reinterpret_cast<const void*>(kernels[i]);
+  return pointers;
 }
 
 template <class Element>
 cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
   return cudaLaunchKernelEx(&config, row_kernel<Element>, launch);
+}
+
+template <class Element>
+cudaError_t launch_plain_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
+  const RowKernelPointer kernel =
+      launch.is_narrow ? plain_kernel<Element, NarrowTiles> : plain_kernel<Element, WideTiles>;
+  return cudaLaunchKernelEx(&config, kernel, launch);
 }
 
 template <class Element>

@@ -2,8 +2,9 @@
 
 namespace fused_bear_loss::cuda {
 
-template std::array<const void*, 2> row_kernels<float>();
+template std::array<const void*, kRowKernels> row_kernels<float>();
 template cudaError_t launch_row_kernel<float>(const cudaLaunchConfig_t&, const RowLaunch&);
+template cudaError_t launch_plain_kernel<float>(const cudaLaunchConfig_t&, const RowLaunch&);
 template cudaError_t launch_gradient_kernel<float>(const cudaLaunchConfig_t&, const RowLaunch&);
 
 } // namespace fused_bear_loss::cuda

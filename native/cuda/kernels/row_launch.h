@@ -12,6 +12,7 @@ namespace fused_bear_loss::cuda {
 // How scaled logits come from logits, in single precision.
 struct LogitScaling {
   float scale; // log2(e) / temperature
+  float slack; // a logit that is so much larger is 2^kReferenceSlack times as probable
   float cap;   // 0: none
   float inverse_cap;
 };
@@ -22,17 +23,24 @@ struct RowLaunch {
   Workspace workspace;
   std::int64_t first_row; // of the launch, among all rows
   std::int64_t chunk_row; // the row that problem.logits and outputs.grad_logits begin with
+  std::int32_t slices;    // of a row: the blocks of a cluster have one each, a block alone has all
   std::int32_t cluster_size;
   std::int32_t row_capacity; // vectors that a block can keep; 0: it keeps none
   bool write_gradient;
+  // Of plain rows:
+  bool keeps_plain_row; // every block keeps its slice
+  bool is_narrow;       // not all vectors of logits and gradients are aligned
 };
 
 // The kernels of a dtype that launches may give clusters and as much shared memory as prepare_row_kernels() allows.
+constexpr std::size_t kRowKernels = 4;
 template <class Element>
-std::array<const void*, 2> row_kernels();
+std::array<const void*, kRowKernels> row_kernels();
 
 template <class Element>
 cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch);
+template <class Element>
+cudaError_t launch_plain_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch); // see is_plain()
 template <class Element>
 cudaError_t launch_gradient_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch);
 

@@ -41,6 +41,62 @@ class ElementWindow {
   std::uint64_t high_ = 0;
 };
 
+FBL_DEVICE int tile_step() { return thread_count() * kTileVectors; }
+
+// Vector `u` of the thread in the tile that begins at vector `base`. A warp's vectors are neighbours, so that all its
+// accesses are at fixed distances from one address. The order of a thread's sums follows from it, whatever the row's
+// alignment.
+FBL_DEVICE int tile_vector(int base, int u) {
+  return base + (warp_index() * kTileVectors + u) * kWarpSize + lane_index();
+}
+
+// Calls visit(key) for each element of a vector, in a rolled loop.
+template <class Element, class Visit>
+FBL_DEVICE void visit_keys(const uint4& raw, const Visit& visit) {
+  ElementWindow<Element> window(raw);
+#pragma unroll 1
+  for (int e = 0; e < Packing<Element>::kLength; ++e) {
+    visit(ordered_key(Packing<Element>::to_number(window.first())));
+    window.push(0);
+  }
+}
+
+// Masks an element of a vector, and returns what it was.
+template <class Element>
+FBL_DEVICE float take_element(uint4& raw, int lane) {
+  constexpr int kLength = Packing<Element>::kLength;
+  float x[kLength];
+  Packing<Element>::unpack(raw, x);
+  float taken = 0;
+#pragma unroll
+  for (int e = 0; e < kLength; ++e) {
+    if (e == lane) {
+      taken = x[e];
+      x[e] = -infinity();
+    }
+  }
+  raw = Packing<Element>::pack(x);
+  return taken;
+}
+
+// Replaces an element of a vector.
+template <class Element>
+FBL_DEVICE void put_element(uint4& raw, int lane, float value) {
+  ElementWindow<Element> window(raw);
+#pragma unroll 1
+  for (int e = 0; e < Packing<Element>::kLength; ++e) {
+    window.push(e == lane ? Packing<Element>::to_bits(value) : window.first());
+  }
+  raw = window.vector();
+}
+
+// What a sweep says of the row's target, where it comes across it.
+FBL_DEVICE void put_target(float logit, std::int32_t position) {
+  BlockFindings& findings = block_state().findings;
+  findings.target_logit = logit;
+  findings.target_position = position;
+}
+
 template <class Element>
 struct RowView {
   static constexpr int kLength = Packing<Element>::kLength;
@@ -50,8 +106,16 @@ struct RowView {
   const std::int32_t* tokens;   // null: every token
   const std::uint32_t* bitmask; // null: none
   std::int32_t count;
-  std::int32_t target; // token
-  bool wide;           // full vectors can be loaded as such
+  std::int32_t target;     // token
+  std::int32_t last_token; // of the vocabulary
+  bool wide;               // full vectors can be loaded as such
+
+  // Of a position before `count`. Inside the vocabulary whatever the list has become since it was checked.
+  FBL_DEVICE std::int32_t token_at(std::int32_t position) const {
+    if (tokens == nullptr) return position;
+    const auto token = static_cast<std::uint32_t>(tokens[position]);
+    return static_cast<std::int32_t>(min(token, static_cast<std::uint32_t>(last_token)));
+  }
 
   FBL_DEVICE int vectors() const { return (count + kLength - 1) / kLength; }
 
@@ -76,7 +140,7 @@ struct RowView {
       const std::int32_t position = vector * kLength + e;
       Bits bits = Packing<Element>::kMasked;
       if (position < count) {
-        const std::int32_t token = tokens == nullptr ? position : tokens[position];
+        const std::int32_t token = token_at(position);
         if (bit_is_set(token)) bits = logits[token];
       }
       window.push(bits);
@@ -102,13 +166,12 @@ struct RowView {
     return lane;
   }
 
-  // Vectors as many blocks' widths apart as they have places in `raw`.
-  template <int kCount>
-  FBL_DEVICE void apply_bitmask_to_tile(int first, uint4 (&raw)[kCount]) const {
+  // The thread's vectors of a tile.
+  FBL_DEVICE void apply_bitmask_to_tile(int base, uint4 (&raw)[kTileVectors]) const {
 #pragma unroll 1
-    for (int u = 0; u < kCount; ++u) {
+    for (int u = 0; u < kTileVectors; ++u) {
       uint4 masked = raw[0];
-      apply_bitmask(first + u * thread_count(), masked);
+      apply_bitmask(tile_vector(base, u), masked);
       rotate(raw, masked);
     }
   }
@@ -126,15 +189,15 @@ struct RowView {
   }
 };
 
-// The vectors of a row that a block of a cluster works on.
+// The vectors of a row that are swept together: all, or, where a cluster's blocks can share the row, a block's share.
 struct Slice {
   std::int32_t begin;
   std::int32_t end;
 };
 
-FBL_DEVICE Slice slice_of(int vectors, int rank, int cluster_size) {
-  const int share = (vectors + cluster_size - 1) / cluster_size;
-  return {min(vectors, rank * share), min(vectors, (rank + 1) * share)};
+FBL_DEVICE Slice slice_of(int vectors, int index, int slices) {
+  const int share = slices == 1 ? vectors : (vectors + slices - 1) / slices;
+  return {min(vectors, index * share), min(vectors, (index + 1) * share)};
 }
 
 } // namespace fused_bear_loss::cuda

@@ -14,21 +14,48 @@ FBL_DEVICE void row_barrier(int cluster_size) {
   }
 }
 
-// By comparing each key with each: for at most kMaxRankedCount keys in shared memory. 1 <= wanted <= count.
+FBL_DEVICE std::uint32_t largest_of_warp(std::uint32_t key) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  return __reduce_max_sync(kAllLanes, key);
+#else
+#pragma unroll 1
+  for (int distance = kWarpSize / 2; distance > 0; distance /= 2) {
+    key = max(key, __shfl_xor_sync(kAllLanes, key, distance));
+  }
+  return key;
+#endif
+}
+
+// How many of the keys are not below `key`.
+FBL_DEVICE int count_reaching(const std::uint32_t* keys, int count, std::uint32_t key) {
+  const uint4* const fours = reinterpret_cast<const uint4*>(keys);
+  int reaching = 0;
+#pragma unroll 4
+  for (int j = 0; j < count / 4; ++j) {
+    const uint4 four = fours[j];
+    reaching += (four.x >= key ? 1 : 0) + (four.y >= key ? 1 : 0) + (four.z >= key ? 1 : 0) + (four.w >= key ? 1 : 0);
+  }
+#pragma unroll 1
+  for (int j = count / 4 * 4; j < count; ++j) reaching += keys[j] >= key ? 1 : 0;
+  return reaching;
+}
+
+// By comparing each key with each: for at most kMaxRankedCount keys in shared memory, 16-byte aligned, that a barrier
+// has made visible. 1 <= wanted <= count. Those that at least `wanted` keys reach are not above the wanted one, which
+// is among them. Before the next call there has to be another barrier.
 FBL_DEVICE std::uint32_t select_by_rank(const std::uint32_t* keys, int count, int wanted) {
   BlockState& state = block_state();
+  std::uint32_t reached = 0;
 #pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < count; i += thread_count()) {
-    const std::uint32_t key = keys[i];
-    int rank = 0; // in the order (key descending, place ascending), so that one thread has the answer
-#pragma unroll 4
-    for (int j = 0; j < count; ++j) rank += keys[j] > key || (keys[j] == key && j < i) ? 1 : 0;
-    if (rank == wanted - 1) state.selected_key = key;
+    if (count_reaching(keys, count, keys[i]) >= wanted) reached = max(reached, keys[i]);
   }
+  reached = largest_of_warp(reached);
+  if (lane_index() == 0) state.warp_keys[warp_index()] = reached;
   __syncthreads();
-  const std::uint32_t selected = state.selected_key;
-  __syncthreads();
-  return selected;
+#pragma unroll 1
+  for (int warp = 0; warp < warp_count(); ++warp) reached = max(reached, state.warp_keys[warp]);
+  return reached;
 }
 
 // The keys in a bin, in the blocks of the cluster together.

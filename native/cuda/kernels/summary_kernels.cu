@@ -27,9 +27,12 @@ __global__ void __launch_bounds__(kCheckThreads)
     const std::int64_t row = first + warp_index();
     bool counted = false;
     if (row < problem.rows) {
-      const bool faulty = find_row_fault(call, row).error != ProblemError::kNone;
-      counted = problem.targets[row] != problem.ignore_index;
+      const ReadRow read = read_row(problem, row);
+      const bool faulty = find_row_fault(call, row, read).error != ProblemError::kNone;
+      counted = read.target != problem.ignore_index;
       if (lane_index() == 0) {
+        workspace.inputs[row] =
+            faulty ? RowInput{} : RowInput{counted ? read.target : 0, read.begin, read.end - read.begin};
         workspace.flags[row] = static_cast<std::uint8_t>((counted ? kRowCounted : 0) | (faulty ? kRowFaulty : 0));
         if (faulty) {
           atomicMax(counter(&workspace.summary->fault_row_complement), ~static_cast<unsigned long long>(row));
@@ -113,7 +116,10 @@ __global__ void __launch_bounds__(kSumThreads)
   if (warp_index() != 0) return;
   const std::uint64_t complement = summary.fault_row_complement;
   ProblemFault fault;
-  if (complement != 0) fault = find_row_fault(call, static_cast<std::int64_t>(~complement));
+  if (complement != 0) {
+    const auto row = static_cast<std::int64_t>(~complement);
+    fault = find_row_fault(call, row, read_row(call.problem, row));
+  }
   if (lane_index() != 0) return;
   summary.fault_error = static_cast<std::int32_t>(fault.error);
   summary.fault_row = fault.row;

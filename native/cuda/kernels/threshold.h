@@ -8,51 +8,43 @@
 
 namespace fused_bear_loss::cuda {
 
-// What the blocks of a cluster found, put together in the order of their slices.
-struct RowFindings {
-  SlicePartial total; // without `sum_others`
-  bool has_nan;
-  bool overflowed; // some block's queue
-};
+// How many of a row's allowed logits decide about its threshold.
+FBL_DEVICE int queue_width(const LossProblem& problem, int allowed) {
+  const long beam_width = problem.pruning_statistics ? static_cast<long>(problem.beam_width) : 1;
+  return static_cast<int>(min(beam_width, static_cast<long>(allowed)));
+}
 
-FBL_DEVICE RowFindings collect_partials(int cluster_size) {
+FBL_DEVICE RowFindings collect_findings(int slices, int cluster_size) {
   BlockState& state = block_state();
-  RowFindings findings;
-  findings.total = *peer_shared(&state.partial, 0);
-  findings.has_nan = findings.total.sum_others != findings.total.sum_others;
-  findings.overflowed = findings.total.queued > kQueueCapacity;
+  RowFindings findings = {};
+  findings.total.max_others = -infinity();
 #pragma unroll 1
-  for (int rank = 1; rank < cluster_size; ++rank) {
-    const SlicePartial& partial = *peer_shared(&state.partial, rank);
-    SlicePartial& total = findings.total;
-    findings.has_nan |= partial.sum_others != partial.sum_others;
-    findings.overflowed |= partial.queued > kQueueCapacity;
-    total.max_others = fmaxf(total.max_others, partial.max_others);
-    total.bound = fmaxf(total.bound, partial.bound);
-    total.above += partial.above;
-    total.allowed += partial.allowed;
-    total.sum_scaled += partial.sum_scaled;
-    total.queued += partial.queued;
-    if (partial.target_position >= 0) {
-      total.target_position = partial.target_position;
-      total.target_logit = partial.target_logit;
+  for (int index = 0; index < slices; ++index) {
+    const SliceSums& sums = slice_sums(index, cluster_size);
+    SliceSums& total = findings.total;
+    findings.has_nan |= sums.sum_others != sums.sum_others;
+    total.max_others = fmaxf(total.max_others, sums.max_others);
+    total.above += sums.above;
+    total.allowed += sums.allowed;
+    total.sum_scaled += sums.sum_scaled;
+  }
+  findings.all = state.findings;
+  findings.overflowed = state.findings.queued > kQueueCapacity;
+  if (cluster_size == 1) return findings;
+  findings.all = {0, -1, -infinity(), 0};
+#pragma unroll 1
+  for (int rank = 0; rank < cluster_size; ++rank) {
+    const BlockFindings& block = *peer_shared(&state.findings, rank);
+    BlockFindings& all = findings.all;
+    findings.overflowed |= block.queued > kQueueCapacity;
+    all.bound = fmaxf(all.bound, block.bound);
+    all.queued += block.queued;
+    if (block.target_position >= 0) {
+      all.target_position = block.target_position;
+      all.target_logit = block.target_logit;
     }
   }
   return findings;
-}
-
-// The blocks' sums, relative to the row's maximum.
-FBL_DEVICE double sum_of_others(const RowFindings& findings, const CappedLogits& capping, int cluster_size) {
-  BlockState& state = block_state();
-  const float reference = capping.capped(findings.total.max_others);
-  double sum = 0;
-#pragma unroll 1
-  for (int rank = 0; rank < cluster_size; ++rank) {
-    const SlicePartial& partial = *peer_shared(&state.partial, rank);
-    const float ratio = capping.exponential(capping.capped(partial.max_others), reference);
-    if (partial.sum_others != 0) sum += static_cast<double>(partial.sum_others) * static_cast<double>(ratio);
-  }
-  return sum;
 }
 
 // A block's part of a row that is gone through again.
@@ -69,63 +61,60 @@ template <class Element, class Visit>
 FBL_DEVICE void visit_logits(const RowSource<Element>& source, const Visit& visit) {
 #pragma unroll 1
   for (int v = source.slice.begin + static_cast<int>(threadIdx.x); v < source.slice.end; v += thread_count()) {
-    ElementWindow<Element> window(source.load(v));
-#pragma unroll 1
-    for (int e = 0; e < RowView<Element>::kLength; ++e) {
-      visit(ordered_key(Packing<Element>::to_number(window.first())));
-      window.push(0);
-    }
+    visit_keys<Element>(source.load(v), visit);
   }
 }
 
-// Puts the other blocks' queues behind the first block's own; returns how many logits there are.
+// Puts the other blocks' queues behind the block's own; returns how many logits there are. All blocks of a cluster do
+// so at the same time: what they read of each other are the entries that the sweep left.
 FBL_DEVICE std::int32_t gather_queues(const RowFindings& findings, int cluster_size) {
   BlockState& state = block_state();
+  if (cluster_size == 1) return findings.all.queued;
 #pragma unroll 1
-  for (int rank = 1; rank < cluster_size; ++rank) {
-    const std::int32_t queued = peer_shared(&state.partial, rank)->queued;
+  for (int rank = 0; rank < cluster_size; ++rank) {
+    if (rank == cluster_rank()) continue;
+    const std::int32_t queued = peer_shared(&state.findings, rank)->queued;
     const std::uint32_t* const queue = peer_shared(state.queue, rank);
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
       const std::uint32_t key = queue[i];
-      if (from_ordered_key(key) > findings.total.bound) state.queue[atomicAdd(&state.queued, 1)] = key;
+      if (from_ordered_key(key) > findings.all.bound) state.queue[atomicAdd(&state.queued, 1)] = key;
     }
   }
   __syncthreads();
   return state.queued;
 }
 
-// The queues of the cluster's first blocks, by the threads of the first one.
+// The queues of all blocks of the row, by the threads of one.
 template <class Visit>
-FBL_DEVICE void visit_queues(int blocks, const Visit& visit) {
+FBL_DEVICE void visit_queues(int cluster_size, const Visit& visit) {
 #pragma unroll 1
-  for (int rank = 0; rank < blocks; ++rank) {
-    const BlockState& state = rank > 0 ? *peer_shared(&block_state(), rank) : block_state();
-    const std::int32_t queued = state.queued;
+  for (int rank = 0; rank < cluster_size; ++rank) {
+    const BlockState& state = cluster_size > 1 ? *peer_shared(&block_state(), rank) : block_state();
+    const std::int32_t queued = state.findings.queued;
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) visit(state.queue[i]);
   }
 }
 
-// All threads of the row call; with a cluster, only the first block has what the queues give.
+// All threads of the row call and get the same: each block of a cluster selects for itself.
 template <class Element>
 FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowFindings& findings, int width,
                                     int cluster_size) {
   BlockState& state = block_state();
-  const float bound = findings.total.bound;
+  const float bound = findings.all.bound;
   const bool bounded = bound > -infinity();
   const bool by_queues = width <= kMaxQueueWidth && !findings.overflowed;
   Threshold threshold = {};
   threshold.position = -1;
-  // More than the first block has places for stay where they are.
-  const bool gathered = findings.total.queued <= kQueueCapacity;
+  // More than a block has places for stay where they are.
+  const bool gathers = findings.all.queued <= kQueueCapacity;
   if (by_queues) {
     // Without a bound, every logit of A is in a queue.
-    threshold.effective_width = bounded ? width : min(width, findings.total.queued);
-    threshold.several_allowed = bounded || findings.total.queued > 1;
+    threshold.effective_width = bounded ? width : min(width, findings.all.queued);
+    threshold.several_allowed = bounded || findings.all.queued > 1;
     threshold.logit = bound;
-    if (cluster_size > 1 && cluster_rank() != 0) return threshold;
-    const std::int32_t queued = gathered ? gather_queues(findings, cluster_size) : findings.total.queued;
+    const std::int32_t queued = gathers ? gather_queues(findings, cluster_size) : findings.all.queued;
     if (queued < threshold.effective_width) return threshold;
     if (queued <= kMaxRankedCount) {
       const std::uint32_t key = select_by_rank(state.queue, queued, threshold.effective_width);
@@ -133,15 +122,19 @@ FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowF
       return threshold;
     }
   }
-  const float largest = fmaxf(findings.total.max_others, findings.total.target_logit);
-  const Selection selection = select_by_radix(ordered_key(-infinity()) + 1, ordered_key(largest), width,
-                                              by_queues ? 1 : cluster_size, [&](const auto& visit) {
-                                                if (by_queues) {
-                                                  visit_queues(gathered ? 1 : cluster_size, visit);
-                                                } else {
-                                                  visit_logits(source, visit);
-                                                }
-                                              });
+  const float largest = fmaxf(findings.total.max_others, findings.all.target_logit);
+  const Selection selection = select_by_radix(
+      ordered_key(-infinity()) + 1, ordered_key(largest), width, by_queues ? 1 : cluster_size, [&](const auto& visit) {
+        if (!by_queues) {
+          visit_logits(source, visit);
+        } else if (gathers) {
+          const std::int32_t queued = state.queued;
+#pragma unroll 1
+          for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) visit(state.queue[i]);
+        } else {
+          visit_queues(cluster_size, visit);
+        }
+      });
   threshold.logit = from_ordered_key(selection.key);
   if (by_queues) {
     threshold.logit = fmaxf(bound, threshold.logit);

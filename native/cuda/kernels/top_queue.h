@@ -4,6 +4,10 @@
 // the bound changes between barriers only.
 #pragma once
 
+#include <climits>
+#include <type_traits>
+
+#include "native/cuda/kernels/row_view.h"
 #include "native/cuda/kernels/select.h"
 
 namespace fused_bear_loss::cuda {
@@ -19,11 +23,44 @@ FBL_DEVICE std::uint32_t select_key(const std::uint32_t* keys, int count, int wa
       .key;
 }
 
+// Of the block's queue, where it holds more than `limit`: leaves what is above the wanted-th largest key and returns
+// that key. Else 0; what a queue that overflowed returns is above all logits.
+FBL_DEVICE_CALLED std::uint32_t cut_queue(int limit, int wanted) {
+  BlockState& state = block_state();
+  __syncthreads(); // what was queued is there
+  const int queued = state.queued;
+  __syncthreads(); // and nothing comes in before all have seen how much
+  if (queued > kQueueCapacity) return ordered_key(infinity());
+  if (queued <= limit) return 0;
+  const std::uint32_t key = select_key(state.queue, queued, wanted);
+  if (threadIdx.x == 0) state.survivors = 0;
+  __syncthreads();
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
+    if (state.queue[i] > key) state.maxima[atomicAdd(&state.survivors, 1)] = state.queue[i];
+  }
+  __syncthreads();
+  const int survivors = state.survivors;
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < survivors; i += thread_count()) state.queue[i] = state.maxima[i];
+  if (threadIdx.x == 0) state.queued = survivors;
+  __syncthreads();
+  return key;
+}
+
+// In place of what visits a tile's logits: none of them is selected from, where their maxima give no bound.
+struct MaximaOnly {};
+
 class TopQueue {
  public:
-  // Width 0: nothing is queued. Before the first barrier.
-  FBL_DEVICE explicit TopQueue(int width)
-      : width_(width), bound_(width > 0 ? -infinity() : infinity()), is_unbounded_(width > 0) {
+  // Width 0: nothing is queued. `may_overflow`: the block's part of the row is longer than the queue. Before the first
+  // barrier.
+  FBL_DEVICE TopQueue(int width, bool may_overflow)
+      : width_(width),
+        may_overflow_(may_overflow),
+        bound_(width > 0 ? -infinity() : infinity()),
+        is_unbounded_(width > 0),
+        next_update_(width > 0 ? 0 : INT_MAX) {
     if (threadIdx.x == 0) block_state().queued = 0;
   }
 
@@ -41,50 +78,70 @@ class TopQueue {
     }
   }
 
-  // All threads call, before each tile of the row and at its end, with the largest logit that the thread has of the
-  // tile; `visit_tile(visit)` calls visit(key) for all that it has. Where there is no bound yet, takes one from the
-  // tile; one with fewer than `width` logits, as under a constraint, leaves it to the next. With more than `limit`
-  // logits in the queue, cuts it down; a limit of kQueueCapacity or more leaves it. `may_overflow`: the block's part of
-  // the row is longer than the queue.
+  // All threads call before each tile of the row, with the largest logit that the thread has of it and the vectors of
+  // the slice that are left, the tile's included; `visit_tile(visit)` calls visit(key) for all logits that the thread
+  // has.
   template <class VisitTile>
-  FBL_DEVICE void update(float largest, const VisitTile& visit_tile, bool may_overflow, int limit) {
-    if (width_ == 0) return;
-    if (is_unbounded_) {
-      take_bound_of_tile(largest, visit_tile, may_overflow);
+  FBL_DEVICE void update(float largest, int vectors_left, const VisitTile& visit_tile) {
+    if (tiles_++ < next_update_) return;
+    int limit = kQueueCapacity;
+    if (!is_unbounded_) {
+      // After 1, 2, 4, 8... tiles: a row in random order has doubled since then, and brought about `width` new ones.
+      next_update_ *= 2;
+      limit = kQueuePruneCount;
+    } else {
+      take_bound_of_tile(largest, vectors_left, visit_tile);
+      next_update_ = tiles_;
       // Tiles with few logits each fill the queue as well.
-      if (is_unbounded_ && may_overflow) limit = width_;
+      if (is_unbounded_ && may_overflow_) limit = width_;
     }
     if (limit < kQueueCapacity) cut(max(limit, width_));
   }
 
+  // All threads call at the end. `limit`: how many logits the queue may hold then.
+  FBL_DEVICE void finish(int limit) {
+    if (width_ > 0 && limit < kQueueCapacity) {
+      cut(max(limit, width_));
+    }
+  }
+
  private:
+  // Takes a bound from a tile; one with fewer than `width` logits, as under a constraint, leaves it to the next.
   template <class VisitTile>
-  FBL_DEVICE void take_bound_of_tile(float largest, const VisitTile& visit_tile, bool may_overflow) {
-    const int groups = put_maxima(largest);
-    const int group_size = threads_in_group();
-    // Of twice as many maxima as are wanted, few logits are above the one in the middle.
+  FBL_DEVICE void take_bound_of_tile(float largest, int vectors_left, const VisitTile& visit_tile) {
+    const int log2 = log2_of_group(vectors_left);
+    const int groups = put_maxima(largest, log2);
     if (groups >= 2 * width_) {
-      raise_bound(select_by_rank(block_state().maxima, thread_count() / group_size, width_));
-    } else if (groups > 0 && may_overflow) {
+      raise_bound(select_by_rank(block_state().maxima, thread_count() >> log2, width_));
+      return;
+    }
+    if constexpr (!std::is_same<VisitTile, MaximaOnly>::value) {
+      if (groups == 0 || !may_overflow_) return;
       const Selection selection =
           select_by_radix(ordered_key(-infinity()) + 1, ordered_key(infinity()), width_, 1, visit_tile);
       if (selection.count >= width_) raise_bound(selection.key);
     }
   }
 
-  // Four threads make a group where that leaves enough of them: few keys are selected from faster.
-  FBL_DEVICE int threads_in_group() const { return width_ * 2 <= thread_count() / 4 ? 4 : 1; }
+  // So many neighbouring threads make a group, as a power of two: fewer keys are selected from faster, and of twice as
+  // many as are wanted, few logits are above the one in the middle.
+  FBL_DEVICE int log2_of_group(int vectors_left) const {
+    const int threads = busy_threads(min(vectors_left, tile_step()));
+    int log2 = 3;
+#pragma unroll 1
+    while (log2 > 0 && width_ * 2 > threads >> log2) --log2;
+    return log2;
+  }
 
   // Returns how many groups of threads have a logit above -infinity.
-  FBL_DEVICE int put_maxima(float largest) {
+  FBL_DEVICE int put_maxima(float largest, int log2_of_group) {
     const int thread = static_cast<int>(threadIdx.x);
-    const int group_size = threads_in_group();
-    if (group_size > 1) {
-      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
-      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
+#pragma unroll 1
+    for (int distance = 1; distance < 1 << log2_of_group; distance *= 2) {
+      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, distance));
     }
-    const bool is_first = thread % group_size == 0;
-    if (is_first) block_state().maxima[thread / group_size] = ordered_key(largest);
+    const bool is_first = (thread & ((1 << log2_of_group) - 1)) == 0;
+    if (is_first) block_state().maxima[thread >> log2_of_group] = ordered_key(largest);
     return __syncthreads_count(is_first && largest > -infinity() ? 1 : 0);
   }
 
@@ -95,36 +152,16 @@ class TopQueue {
 
   // Leaves the `width` largest at most, where there are more than `limit`.
   FBL_DEVICE void cut(int limit) {
-    BlockState& state = block_state();
-    __syncthreads(); // what was queued is there
-    const int queued = state.queued;
-    __syncthreads(); // and nothing comes in before all have seen how much
-    if (queued > kQueueCapacity) bound_ = infinity();
-    if (queued > kQueueCapacity || queued <= limit) return;
-    const std::uint32_t key = select_key(state.queue, queued, width_);
-    raise_bound(key);
-    drop_queued(queued, key);
+    const std::uint32_t key = cut_queue(limit, width_);
+    if (key != 0) raise_bound(key);
   }
 
-  FBL_DEVICE void drop_queued(int queued, std::uint32_t cut) {
-    BlockState& state = block_state();
-    if (threadIdx.x == 0) state.survivors = 0;
-    __syncthreads();
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
-      if (state.queue[i] > cut) state.maxima[atomicAdd(&state.survivors, 1)] = state.queue[i];
-    }
-    __syncthreads();
-    const int survivors = state.survivors;
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < survivors; i += thread_count()) state.queue[i] = state.maxima[i];
-    if (threadIdx.x == 0) state.queued = survivors;
-    __syncthreads();
-  }
-
-  int width_;
+  const int width_;
+  const bool may_overflow_;
   float bound_;
   bool is_unbounded_;
+  int tiles_ = 0;       // that were swept
+  int next_update_ = 0; // after so many tiles
 };
 
 } // namespace fused_bear_loss::cuda

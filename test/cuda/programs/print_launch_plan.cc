@@ -25,8 +25,8 @@ int main(int count, char** arguments) {
   const cuda::LaunchPlan plan = cuda::plan_rows(problem, properties);
   const char* const names[] = {"shared", "cluster", "global"};
   std::printf(
-      R"({"residency":"%s","threads":%d,"clusterSize":%d,"rowCapacity":%lld,"sharedBytes":%zu,"stateBytes":%zu})",
-      names[static_cast<int>(plan.residency)], plan.threads, plan.cluster_size,
+      R"({"residency":"%s","threads":%d,"clusterSize":%d,"slices":%d,"rowCapacity":%lld,"sharedBytes":%zu,"stateBytes":%zu})",
+      names[static_cast<int>(plan.residency)], plan.threads, plan.cluster_size, plan.slices,
       static_cast<long long>(plan.row_capacity), plan.shared_bytes, cuda::kRowOffset);
   return 0;
 }

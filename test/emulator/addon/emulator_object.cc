@@ -173,6 +173,7 @@ void reset_runtime(std::vector<DeviceState> devices) {
   state.driver_version = CUDART_VERSION;
   state.devices = std::move(devices);
   state.faults.clear();
+  state.foreign_writes.clear();
   state.calls.clear();
   state.cluster_sizes.clear();
   state.shared_limits.clear();
@@ -200,6 +201,7 @@ void reset(const Napi::CallbackInfo&) {
   state.driver = DriverState::kWorking;
   state.driver_version = CUDART_VERSION;
   state.faults.clear();
+  state.foreign_writes.clear();
   state.calls.clear();
   state.cluster_sizes.clear();
   faults::fail_bytes(0);
@@ -302,6 +304,14 @@ void write_memory(const Napi::CallbackInfo& info) {
   std::memcpy(pointer_from(info[0]), bytes.Data(), bytes.ByteLength());
   mark_global_written(pointer_from(info[0]), bytes.ByteLength());
 }
+// (nth: number, pointer: bigint, bytes: Uint8Array)
+void write_before_kernel(const Napi::CallbackInfo& info) {
+  const Lock lock(runtime().mutex);
+  const auto bytes = info[2].As<Napi::Uint8Array>();
+  runtime().foreign_writes.push_back({static_cast<std::uint64_t>(info[0].As<Napi::Number>().Int64Value()),
+                                      pointer_from(info[1]),
+                                      {bytes.Data(), bytes.Data() + bytes.ByteLength()}});
+}
 void read_memory(const Napi::CallbackInfo& info) {
   const Lock lock(runtime().mutex);
   host_waited_for_device(-1);
@@ -341,6 +351,7 @@ Napi::Object emulator_object(Napi::Env env) {
   set("destroyStream", destroy_stream);
   set("write", write_memory);
   set("read", read_memory);
+  set("writeBeforeKernel", write_before_kernel);
   return object;
 }
 

@@ -64,3 +64,35 @@ describe('the mutants of a kernel', () => {
     expect(moved.map(nameOf)).toEqual(mutants.map(nameOf));
   });
 });
+
+const hostCode = `
+void give_back(Block block) noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (block.uses.empty() && keeps_ == true) return;
+  stream_->wait_for(*block.last_use);
+  for (const auto& each : uses_) each->synchronize();
+  ++counts_.cached_blocks; // one more
+  counts_.cached_bytes += size;
+  return is_over(block) ? true : false;
+}
+`;
+
+describe('the mutants of host code', () => {
+  const all = mutantsOf('block_cache.cc', hostCode);
+  const afters = (line: number) => all.filter((mutant) => mutant.line === line).map(({ after }) => after);
+
+  it('have each condition decided beforehand, and each comparison reversed', () => {
+    expect(afters(4)).toEqual([
+      'if (true) return;',
+      'if (false) return;',
+      'if (block.uses.empty() && keeps_ != true) return;',
+      'if (block.uses.empty() || keeps_ == true) return;',
+    ]);
+  });
+
+  it('lack each wait and each count', () => {
+    expect(afters(5)).toEqual([';']);
+    expect(afters(6)).toEqual(['for (const auto& each : uses_) {}']);
+    expect(afters(8)).toEqual([';']);
+  });
+});

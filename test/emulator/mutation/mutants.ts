@@ -1,4 +1,7 @@
-/** The mutants of a source file: each barrier, each collective's mask and each bound, removed or moved by one. */
+/**
+ * The mutants of a source file. Of a kernel: each barrier, each collective's mask and each bound, removed or moved by one. Of
+ * host code: each statement that orders, waits, gives back or tells removed, each condition decided beforehand or reversed.
+ */
 
 export interface Mutant {
   /** Path from the repository's root. */
@@ -68,7 +71,54 @@ const clampRemoved: Rule = (line) => {
   return mutated;
 };
 
-const rules: readonly Rule[] = [barrierRemoved, maskHalved, boundMoved, boundRemoved, clampRemoved];
+const kernelRules: readonly Rule[] = [barrierRemoved, maskHalved, boundMoved, boundRemoved, clampRemoved];
+
+/** Statements of one line whose effect is order, a wait, or memory and counts that are kept right. */
+const statement =
+  /^(?!return|throw|delete|const|auto|using)(?:\S+ = )?(?:if \([^;]*\) )?[\w:>().[\]*&-]*\b(?:wait_for|wait|touch|touch_all|drain|ended|done|synchronize|announce|free_block|free_cached|release_cached|release_unused_events|release|erase|clear|reset|push_back|collect|finish_sweep|ignore|check|replace_last_uses|cudaGetLastError)\(.*\);$/;
+
+const statementRemoved: Rule = (line) =>
+  statement.test(line) ? [';'] : /^(?:\+\+|--)[\w.>-]+;$|^[\w.>-]+ [+-]= .*;$/.test(line) ? [';'] : [];
+
+/** `for (...) statement;` of one line, without the statement. */
+const loopEmptied: Rule = (line) => {
+  const match = /^(for \(.*?\)) (?=[^{]*;$)/.exec(line);
+  return match === null ? [] : [`${match[1]} {}`];
+};
+
+const conditionDecided: Rule = (line) => {
+  const begin = /^(?:\} else )?if \(/.exec(line);
+  if (begin === null) return [];
+  const open = begin[0].length - 1;
+  const close = closingParenthesis(line, open);
+  if (close < 0 || line.includes('found = ') || line.includes('known = ')) return [];
+  const rest = line.slice(close + 1);
+  return ['(true)', '(false)'].map((decided) => `${line.slice(0, open)}${decided}${rest}`);
+};
+
+const comparisonReversed: Rule = (line) => [
+  ...replacements(line, / == /g, () => ' != '),
+  ...replacements(line, / != /g, () => ' == '),
+  ...replacements(line, / && /g, () => ' || '),
+  ...replacements(line, / \|\| /g, () => ' && '),
+];
+
+const resultReversed: Rule = (line) => [
+  ...replacements(line, /\breturn true;/g, () => 'return false;'),
+  ...replacements(line, /\breturn false;/g, () => 'return true;'),
+];
+
+const hostRules: readonly Rule[] = [
+  statementRemoved,
+  loopEmptied,
+  conditionDecided,
+  comparisonReversed,
+  resultReversed,
+  boundMoved,
+  clampRemoved,
+];
+
+export const isHostCode = (file: string): boolean => file.endsWith('.cc');
 
 /** All mutants of a file, in the order of its lines. */
 export function mutantsOf(file: string, source: string): Mutant[] {
@@ -77,7 +127,8 @@ export function mutantsOf(file: string, source: string): Mutant[] {
   source.split('\n').forEach((text, index) => {
     const before = text.trim();
     if (/^(\/\/|#|static_assert|template|constexpr|FBL_DEVICE .*\{$)/.test(before)) return;
-    for (const after of rules.flatMap((rule) => rule(before))) {
+    const rules = isHostCode(file) ? hostRules : kernelRules;
+    for (const after of new Set(rules.flatMap((rule) => rule(before)))) {
       const key = `${before}\n${after}`;
       const occurrence = seen.get(key) ?? 0;
       seen.set(key, occurrence + 1);

@@ -1,10 +1,20 @@
-/** The kernels' mutants that no case can find, each with the reason why. */
+/** The mutants that no case can find, each with the reason why. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import sources from '../../../native/sources.json';
 import { type Mutant, mutantsOf, nameOf } from './mutants';
 import survivors from './survivors.json';
+import unjudged from './unjudged.json';
 
 export const kernelsFolder = 'native/cuda/kernels';
+
+/** Which words an error has is what test/cuda/errors.test.ts is for. */
+export const hostFiles: readonly string[] = sources.cuda.host.filter((file) => !file.endsWith('cuda_status.cc'));
+
+/** All mutants of the host code around the kernels as it is below `root`. */
+export function mutantsOfHost(root: string): Mutant[] {
+  return hostFiles.flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')));
+}
 
 /** All mutants of the kernels as they are below `root`. */
 export function mutantsOfKernels(root: string): Mutant[] {
@@ -13,6 +23,12 @@ export function mutantsOfKernels(root: string): Mutant[] {
     .map((name) => `${kernelsFolder}/${name}`)
     .flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')));
 }
+
+/**
+ * Files whose mutants have not all been judged since the file changed, and how it changed. A survivor among them does not
+ * fail a sample, unless all of the sample survive. Judge them by hand, and take the file off the list.
+ */
+export const unjudgedFiles: ReadonlyMap<string, string> = new Map(Object.entries(unjudged));
 
 export const listedSurvivors: ReadonlySet<string> = new Set(survivors.map(nameOf));
 

@@ -1,5 +1,6 @@
 // Checks a launch as the driver does, and runs it when its stream comes to it.
 #include <algorithm>
+#include <cstring>
 
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
@@ -49,6 +50,18 @@ std::size_t shared_limit_of(int device, const void* kernel) {
              : limit->second;
 }
 
+void perform_foreign_writes() {
+  std::vector<ForeignWrite>& writes = runtime().foreign_writes;
+  for (auto write = writes.begin(); write != writes.end();) {
+    if (--write->countdown > 0) {
+      ++write;
+      continue;
+    }
+    std::memcpy(write->pointer, write->bytes.data(), write->bytes.size());
+    write = writes.erase(write);
+  }
+}
+
 cudaError_t error_of(GridOutcome outcome) {
   switch (outcome) {
     case GridOutcome::kCompleted:
@@ -81,6 +94,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::un
   enqueue(config.stream, "kernel", [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
     DeviceState& at = runtime().devices[static_cast<std::size_t>(device)];
     if (at.sticky_error != cudaSuccess) return;
+    perform_foreign_writes();
     at.sticky_error = fault != cudaSuccess ? fault : error_of(run_grid(shape, *body));
   });
   return cudaSuccess;

@@ -34,6 +34,13 @@ struct EmulatedDevice {
   bool refuses_large_shared = false; // more than shared_bytes_per_block
 };
 
+// Bytes that somebody else writes just before a kernel runs: the `countdown`-th from now.
+struct ForeignWrite {
+  std::uint64_t countdown;
+  void* pointer;
+  std::vector<unsigned char> bytes;
+};
+
 // A call that is to fail: the `countdown`-th from now.
 struct InjectedFault {
   std::string function;
@@ -62,6 +69,7 @@ struct RuntimeState {
   int driver_version = CUDART_VERSION; // of one that is too old or works
   std::vector<DeviceState> devices = std::vector<DeviceState>(2);
   std::vector<InjectedFault> faults;
+  std::vector<ForeignWrite> foreign_writes;
   std::map<std::string, std::uint64_t> calls; // how often each function was called
   std::set<unsigned> cluster_sizes;           // of the launches
   LiveCounts live;

@@ -26,3 +26,8 @@ inline float2 __bfloat1622float2(__nv_bfloat162 value) {
 inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
   return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)};
 }
+// Of each place; a NaN yields to a number.
+inline __nv_bfloat162 __hmax2(__nv_bfloat162 a, __nv_bfloat162 b) {
+  return {__float2bfloat16_rn(fmaxf(__bfloat162float(a.x), __bfloat162float(b.x))),
+          __float2bfloat16_rn(fmaxf(__bfloat162float(a.y), __bfloat162float(b.y)))};
+}

@@ -21,3 +21,8 @@ inline __half __ushort_as_half(unsigned short bits) { return {bits}; }
 inline unsigned short __half_as_ushort(__half value) { return value.bits; }
 inline float2 __half22float2(__half2 value) { return {__half2float(value.x), __half2float(value.y)}; }
 inline __half2 __floats2half2_rn(float x, float y) { return {__float2half_rn(x), __float2half_rn(y)}; }
+// Of each place; a NaN yields to a number.
+inline __half2 __hmax2(__half2 a, __half2 b) {
+  return {__float2half_rn(fmaxf(__half2float(a.x), __half2float(b.x))),
+          __float2half_rn(fmaxf(__half2float(a.y), __half2float(b.y)))};
+}

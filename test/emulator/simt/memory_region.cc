@@ -78,7 +78,9 @@ Race MemoryRegion::check_races(std::size_t offset, std::size_t bytes, Access acc
 
 OrderConflict MemoryRegion::check_order(std::size_t offset, std::size_t bytes, Access access) {
   OrderConflict first_found;
+  if (running_operation == 0) return first_found;
   const auto keep = [&](OrderHistory& history) {
+    if (is_known(history, access)) return;
     const OrderConflict conflict = simt::check_order(history, access);
     if (conflict.found && !first_found.found) first_found = conflict;
   };

@@ -6,6 +6,8 @@
 
 namespace simt {
 
+OperationId running_operation = 0;
+
 namespace {
 
 struct Operation {
@@ -16,7 +18,6 @@ struct Operation {
 struct Operations {
   std::vector<Operation> known; // from `first` on
   OperationId first = 1;
-  OperationId running = 0;
   Clock* clock = nullptr; // of the running one's stream
   std::uint64_t running_enqueued = 0;
   std::uint64_t enqueued = 0;
@@ -32,7 +33,7 @@ Operations& operations() {
 
 bool is_ordered(OperationId earlier) {
   const Operations& all = operations();
-  if (earlier < all.first || earlier == all.running) return true;
+  if (earlier < all.first || earlier == running_operation) return true;
   const StreamId stream = all.at(earlier).stream;
   const auto forgotten = all.forgotten.find(stream);
   if (forgotten != all.forgotten.end() && all.running_enqueued > forgotten->second) return true;
@@ -54,13 +55,13 @@ std::uint64_t next_enqueued() { return ++operations().enqueued; }
 void begin_operation(StreamId stream, const char* what, Clock& clock, std::uint64_t enqueued) {
   Operations& all = operations();
   all.known.push_back({stream, what});
-  all.running = all.first + static_cast<OperationId>(all.known.size()) - 1;
+  running_operation = all.first + static_cast<OperationId>(all.known.size()) - 1;
   all.clock = &clock;
   all.running_enqueued = enqueued;
-  clock[stream] = all.running;
+  clock[stream] = running_operation;
 }
 
-void end_operation() { operations().running = 0; }
+void end_operation() { running_operation = 0; }
 
 void forget_operations() {
   Operations& all = operations();
@@ -80,7 +81,7 @@ void remove_forgotten(Clock& clock) {
 
 OrderConflict check_order(OrderHistory& history, Access access) {
   const Operations& all = operations();
-  const OperationId running = all.running;
+  const OperationId running = running_operation;
   OrderConflict conflict;
   if (running == 0) return conflict;
   const auto check = [&](OperationId other, bool writes) {
@@ -104,12 +105,12 @@ OrderConflict check_order(OrderHistory& history, Access access) {
 
 const char* operation_name() {
   const Operations& all = operations();
-  return all.running == 0 ? "nothing" : all.at(all.running).what;
+  return running_operation == 0 ? "nothing" : all.at(running_operation).what;
 }
 
 StreamId operation_stream() {
   const Operations& all = operations();
-  return all.running == 0 ? kHostStream : all.at(all.running).stream;
+  return running_operation == 0 ? kHostStream : all.at(running_operation).stream;
 }
 
 } // namespace simt

@@ -49,6 +49,18 @@ struct OrderConflict {
   bool other_writes = false;
 };
 
+// 0 outside of an operation.
+extern OperationId running_operation;
+
+// Whether the running operation has been here and nobody else since: then there is nothing to check.
+inline bool is_known(const OrderHistory& history, Access access) {
+  const OperationId running = running_operation;
+  if (access == Access::kRead) {
+    return history.writer == running || history.readers[0] == running || history.readers[1] == running;
+  }
+  return history.writer == running && history.readers[0] == 0 && history.readers[1] == 0;
+}
+
 // Checks the running operation's access and enters it. Outside of an operation it does nothing.
 OrderConflict check_order(OrderHistory& history, Access access);
 

@@ -1,27 +1,32 @@
 // Every public call with its n-th allocation inside the addon failing, for every n: with only that one failing and with all
-// from it on, one call at a time and several at once, on the main thread and on a worker, with small rows and with rows
-// that several threads share. Each call has a process of its own, so that what is allocated once in a process fails as well.
+// from it on, on the main thread and on a worker, with small rows and with rows that several threads share. Asynchronous
+// calls also several at once, those of the device excepted. A worker's loading of the addon likewise. Each call has a
+// process of its own, so that what is allocated once in a process fails as well.
 //
 // A failing allocation ends in an error of the public codes with all arguments' bytes unchanged, or in the right result.
-// The same call then succeeds, and as many allocations are live as before. Prints the counts.
+// The same call then succeeds, as many allocations are live as before, and the emulated device has found no misuse. Prints
+// the counts.
 //
 //   node test/faults/allocations/run.cjs [a call's name, or its beginning]
 //
-// Takes the addon from build/emulated, or where FUSED_BEAR_LOSS_PREBUILD says: build/failing has no device.
+// Takes the addon from build/emulated, or from where FUSED_BEAR_LOSS_PREBUILD says: build/failing has no device.
 const { spawn } = require('node:child_process');
 const { availableParallelism } = require('node:os');
-const { join } = require('node:path');
+const { join, resolve } = require('node:path');
 const { isDeepStrictEqual } = require('node:util');
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 
 const root = join(__dirname, '..', '..', '..');
-process.env.FUSED_BEAR_LOSS_PREBUILD ??= join(root, 'build', 'emulated');
+process.env.FUSED_BEAR_LOSS_PREBUILD = resolve(process.env.FUSED_BEAR_LOSS_PREBUILD ?? join(root, 'build', 'emulated'));
 const addonFile = join(process.env.FUSED_BEAR_LOSS_PREBUILD, 'build', 'Release', 'fused_bear_loss.node');
 
 // Rows long enough for two threads.
 const LONG_ROW = 1 << 16;
 // Runs until one leaves no more allocations live than the one before. A leak leaves more each time.
 const MOST_RUNS = 8;
+// Of a process. Longer than any takes, also under a sanitizer: one that hangs is named, not waited for.
+const MOST_MILLISECONDS = 180_000;
+const LOADING = 'loading on a worker';
 const OUT_OF_MEMORY = ['ERR_BEAR_OUT_OF_MEMORY', 'ERR_BEAR_CUDA_OUT_OF_MEMORY', 'ERR_BEAR_CUDA_OUT_OF_PINNED_MEMORY'];
 
 /** Calls `visit(array or tensor)` for all that the caller's objects contain; a trie's own arrays are not the caller's. */
@@ -55,6 +60,7 @@ async function outcomeOf(run) {
 class Harness {
   #allocator;
   #emulator;
+  #isAsync = false;
   #counts = { runs: 0, failing: 0, errors: 0 };
 
   constructor() {
@@ -65,14 +71,18 @@ class Harness {
 
   /** Nothing is called before the first allocation fails: also what is allocated once only has to fail. */
   async examine(call) {
+    // Long rows on the emulated device take minutes, in the same host code.
     const isSized = !call.isOnDevice && !isDeepStrictEqual(call.makeArguments(), call.makeArguments(LONG_ROW));
-    const sizes = isSized ? [undefined, LONG_ROW] : [undefined];
-    for (const size of sizes) {
-      for (const together of call.isOnDevice ? [1] : [1, size === undefined ? 5 : 2]) {
-        for (const allFrom of [false, true]) await this.#failEach(call, { size, together, allFrom });
-      }
+    for (const size of isSized ? [undefined, LONG_ROW] : [undefined]) {
+      await this.#failAll(call, { size, together: 1 });
+      // Each failed call makes the emulated device slower where several are under way.
+      if (this.#isAsync && !call.isOnDevice) await this.#failAll(call, { size, together: size === undefined ? 5 : 2 });
     }
     return this.#counts;
+  }
+
+  async #failAll(call, variant) {
+    for (const allFrom of [false, true]) await this.#failEach(call, { ...variant, allFrom });
   }
 
   async #failEach(call, variant) {
@@ -80,6 +90,12 @@ class Harness {
       if (!(await this.#fail(call, nth, variant))) return;
       this.#counts.failing++;
     }
+  }
+
+  #run(call, args) {
+    const result = call.run(...args);
+    if (result instanceof Promise) this.#isAsync = true;
+    return result;
   }
 
   /** False where the call makes fewer allocations. */
@@ -90,7 +106,7 @@ class Harness {
       const sets = Array.from({ length: together }, () => call.makeArguments(size));
       const snapshots = sets.map(snapshot);
       this.#allocator.arm(nth, allFrom);
-      const outcomes = await Promise.all(sets.map((args) => outcomeOf(() => call.run(...args))));
+      const outcomes = await Promise.all(sets.map((args) => outcomeOf(() => this.#run(call, args))));
       const failed = this.#allocator.disarm();
       this.#counts.runs++;
       const expected = await call.run(...call.makeArguments(size));
@@ -106,12 +122,21 @@ class Harness {
         if (!isDeepStrictEqual(snapshot(sets[index]), snapshots[index])) throw new Error(`${where}: arguments changed`);
       }
       visitMemory(sets, (memory) => memory.dispose?.());
+      this.#checkDevice(where);
       if (failed === 0) return false;
       const live = await this.#live();
       if (live <= before) return true;
       before = live;
     }
     throw new Error(`${where}: each run leaves more allocations`);
+  }
+
+  #checkDevice(where) {
+    if (this.#emulator === undefined) return;
+    const [report] = this.#emulator.reports();
+    if (report !== undefined) throw new Error(`${where}: ${report.kind}: ${report.text}`);
+    // All is over. The emulator would remember each stream of the calls that failed, and become slower with each.
+    this.#emulator.reset();
   }
 
   /** After what nobody holds any more has been collected. */
@@ -131,28 +156,32 @@ function allCalls() {
   const { publicCalls, deviceCalls } = require('../../support/public-calls.cjs');
   const { emulator } = require(addonFile);
   if (emulator === undefined) return publicCalls;
-  // One at a time, in short rows and on this thread: the rest is the same host code again, and takes the emulated device minutes.
   return [...publicCalls, ...deviceCalls.map((call) => ({ ...call, isOnDevice: true }))];
 }
 
-/** The call in this process: in a worker whose loading of the addon fails at each allocation, on a worker, and here. */
+/** Here, and then on a worker. */
 async function examineHere(name) {
+  if (name === LOADING) return examineLoading();
+  const here = await new Harness().examine(allCalls().find((call) => call.name === name));
+  if (here.failing === 0) return here; // it allocates nothing
+  const there = await runWorker({ name });
+  return Object.fromEntries(Object.entries(here).map(([key, count]) => [key, count + there[key]]));
+}
+
+async function examineLoading() {
   const { allocator } = require(addonFile);
   const counts = { runs: 0, failing: 0, errors: 0 };
-  const add = (more) => {
-    for (const key of Object.keys(counts)) counts[key] += more[key];
-  };
-  add(await new Harness().examine(allCalls().find((call) => call.name === name)));
-  for (let nth = 1, failed = 1; failed > 0; nth++) {
-    allocator.arm(nth, false);
-    const { error } = await outcomeOf(() => runWorker({ name, loadOnly: true }));
-    failed = allocator.disarm();
-    if (error !== undefined && (failed === 0 || error.code !== 'ERR_BEAR_OUT_OF_MEMORY')) throw error;
-    counts.runs++;
-    counts.failing += Math.min(failed, 1);
-    counts.errors += error === undefined ? 0 : 1;
+  for (const allFrom of [false, true]) {
+    for (let nth = 1, failed = 1; failed > 0; nth++) {
+      allocator.arm(nth, allFrom);
+      const { error } = await outcomeOf(() => runWorker({ name: LOADING }));
+      failed = allocator.disarm();
+      if (error !== undefined && (failed === 0 || error.code !== 'ERR_BEAR_OUT_OF_MEMORY')) throw error;
+      counts.runs++;
+      counts.failing += Math.min(failed, 1);
+      counts.errors += error === undefined ? 0 : 1;
+    }
   }
-  if (!allCalls().find((call) => call.name === name).isOnDevice) add(await runWorker({ name, loadOnly: false }));
   return counts;
 }
 
@@ -173,25 +202,25 @@ function withResolvers() {
   return resolvers;
 }
 
-async function workerMain({ name, loadOnly }) {
+async function workerMain({ name }) {
   try {
-    if (loadOnly) {
-      require('fused-bear-loss').topTokens(new Float32Array(2), 1, { vocabSize: 2 });
-      parentPort.postMessage({});
-    } else {
-      parentPort.postMessage({
-        counts: await new Harness().examine(allCalls().find((call) => call.name === name)),
-      });
-    }
+    if (name === LOADING) require('fused-bear-loss').topTokens(new Float32Array(2), 1, { vocabSize: 2 });
+    const call = allCalls().find((one) => one.name === name);
+    parentPort.postMessage({ counts: call && (await new Harness().examine(call)) });
   } catch (error) {
     parentPort.postMessage({ error: error.stack + (error.cause ? `\n${error.cause.stack}` : ''), code: error.code });
   }
 }
 
+// Ends the processes of the calls.
+const stop = new AbortController();
+
 function runProcess(name) {
   const { promise, resolve } = withResolvers();
   const child = spawn(process.execPath, ['--expose-gc', __filename, '--here', name], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: MOST_MILLISECONDS,
+    signal: stop.signal,
   });
   let output = '';
   let complaint = '';
@@ -208,31 +237,21 @@ function runProcess(name) {
   return promise;
 }
 
-/** How many allocations of the addon the call makes when it is made for the first time. */
-async function countAllocations(call) {
-  const { allocator } = require(addonFile);
-  const args = call.makeArguments();
-  allocator.arm(Number.MAX_SAFE_INTEGER, false);
-  await call.run(...args);
-  allocator.disarm();
-  return allocator.counted();
-}
-
 async function main(beginning = '') {
-  const calls = allCalls().filter(({ name }) => name.startsWith(beginning));
-  const waiting = [];
-  for (const call of calls) if ((await countAllocations(call)) > 0) waiting.push(call.name);
+  const names = [LOADING, ...allCalls().map(({ name }) => name)].filter((name) => name.startsWith(beginning));
   const totals = {
-    'kinds of calls': calls.length,
-    'that allocate': waiting.length,
+    'kinds of calls': names.length,
+    'that allocate': 0,
     'and end cleanly': 0,
     runs: 0,
     'failing allocations': 0,
     errors: 0,
   };
   const work = async () => {
-    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
       const { counts, complaint } = await runProcess(name);
+      if (counts?.failing === 0) continue;
+      totals['that allocate']++;
       if (counts === undefined) {
         console.error(`${name} ${complaint}`);
         process.exitCode = 1;
@@ -244,6 +263,7 @@ async function main(beginning = '') {
       totals.errors += counts.errors;
     }
   };
+  process.once('SIGTERM', () => stop.abort());
   await Promise.all(Array.from({ length: availableParallelism() }, work));
   console.log(JSON.stringify(totals));
 }

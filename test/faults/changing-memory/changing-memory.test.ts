@@ -2,11 +2,8 @@
 // look at the same program (test/standalone/sanitizers.test.ts).
 import { outputOf, runProgram } from '../../standalone/run-program';
 
-describe('arguments that another thread writes to', () => {
-  it.each(['fusedBearLoss', 'topTokens'])('crash no call of %s, and hang none', (name) => {
-    const counts = JSON.parse(
-      outputOf(runProgram('../../faults/changing-memory/run', { programArguments: ['100', name] })),
-    );
-    expect(counts.calls).toBeGreaterThan(counts['sets of arguments']);
-  });
+it('no call crashes or hangs while another thread writes to its arguments', () => {
+  const counts = JSON.parse(outputOf(runProgram('../../faults/changing-memory/run')));
+  expect(counts['kinds of calls']).toBeGreaterThan(40);
+  expect(counts.calls).toBeGreaterThan(counts['sets of arguments']);
 });

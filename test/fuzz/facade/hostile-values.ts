@@ -2,7 +2,7 @@
 // generator, so that a case is its numbers.
 import { types } from 'node:util';
 import { createContext, runInContext } from 'node:vm';
-import { Mulberry32 } from '../../../lib/random/mulberry32.js';
+import { SeededRandom } from '../../support/random.js';
 
 /** Chooses, and keeps what the property needs to know of what was made. */
 export class Hostility {
@@ -12,10 +12,10 @@ export class Hostility {
   readonly log: string[] = [];
   /** Buffers that the case may detach or resize itself. */
   readonly buffers: ArrayBufferLike[] = [];
-  readonly #random: Mulberry32;
+  readonly #random: SeededRandom;
 
   constructor(seed: number) {
-    this.#random = new Mulberry32(seed);
+    this.#random = new SeededRandom(seed);
   }
 
   below(limit: number): number {

@@ -9,10 +9,12 @@ function expectEqual(what: string, got: unknown, expected: unknown): void {
   if (a !== b) throw new Mismatch(`${what}: got ${a}, expected ${b}`);
 }
 
+const MOST_ID = 2 ** 31 - 1;
+
 /** Tokens that are not among the children of a node, but close to them. */
 function absentTokens(node: NaiveNode): number[] {
   const near = [...node.children.keys()].flatMap((token) => [token - 1, token + 1]);
-  return [...near, -1, 0, 2 ** 31 - 1].filter((token) => !node.children.has(token));
+  return [...near, 0, MOST_ID].filter((token) => token >= 0 && token <= MOST_ID && !node.children.has(token));
 }
 
 /** The first node at or below this one that has more than one child, or none. */
@@ -62,7 +64,9 @@ export function compareWithNaive(trie: TokenTrie, entries: readonly Entry[]): vo
   for (const { tokens, item } of entries) {
     expectEqual(`leafOf ${item}`, trie.path(trie.leafOf(item)), tokens);
   }
-  const unknown = Math.max(...entries.map(({ item }) => item)) + 1;
+  const known = new Set(entries.map(({ item }) => item));
+  let unknown = 0;
+  while (known.has(unknown)) unknown++;
   expectEqual('leafOf an item that is not there', trie.leafOf(unknown), -1);
 }
 

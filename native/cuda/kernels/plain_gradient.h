@@ -1,0 +1,95 @@
+// Writes the gradient of a block's slice of a plain row: what GradientSweep writes of it, bit for bit.
+#pragma once
+
+#include "native/cuda/kernels/exponential_sum.h"
+#include "native/cuda/kernels/gradient_sweep.h"
+#include "native/cuda/kernels/plain_sweep.h"
+
+namespace fused_bear_loss::cuda {
+
+template <class Element, class Tiles>
+class PlainGradient {
+ public:
+  static constexpr int kLength = Packing<Element>::kLength;
+
+  FBL_DEVICE PlainGradient(const PlainRow<Element>& row, float scale, const GradientFactors& factors)
+      : row_(row),
+        scale_(scale),
+        exponent_(factors.base.exponent),
+        constant_(factors.constant),
+        offset_(factors.offset),
+        factors_(factors) {}
+
+  // `kept`: the slice is in shared memory.
+  FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept) const {
+    if (factors_.kind == kFormula && is_near(factors_.base)) {
+      run(tiles, slice, kept, [&](uint4& raw) { put_near(raw); });
+    } else {
+      run(tiles, slice, kept, [&](uint4& raw) { put_other(raw); });
+    }
+  }
+
+ private:
+  template <class PutEntries>
+  FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept, const PutEntries& put_entries) const {
+    const int target_base = factors_.kind == kFormula ? tile_with_own(row_.target / kLength, slice) : -1;
+#pragma unroll 1
+    for (int base = slice.begin; base < slice.end; base += tile_step()) {
+      uint4 raw[kTileVectors];
+      if (kept) {
+        tiles.recall(base, raw);
+      } else {
+        Tiles alone = tiles; // no register holds what was fetched before
+        alone.fetch(base);
+        alone.take(base, raw);
+      }
+#pragma unroll
+      for (int u = 0; u < kTileVectors; ++u) put_entries(raw[u]);
+      if (base == target_base) put_target(base, raw);
+      tiles.put(base, raw);
+    }
+  }
+
+  FBL_DEVICE void put_near(uint4& raw) const {
+    float x[kLength];
+    Packing<Element>::unpack(raw, x);
+    const ExponentBase base = {0, exponent_};
+#pragma unroll
+    for (int e = 0; e < kLength; ++e) {
+      x[e] = fmaf(exp2_approximate(near_exponent(base, x[e], scale_)), constant_, offset_);
+    }
+    raw = Packing<Element>::pack(x);
+  }
+
+  // Of a poisoned row, or of one whose logits are far from 0.
+  FBL_DEVICE void put_other(uint4& raw) const {
+    float x[kLength];
+    Packing<Element>::unpack(raw, x);
+#pragma unroll 1
+    for (int e = 0; e < kLength; ++e) rotate(x, other_entry(x[0]));
+    raw = Packing<Element>::pack(x);
+  }
+  FBL_DEVICE float other_entry(float x) const {
+    if (factors_.kind == kPoisoned) return factors_.all_masked != 0 || x != -infinity() ? not_a_number() : 0;
+    return fmaf(exp2_approximate(exponent_of(factors_.base, x, scale_)), factors_.constant, factors_.offset);
+  }
+
+  FBL_DEVICE void put_target(int base, uint4 (&raw)[kTileVectors]) const {
+#pragma unroll 1
+    for (int u = 0; u < kTileVectors; ++u) {
+      uint4 vector = raw[0];
+      if (tile_vector(base, u) == row_.target / kLength)
+        put_element<Element>(vector, row_.target % kLength, factors_.target);
+      rotate(raw, vector);
+    }
+  }
+
+  const PlainRow<Element>& row_;
+  const float scale_;
+  const float exponent_;
+  const float constant_;
+  const float offset_;
+  const GradientFactors& factors_; // in shared memory: what is rarely asked for stays there
+};
+
+} // namespace fused_bear_loss::cuda

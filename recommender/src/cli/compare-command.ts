@@ -1,0 +1,97 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { TextTable } from '../comparison/table.js';
+import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
+import { path } from './option-values.js';
+import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+import { addRunFlags, runOptionsOf } from './run-flags.js';
+import { print } from './terminal.js';
+
+const { version } = require('../../package.json') as { version: string };
+
+interface CompareFlags extends Record<string, unknown> {
+  data: string;
+  out: string;
+  variants: string[];
+  seeds: number[];
+  validationOnly?: boolean;
+}
+
+export function addCompareCommand(program: Command): void {
+  const command = program
+    .command('compare')
+    .description('trains several losses with several seeds and writes a report; can be stopped and gone on with')
+    .requiredOption(
+      '--data <folder>',
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
+      path,
+    )
+    .requiredOption('--out <folder>', 'folder for the runs and the report', path)
+    .addOption(
+      new Option(
+        '--variants <list...>',
+        'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,T=..]',
+      ).default(DEFAULT_VARIANTS, DEFAULT_VARIANTS.join(' ')),
+    )
+    .addOption(
+      new Option('--seeds <range>', 'seeds of the runs of each variant: 1..5, or 5 for the same')
+        .argParser(seedRange)
+        .default(seedRange('5'), '1..5'),
+    )
+    .option('--validation-only', 'leave the test rows out of the report: while settings are being chosen');
+  addRunFlags(command).action(runComparison);
+}
+
+const MOST_SEEDS = 1000;
+
+function seedRange(text: string): number[] {
+  const [, first = '1', last] = /^(?:(\d{1,9})\.\.)?(\d{1,9})$/.exec(text) ?? [];
+  const [from, to] = [Number(first), Number(last)];
+  if (!(to >= from) || to - from >= MOST_SEEDS || (to === 0 && !text.includes('..'))) {
+    throw new InvalidArgumentError('Expected a range of seeds such as 1..5, or a positive whole number.');
+  }
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
+
+async function runComparison(flags: CompareFlags): Promise<void> {
+  const variants = flags.variants.map(parseVariant);
+  requirePackages('compare', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
+  const {
+    compare,
+    comparisonTables,
+    describeWorkbench,
+    loadDataset,
+    notes,
+    openWorkbench,
+    summarize,
+    writeComparison,
+  } = await import('../index.js');
+  const { runProgress } = await import('./progress.js');
+  const options = runOptionsOf(flags);
+  const workbench = await openWorkbench(loadDataset(flags.data), options);
+  print(describeWorkbench(workbench));
+  const comparison = await compare(workbench, options, variants, flags.seeds, flags.out, {
+    onRun: (title, done, total) => runProgress(`${done + 1}/${total} ${title}`),
+  });
+  const summary = summarize(comparison, flags.validationOnly ? ['validation'] : undefined);
+  for (const table of comparisonTables(summary)) print(`\n${table.title}\n${await drawn(table)}`);
+  for (const note of notes(summary)) print(`\n${note}`);
+  const report = await writeComparison(flags.out, summary, { command: commandLine(), version });
+  print(`\nReport: ${report}`);
+}
+
+async function drawn({ head, rows }: TextTable): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const colAligns = head.map((_, column) => (column === 0 ? ('left' as const) : ('right' as const)));
+  const table = new Table({ head, colAligns, style: { head: [], border: [] } });
+  table.push(...rows);
+  return table.toString();
+}
+
+function commandLine(): string {
+  return ['fused-bear-recommender', ...process.argv.slice(2)].map(quoted).join(' ');
+}
+
+/** As a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,69 @@
+import Table from 'cli-table3';
+import { hitRatioAt, ndcgAt, type PruningRate, pruningRate } from 'fused-bear-loss/decoding';
+import { BASELINES, baselineRanks } from '../training/baselines.js';
+import type { RunResult } from '../training/run.js';
+import type { Workbench } from '../training/workbench.js';
+
+/** One line of the table. A baseline has no beam and no loss. */
+export interface DemoLine {
+  name: string;
+  ranks: number[];
+  pruning?: PruningRate;
+  /** Time in `fusedBearLoss` as a share of the training steps. */
+  lossShare?: number;
+}
+
+export function baselineLines({ split, catalogue }: Workbench): DemoLine[] {
+  return BASELINES.map(({ name, scorer }) => ({
+    name,
+    ranks: baselineRanks(scorer(split.train), split.test, catalogue.trie),
+  }));
+}
+
+export function modelLine(name: string, { test, metrics, options }: RunResult): DemoLine {
+  const total = (name: 'lossMilliseconds' | 'stepMilliseconds') => metrics.reduce((sum, epoch) => sum + epoch[name], 0);
+  return {
+    name,
+    ranks: test.beamRanks,
+    pruning: pruningRate(test.exactRanks, test.beamRanks, options.beamWidth),
+    lossShare: total('lossMilliseconds') / total('stepMilliseconds'),
+  };
+}
+
+export function demoTable(lines: readonly DemoLine[]): string {
+  const table = new Table({
+    head: ['', 'HR@1', 'HR@5', 'HR@10', 'NDCG@5', 'NDCG@10', 'pruning rate', 'loss / step'],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+  });
+  for (const { name, ranks, pruning, lossShare } of lines) {
+    const figures = [...[1, 5, 10].map((k) => hitRatioAt(ranks, k)), ...[5, 10].map((k) => ndcgAt(ranks, k))];
+    table.push([name, ...figures.map((figure) => figure.toFixed(4)), formatPruning(pruning), formatShare(lossShare)]);
+  }
+  return table.toString();
+}
+
+/** How far chance alone moves the figures of the models: what a difference must exceed before it says anything. */
+export function noiseStatement(lines: readonly DemoLine[]): string {
+  const models = lines.filter(({ lossShare }) => lossShare !== undefined);
+  const rows = models[0]?.ranks.length ?? 0;
+  const mean = models.reduce((sum, { ranks }) => sum + hitRatioAt(ranks, 10), 0) / models.length;
+  const error = Math.sqrt((mean * (1 - mean)) / rows);
+  return (
+    'pruning rate: of the rows whose item is among the exact ten most probable, the share that beam search drops.\n' +
+    'loss / step: time in fusedBearLoss as a share of the training steps.\n' +
+    `One standard error of a HitRatio@10 of ${mean.toFixed(3)} on ${rows} rows is ${error.toFixed(4)}, more as rows of a ` +
+    'user overlap, and another seed moves it, too:\na difference between the losses of that order means nothing. ' +
+    '`fused-bear-recommender compare` measures with several seeds and intervals.'
+  );
+}
+
+function formatPruning(pruning: PruningRate | undefined): string {
+  if (!pruning) return '-';
+  const { rate, pruned, eligible } = pruning;
+  return eligible === 0 ? '- (0 of 0)' : `${formatShare(rate)} (${pruned} of ${eligible})`;
+}
+
+function formatShare(share: number | undefined): string {
+  return share === undefined ? '-' : `${(100 * share).toFixed(1)} %`;
+}

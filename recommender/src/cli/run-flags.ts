@@ -1,0 +1,82 @@
+import { type Command, Option } from 'commander';
+import { SPLITS } from '../data/splits.js';
+import { ITEM_TOKENS } from '../data/title-codes.js';
+import { DEFAULT_LAMBDAS, hasMargin, hasScale, hasThresholdGradient, LOSSES, PENALTIES } from '../training/losses.js';
+import { DEFAULT_RUN_OPTIONS, flagOf, type RunOptions } from '../training/run-options.js';
+import { count, fromZero, number, positive, seed, share } from './option-values.js';
+
+const D = DEFAULT_RUN_OPTIONS;
+const DEFAULT_LAMBDAS_IN_WORDS = PENALTIES.map((penalty) => `${penalty} ${DEFAULT_LAMBDAS[penalty]}`).join(', ');
+
+/** The loss of one run. */
+export function addLossFlags(command: Command): Command {
+  return command
+    .addOption(new Option('--loss <name>', 'what to minimise').choices(LOSSES).default(D.loss))
+    .addOption(new Option('--penalty <kind>', 'penalty of the bear loss').choices(PENALTIES).default(D.penalty))
+    .option('--lambda <factor>', `factor of the penalty (default: ${DEFAULT_LAMBDAS_IN_WORDS})`, fromZero)
+    .option('--xi <scale>', 'scale of the pruning margin; not for hinge', positive, D.xi)
+    .option('--margin <margin>', 'margin of the hinge', number, D.margin)
+    .addOption(
+      new Option(
+        '--threshold-gradient <kind>',
+        'whether the gradient also flows through the threshold; not for reweight',
+      )
+        .choices(['detach', 'flow'])
+        .default(D.thresholdGradient),
+    )
+    .option('--loss-beam-width <n>', 'B of the loss (default: that of the search)', count)
+    .option('--seed <n>', 'seed of the first parameters, the order of rows and dropout', seed, D.seed);
+}
+
+/** @throws Error where a setting was given that the loss or its penalty does not have, and would be without effect */
+export function requireNoConflict(command: Command): void {
+  const { loss, penalty } = command.opts() as Pick<RunOptions, 'loss' | 'penalty'>;
+  const isSet = (name: string) => command.getOptionValueSource(name) === 'cli';
+  for (const [name, isOf] of Object.entries(PENALTY_SETTINGS)) {
+    if (!isSet(name)) continue;
+    if (loss !== 'bear') throw new Error(`${flagOf(name)} is for --loss bear only, and --loss is ${loss}`);
+    if (!isOf(penalty)) throw new Error(`${flagOf(name)} has no effect with --penalty ${penalty}`);
+  }
+}
+
+const PENALTY_SETTINGS: Readonly<Record<string, (penalty: string) => boolean>> = {
+  penalty: () => true,
+  lambda: () => true,
+  xi: hasScale,
+  margin: hasMargin,
+  thresholdGradient: hasThresholdGradient,
+};
+
+/** What all runs of a comparison share. */
+export function addRunFlags(command: Command): Command {
+  return command
+    .addOption(new Option('--split <kind>', 'how rows are held out').choices(SPLITS).default(D.split))
+    .addOption(
+      new Option('--item-tokens <kind>', 'what the decoder writes: the tokens of titles, or short codes')
+        .choices(ITEM_TOKENS)
+        .default(D.itemTokens),
+    )
+    .option('--beam-width <n>', 'width of the beam search, and B of the loss', count, D.beamWidth)
+    .option('--epochs <n>', 'most epochs', count, D.epochs)
+    .option('--patience <n>', 'epochs without a better validation NDCG@10 before training ends', count, D.patience)
+    .option('--dimension <n>', 'length of the vectors of the model', count, D.dimension)
+    .option('--history-places <n>', 'most recent items that the model reads', count, D.historyPlaces)
+    .option('--batch-size <n>', 'rows of a step', count, D.batchSize)
+    .option('--learning-rate <rate>', 'at the first step; falls to 0', positive, D.learningRate)
+    .option('--weight-decay <rate>', 'of AdamW', fromZero, D.weightDecay)
+    .option('--dropout <share>', 'of context and hidden vectors', share, D.dropout)
+    .option('--train-rows <n>', 'most rows to train on (default: all)', count)
+    .option('--test-rows <n>', 'most rows to validate and to test on (default: all)', count)
+    .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count);
+}
+
+/** Flags as commander read them, as the options of a run. */
+export function runOptionsOf(flags: Record<string, unknown>): RunOptions {
+  const options = { ...D } as Record<string, unknown>;
+  for (const name of Object.keys(flags)) if (name in D || OPTIONAL.has(name)) options[name] = flags[name];
+  options.lambda = flags.lambda ?? DEFAULT_LAMBDAS[options.penalty as RunOptions['penalty']];
+  options.lossBeamWidth = flags.lossBeamWidth ?? options.beamWidth;
+  return options as unknown as RunOptions;
+}
+
+const OPTIONAL = new Set(['trainRows', 'testRows', 'threads']);

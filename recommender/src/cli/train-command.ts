@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { hitRatioAt, ndcgAt, pruningRate } from 'fused-bear-loss/decoding';
+import type { RunResult } from '../training/run.js';
+import { path } from './option-values.js';
+import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+import { addLossFlags, addRunFlags, requireNoConflict, runOptionsOf } from './run-flags.js';
+import { print } from './terminal.js';
+
+interface TrainFlags extends Record<string, unknown> {
+  data: string;
+  out: string;
+  resume?: boolean;
+}
+
+export function addTrainCommand(program: Command): void {
+  const command = program
+    .command('train')
+    .description('trains the recommender and tests it')
+    .requiredOption(
+      '--data <folder>',
+      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
+      path,
+    )
+    .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result', path)
+    .option('--resume', 'go on with the run in that folder, if there is one');
+  addRunFlags(addLossFlags(command)).action(train);
+}
+
+async function train(flags: TrainFlags, command: Command): Promise<void> {
+  requireNoConflict(command);
+  requirePackages('train', RECOMMENDER_PACKAGES);
+  const started = performance.now();
+  const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../index.js');
+  const { runProgress } = await import('./progress.js');
+  const options = runOptionsOf(flags);
+  const workbench = await openWorkbench(loadDataset(flags.data), options);
+  print(describeWorkbench(workbench));
+  const { stop, ...hooks } = runProgress(options.loss === 'bear' ? `bear, ${options.penalty}` : options.loss);
+  try {
+    const result = await run(workbench, options, flags.out, { ...hooks, resume: flags.resume === true });
+    stop();
+    print(describeResult(result));
+  } finally {
+    stop();
+  }
+  print(`Total: ${seconds(performance.now() - started)}. recommend --run ${flags.out} uses the model.`);
+}
+
+function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
+  const { beamWidth } = options;
+  const { rate, pruned, eligible } = pruningRate(test.exactRanks, test.beamRanks, beamWidth);
+  const usersPerSecond = (1000 * test.beamRanks.length) / test.searchMilliseconds;
+  const lossMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.lossMilliseconds, 0);
+  const stepMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.stepMilliseconds, 0);
+  return [
+    `Best epoch: ${bestEpoch} of ${metrics.length}, of ${parameterCount} parameters. On ${test.beamRanks.length} test rows:`,
+    `  HitRatio@10 ${hitRatioAt(test.beamRanks, 10).toFixed(4)}, NDCG@10 ${ndcgAt(test.beamRanks, 10).toFixed(4)}`,
+    `  pruning rate ${(100 * rate).toFixed(1)} % (${pruned} of ${eligible} rows whose item is among the exact best ${beamWidth})`,
+    `  training steps: ${seconds(stepMilliseconds)}, ${((100 * lossMilliseconds) / stepMilliseconds).toFixed(1)} % of it the native loss`,
+    `  beam search of width ${beamWidth}: ${usersPerSecond.toFixed(0)} users a second`,
+  ].join('\n');
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,21 @@
+import type { RunOptions } from '../training/run-options.js';
+import type { RunResult } from '../training/run-result.js';
+
+/** What the rows of a held-out part are, and how the baselines rank their targets. */
+export interface HeldOut {
+  /** The user of each row. */
+  users: number[];
+  baselines: { name: string; ranks: number[] }[];
+}
+
+export interface Comparison {
+  /** Of the data, in a few lines. */
+  description: string;
+  /** What all runs share; a variant's settings replace some of them. */
+  options: RunOptions;
+  validation: HeldOut;
+  test: HeldOut;
+  seeds: readonly number[];
+  /** The results of each variant, one for each seed. */
+  variants: { name: string; results: RunResult[] }[];
+}

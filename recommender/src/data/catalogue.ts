@@ -1,0 +1,71 @@
+import { TokenTrie } from 'fused-bear-loss/decoding';
+import { type Branches, numberBranches } from './branches.js';
+import { type LeafSpans, spanLeaves } from './leaf-spans.js';
+import { buildVocabulary, tokenizeTitles, type Vocabulary } from './tokenizer.js';
+
+/** One decision on the way to an item: at trie node `node`, where there is a choice, take `token`. */
+export interface Choice {
+  node: number;
+  token: number;
+}
+
+/** The items as the model sees them. Items have ids in the data and consecutive indices here. */
+export interface Catalogue {
+  titles: ReadonlyMap<number, string>;
+  trie: TokenTrie;
+  vocabulary: Vocabulary;
+  /** Index of an item, by its id. */
+  indexOf: ReadonlyMap<number, number>;
+  /** Tokens of each item, of its title or its code, by item index. */
+  itemTokens: number[][];
+  /** Decisions that lead to each item, by item index. */
+  choices: Choice[][];
+  branches: Branches;
+  leafSpans: LeafSpans;
+  /** Items whose title another item has, too. */
+  itemsWithSharedTitle: number;
+}
+
+/**
+ * @param tokenize from titles to token ids; default the tokens of the titles; titles with the same tokens share a leaf
+ * @throws Error for an item without any token, and where there is only one title
+ */
+export async function buildCatalogue(
+  titles: ReadonlyMap<number, string>,
+  tokenize: (titles: readonly string[]) => Promise<number[][]> = tokenizeTitles,
+): Promise<Catalogue> {
+  const ids = [...titles.keys()].sort((a, b) => a - b);
+  const tokenizerIds = await tokenize(ids.map((id) => titles.get(id) as string));
+  const bare = ids.find((_, index) => tokenizerIds[index]?.length === 0);
+  if (bare !== undefined)
+    throw new Error(`item ${bare} has no token: its title is ${JSON.stringify(titles.get(bare))}`);
+  const vocabulary = buildVocabulary(tokenizerIds);
+  const itemTokens = tokenizerIds.map((sequence) => vocabulary.encode(sequence));
+  const trie = TokenTrie.fromSequences(itemTokens, ids);
+  if (trie.leafCount === 1) {
+    throw new Error(
+      `there is nothing to choose from: all ${ids.length} items have the title ${JSON.stringify(titles.get(ids[0] as number))}`,
+    );
+  }
+  return {
+    titles,
+    trie,
+    vocabulary,
+    indexOf: new Map(ids.map((id, index) => [id, index])),
+    itemTokens,
+    choices: itemTokens.map((tokens) => choicesAlong(trie, tokens)),
+    branches: numberBranches(trie),
+    leafSpans: spanLeaves(trie, ids),
+    itemsWithSharedTitle: ids.filter((id) => trie.items(trie.leafOf(id)).length > 1).length,
+  };
+}
+
+function choicesAlong(trie: TokenTrie, tokens: readonly number[]): Choice[] {
+  const path: Choice[] = [];
+  let node = TokenTrie.root;
+  for (const token of tokens) {
+    if (trie.childCount(node) > 1) path.push({ node, token });
+    node = trie.child(node, token);
+  }
+  return path;
+}

@@ -1,0 +1,11 @@
+// What the command line uses. Not a public entry point of the package.
+export { compare } from './comparison/compare.js';
+export { comparisonTables } from './comparison/report.js';
+export { summarize } from './comparison/summary.js';
+export { notes } from './comparison/table.js';
+export { writeComparison } from './comparison/write-comparison.js';
+export { loadDataset } from './data/dataset-files.js';
+export { syntheticDataset } from './data/synthetic-data.js';
+export { openTrainedRun, recommend } from './training/recommend.js';
+export { run } from './training/run.js';
+export { describeWorkbench, openWorkbench } from './training/workbench.js';

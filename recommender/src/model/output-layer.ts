@@ -1,0 +1,155 @@
+import type { Catalogue } from '../data/catalogue.js';
+import type { Random } from '../random/random.js';
+import { CHANNEL_COUNT } from './evidence.js';
+import { normals, type Tensor, zeros } from './tensor.js';
+
+/** Choices so deep in a title share their evidence weights. */
+const DEEPEST = 5;
+
+/** Rows of decisions: the hidden vector of each, where it stands and what may follow. */
+export interface OutputRows {
+  /** `[N, d]` */
+  hidden: Float32Array;
+  /** `[N]`: trie nodes, -1 for rows that do not count. */
+  nodes: Int32Array;
+  /** `[N + 1]`: the entries of each row, one for each child of its node. */
+  offsets: Int32Array;
+  /** `[entries, channels]` */
+  logMasses: Float32Array;
+}
+
+/** Logits of a batch as the loss takes them. */
+export interface LossInput {
+  rows: OutputRows;
+  /** What hidden vectors are multiplied by for the allowed tokens. */
+  edgeVectors: Float32Array;
+  /** `[N, V]`; masked, only those of allowed tokens are ever written or read. */
+  logits: Float32Array;
+  shape: [number, number];
+}
+
+export interface OutputGradients {
+  hidden: Float32Array;
+  edges: Float32Array;
+  edgeBias: Float32Array;
+  evidenceWeights: Float32Array;
+}
+
+/**
+ * From hidden vectors to logits, for allowed tokens only. The vector of a token at a node is that of the token, shared with
+ * the input, plus that of the edge; the evidence adds its weighted log masses.
+ */
+export class OutputLayer {
+  /** `[edges, d]` */
+  readonly edges: Tensor;
+  /** `[edges]` */
+  readonly edgeBias: Tensor;
+  /** `[DEEPEST + 1, channels]`, by how many choices come before. */
+  readonly evidenceWeights: Tensor;
+
+  constructor(
+    private readonly catalogue: Catalogue,
+    private readonly tokens: Tensor,
+    private readonly dimension: number,
+    random: Random,
+  ) {
+    const { edgeCount } = catalogue.branches;
+    this.edges = normals([edgeCount, dimension], 0.05, random);
+    this.edgeBias = zeros([edgeCount]);
+    this.evidenceWeights = zeros([DEEPEST + 1, CHANNEL_COUNT]);
+    this.evidenceWeights.data.fill(0.3);
+  }
+
+  /** The vectors that hidden vectors are multiplied by, `[edges, d]`. They hold until a parameter changes. */
+  edgeVectors(): Float32Array {
+    const d = this.dimension;
+    const vectors = this.edges.data.slice();
+    this.catalogue.branches.edgeTokens.forEach((token, edge) => {
+      for (let k = 0; k < d; k++)
+        vectors[edge * d + k] = at(vectors, edge * d + k) + at(this.tokens.data, token * d + k);
+    });
+    return vectors;
+  }
+
+  /** One logit for each entry. */
+  logits(rows: OutputRows, vectors: Float32Array): Float32Array {
+    const { hidden, logMasses } = rows;
+    const d = this.dimension;
+    const bias = this.edgeBias.data;
+    const logits = new Float32Array(logMasses.length / CHANNEL_COUNT);
+    for (const { row, begin, end, firstEdge, weights } of this.spans(rows)) {
+      const own = hidden.subarray(row * d, (row + 1) * d);
+      for (let entry = begin, edge = firstEdge; entry < end; entry++, edge++) {
+        const vector = edge * d;
+        const mass = entry * CHANNEL_COUNT;
+        let sum = bias[edge] as number;
+        for (let k = 0; k < d; k++) sum += (own[k] as number) * (vectors[vector + k] as number);
+        for (let c = 0; c < CHANNEL_COUNT; c++) sum += (weights[c] as number) * (logMasses[mass + c] as number);
+        logits[entry] = sum;
+      }
+    }
+    return logits;
+  }
+
+  /** Gradients of everything, given those of the logits. */
+  gradients(rows: OutputRows, vectors: Float32Array, gradLogits: Float32Array): OutputGradients {
+    const { hidden, logMasses } = rows;
+    const d = this.dimension;
+    const gradHidden = new Float32Array(hidden.length);
+    const edges = new Float32Array(this.edges.data.length);
+    const edgeBias = new Float32Array(this.edgeBias.data.length);
+    const evidenceWeights = new Float32Array(this.evidenceWeights.data.length);
+    for (const { row, begin, end, firstEdge, weightRow } of this.spans(rows)) {
+      const own = hidden.subarray(row * d, (row + 1) * d);
+      const gradOwn = gradHidden.subarray(row * d, (row + 1) * d);
+      const gradWeights = evidenceWeights.subarray(weightRow, weightRow + CHANNEL_COUNT);
+      for (let entry = begin, edge = firstEdge; entry < end; entry++, edge++) {
+        const slope = gradLogits[entry] as number;
+        const vector = edge * d;
+        const mass = entry * CHANNEL_COUNT;
+        edgeBias[edge] = (edgeBias[edge] as number) + slope;
+        for (let k = 0; k < d; k++) {
+          gradOwn[k] = (gradOwn[k] as number) + slope * (vectors[vector + k] as number);
+          edges[vector + k] = (edges[vector + k] as number) + slope * (own[k] as number);
+        }
+        for (let c = 0; c < CHANNEL_COUNT; c++) {
+          gradWeights[c] = (gradWeights[c] as number) + slope * (logMasses[mass + c] as number);
+        }
+      }
+    }
+    return { hidden: gradHidden, edges, edgeBias, evidenceWeights };
+  }
+
+  /** The gradient of the table of all tokens, `[tokens, d]`: a token's vector is part of every edge with this token. */
+  sumByToken(edges: Float32Array): Float32Array {
+    const d = this.dimension;
+    const sums = new Float32Array(this.tokens.data.length);
+    this.catalogue.branches.edgeTokens.forEach((token, edge) => {
+      for (let k = 0; k < d; k++) sums[token * d + k] = at(sums, token * d + k) + at(edges, edge * d + k);
+    });
+    return sums;
+  }
+
+  private spans({ nodes, offsets }: OutputRows) {
+    const { firstEdge, depth } = this.catalogue.branches;
+    return [...nodes.keys()]
+      .filter((row) => at(nodes, row) >= 0)
+      .map((row) => {
+        const node = at(nodes, row);
+        const weightRow = Math.min(at(depth, node), DEEPEST) * CHANNEL_COUNT;
+        return {
+          row,
+          begin: at(offsets, row),
+          end: at(offsets, row + 1),
+          firstEdge: at(firstEdge, node),
+          weightRow,
+          weights: this.evidenceWeights.data.subarray(weightRow, weightRow + CHANNEL_COUNT),
+        };
+      });
+  }
+}
+
+/** The caller has checked the index. */
+function at(array: Float32Array | Float64Array | Int32Array, index: number): number {
+  return array[index] as number;
+}

@@ -1,0 +1,88 @@
+import type { BearLossOptions, Penalty, ThresholdGradient } from 'fused-bear-loss';
+
+export const LOSSES = ['sft', 'msl', 'bear'] as const;
+export type LossName = (typeof LOSSES)[number];
+
+/** Those of the loss `bear`. */
+export const PENALTIES = ['hinge', 'softplus', 'sigmoid', 'log-sigmoid', 'reweight'] as const satisfies Penalty[];
+
+/** Where a lambda is not given. Measured in docs/experiment.md; hinge, softplus and sigmoid as the loss itself has them. */
+export const DEFAULT_LAMBDAS: Readonly<Record<(typeof PENALTIES)[number], number>> = {
+  hinge: 0.25,
+  softplus: 0.25,
+  sigmoid: 0.25,
+  'log-sigmoid': 4,
+  reweight: 4,
+};
+
+// Which settings change the loss of which penalty: others are refused where somebody sets them.
+
+export function hasScale(penalty: string): boolean {
+  return PENALTIES.some((name) => name === penalty) && penalty !== 'hinge';
+}
+
+export function hasMargin(penalty: string): boolean {
+  return penalty === 'hinge';
+}
+
+export function hasThresholdGradient(penalty: string): boolean {
+  return PENALTIES.some((name) => name === penalty) && penalty !== 'reweight';
+}
+
+/** What is minimised. The penalty's settings count for `bear` only. */
+export interface LossSettings {
+  /** `sft`: cross-entropy over all tokens; `msl`: over those that the trie allows; `bear`: that with the penalty. */
+  loss: LossName;
+  penalty: (typeof PENALTIES)[number];
+  /** At least 0: a negative one would reward what the penalty is against. */
+  lambda: number;
+  /** In place of `lambda`, one for each decision, the last for all later ones, too. */
+  lambdas?: readonly number[];
+  xi: number;
+  margin: number;
+  thresholdGradient: ThresholdGradient;
+  /** B of the loss; that of the search is a setting of its own. */
+  lossBeamWidth: number;
+  /** The penalty counts from this decision, counted from 0, and up to the one before `penaltyEnd`; default all. */
+  penaltyStart?: number;
+  penaltyEnd?: number;
+  threads?: number;
+}
+
+/** The authors' scripts divide the `reweight` loss by the sum of the weights. */
+export function lossOptions(settings: LossSettings): BearLossOptions {
+  const { loss, penalty, lambdas, xi, margin, thresholdGradient, lossBeamWidth: beamWidth, threads } = settings;
+  // Those of the decisions are the rows' penalty weights.
+  const lambda = lambdas ? 1 : settings.lambda;
+  const shared = { beamWidth, ...(threads !== undefined && { threads }) };
+  if (loss !== 'bear') return { ...shared, penalty: 'none' };
+  const reduction = penalty === 'reweight' ? 'weighted-mean' : 'mean';
+  return {
+    ...shared,
+    penalty,
+    lambda,
+    xi,
+    ...(hasMargin(penalty) && { margin }),
+    ...(hasThresholdGradient(penalty) && { thresholdGradient }),
+    reduction,
+  };
+}
+
+export type PenaltyDecisions = Pick<LossSettings, 'lambdas' | 'penaltyStart' | 'penaltyEnd'>;
+
+/**
+ * For `penaltyWeights`: the lambda of its decision in each row that the penalty counts for, or 1 where all have the same, and
+ * 0 in the others; undefined where it counts for all alike.
+ */
+export function penaltyWeights(
+  { lambdas = [1], penaltyStart = 0, penaltyEnd = Number.POSITIVE_INFINITY }: PenaltyDecisions,
+  { size, steps }: { size: number; steps: number },
+): Float32Array | undefined {
+  const isEverywhere = penaltyStart === 0 && penaltyEnd === Number.POSITIVE_INFINITY;
+  if (isEverywhere && lambdas.every((lambda) => lambda === 1)) return undefined;
+  return Float32Array.from({ length: steps * size }, (_, row) => {
+    const decision = Math.floor(row / size);
+    if (decision < penaltyStart || decision >= penaltyEnd) return 0;
+    return lambdas[Math.min(decision, lambdas.length - 1)] as number;
+  });
+}

@@ -1,0 +1,19 @@
+import type { BearLossOptions } from 'fused-bear-loss';
+import type { PenaltyDecisions } from './losses.js';
+
+/** What a training does, with the decisions that the penalty counts for. */
+export interface TrainingOptions extends PenaltyDecisions {
+  loss: BearLossOptions;
+  /** Whether the loss is over the tokens that the trie allows, or over all. */
+  isMasked: boolean;
+  epochs: number;
+  batchSize: number;
+  /** At the first step; falls to 0 in a straight line. */
+  learningRate: number;
+  weightDecay: number;
+  /** Share of the context and of the hidden vectors that is dropped. */
+  dropout: number;
+  seed: number;
+  /** Called after each step with the means of the epoch so far. */
+  onStep?: (progress: { done: number; total: number; epoch: number; loss: number; prunedRate: number }) => void;
+}

@@ -1,0 +1,94 @@
+import { fusedBearLoss } from 'fused-bear-loss';
+import type { TokenLists } from 'fused-bear-loss/decoding';
+import type { Batch } from '../model/batches.js';
+import type { Dropout, Recommender } from '../model/model.js';
+import type { LossInput } from '../model/output-layer.js';
+import type { AdamW } from './adam.js';
+import { type PenaltyDecisions, penaltyWeights } from './losses.js';
+import type { TrainingOptions } from './training-options.js';
+
+export interface StepOutcome {
+  loss: number;
+  countedRows: number;
+  prunedRate: number;
+  /** Time in `fusedBearLoss`, and in the whole step without making the batch. */
+  lossMilliseconds: number;
+  milliseconds: number;
+}
+
+/** The logits of the allowed tokens of a batch. They hold until the next call for the model. */
+export async function lossInput(model: Recommender, batch: Batch, dropout?: Dropout): Promise<LossInput> {
+  const rows = await model.hiddenRows(batch, dropout);
+  const edgeVectors = model.output.edgeVectors();
+  const shape: [number, number] = [batch.nodes.length, model.catalogue.vocabulary.choices];
+  const logits = model.maskedLogits(shape[0] * shape[1]);
+  const allowed = model.output.logits(rows, edgeVectors);
+  forEachPlace(batch.allowed, shape[1], (entry, place) => {
+    logits[place] = allowed[entry] as number;
+  });
+  return { rows, edgeVectors, logits, shape };
+}
+
+/** The logits of all tokens. Those of allowed ones are the same as with the mask. */
+export async function unmaskedLossInput(model: Recommender, batch: Batch, dropout: Dropout): Promise<LossInput> {
+  const rows = await model.hiddenRows(batch, dropout);
+  const edgeVectors = model.output.edges.data;
+  const shape: [number, number] = [batch.nodes.length, model.catalogue.vocabulary.choices];
+  const logits = await model.tokenLogits(rows.hidden);
+  const extra = model.output.logits(rows, edgeVectors);
+  forEachPlace(batch.allowed, shape[1], (entry, place) => {
+    logits[place] = (logits[place] as number) + (extra[entry] as number);
+  });
+  return { rows, edgeVectors, logits, shape };
+}
+
+/**
+ * One step of training: hidden vectors from jax-js, logits, the loss and its gradient natively, the gradient back through the
+ * output layer and jax-js.
+ */
+export async function trainStep(
+  model: Recommender,
+  batch: Batch,
+  { loss, isMasked, ...decisions }: Pick<TrainingOptions, 'loss' | 'isMasked'> & PenaltyDecisions,
+  dropout: Dropout,
+  optimizer: AdamW,
+  learningRate: number,
+): Promise<StepOutcome> {
+  const started = performance.now();
+  const input = await (isMasked ? lossInput : unmaskedLossInput)(model, batch, dropout);
+  const weights = penaltyWeights(decisions, batch);
+  const lossStarted = performance.now();
+  const result = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
+    ...loss,
+    ...(weights && { penaltyWeights: weights }),
+    ...(isMasked ? { allowed: batch.allowed, gradient: 'in-place-sparse' } : { gradient: 'in-place' }),
+  });
+  const lossMilliseconds = performance.now() - lossStarted;
+  const gradAllowed = new Float32Array(batch.allowed.tokens.length);
+  forEachPlace(batch.allowed, input.shape[1], (entry, place) => {
+    gradAllowed[entry] = input.logits[place] as number;
+  });
+  const gradients = isMasked
+    ? await model.gradients(batch, dropout, input, gradAllowed)
+    : await model.unmaskedGradients(batch, dropout, input, gradAllowed);
+  optimizer.update(model.parameters, gradients, learningRate);
+  return {
+    loss: result.loss as number,
+    countedRows: result.countedRows,
+    prunedRate: result.prunedRate,
+    lossMilliseconds,
+    milliseconds: performance.now() - started,
+  };
+}
+
+function forEachPlace(
+  { offsets, tokens }: TokenLists,
+  vocabSize: number,
+  visit: (entry: number, place: number) => void,
+): void {
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    for (let entry = offsets[row] as number; entry < (offsets[row + 1] as number); entry++) {
+      visit(entry, row * vocabSize + (tokens[entry] as number));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
+import type { Dataset } from '../data/dataset.js';
+import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
+import { type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from '../data/title-codes.js';
+import { startDevice } from '../model/device.js';
+import { Evidence } from '../model/evidence.js';
+
+/** What runs on the same data share. */
+export interface Workbench {
+  dataset: Dataset;
+  /** Where the decoder writes codes: those of the titles. */
+  codes?: TitleCodes;
+  catalogue: Catalogue;
+  split: Split;
+  evidence: Evidence;
+}
+
+export interface WorkbenchOptions extends SplitOptions {
+  /** Default `titles`. */
+  itemTokens?: ItemTokens;
+}
+
+export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
+  const split = splitDataset(dataset, options);
+  const codes = options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train) : undefined;
+  const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
+  await startDevice();
+  return { dataset, catalogue, split, evidence: new Evidence(catalogue, split.train), ...(codes && { codes }) };
+}
+
+/** The data in a few lines, with what is not clean about it. */
+export function describeWorkbench({ dataset, catalogue, split, codes }: Workbench): string {
+  const { titles, description } = dataset;
+  const { vocabulary, itemsWithSharedTitle, branches } = catalogue;
+  const users = (rows: readonly { user: number }[]) => new Set(rows.map(({ user }) => user)).size;
+  const part = (name: string, rows: readonly { user: number }[]) =>
+    `${rows.length} ${name} rows of ${users(rows)} users`;
+  const lines = [
+    `Data: ${description}`,
+    `  ${titles.size} items, ${vocabulary.size} tokens${codes ? ' of short codes' : ''}, ${vocabulary.choices} of them where there is a choice, ` +
+      `${branches.count} prefixes that leave one`,
+    `  ${part('training', split.train)}, ${part('validation', split.validation)}, ${part('test', split.test)}`,
+  ];
+  if (itemsWithSharedTitle > 0) {
+    lines.push(`  Warning: ${itemsWithSharedTitle} items share a title with another; a hit on any of them is a hit.`);
+  }
+  const empty = [...titles.values()].filter((title) => title === '').length;
+  if (empty > 0) lines.push(`  Warning: ${empty} ${empty === 1 ? 'item has' : 'items have'} an empty title.`);
+  return lines.join('\n');
+}

@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from '../support/program';
+import { TINY_DATASET, withFolder, writeDataFolder } from '../support/recommender';
+
+// Jest rewrites all of vega as CommonJS when it first sees it.
+jest.setTimeout(3 * 60_000);
+
+const SMALL = ['--dimension', '4', '--batch-size', '32', '--beam-width', '3', '--epochs', '1'];
+
+function makeDataFolder(root: string): string {
+  const data = join(root, 'data');
+  mkdirSync(data);
+  writeDataFolder(data, TINY_DATASET);
+  return data;
+}
+
+describe('compare', () => {
+  it('prints tables, says what the validation rows choose, and leaves a report', () =>
+    withFolder(async (root) => {
+      const out = join(root, 'out');
+      const compare = ['compare', '--data', makeDataFolder(root), '--out', out, ...SMALL];
+      const { output, error } = await runCommand(...compare, '--seeds', '2..3', '--variants', 'msl', 'hinge,lambda=2');
+      expect(error).toBeUndefined();
+      expect(readdirSync(join(out, 'runs')).sort()).toEqual([
+        'hinge_lambda_2-seed-2',
+        'hinge_lambda_2-seed-3',
+        'msl-seed-2',
+        'msl-seed-3',
+      ]);
+      for (const part of ['Validation', 'Test']) {
+        expect(output).toMatch(new RegExp(`^${part}, \\d+ rows$`, 'm'));
+        expect(output).toMatch(new RegExp(`^${part}, \\d+ rows, against msl$`, 'm'));
+      }
+      expect(output).toMatch(/│ item-to-item counts +│/);
+      expect(output).toMatch(/│ hinge,lambda=2 +│ +\d\.\d{4} \[/);
+      expect(output).toContain('seeds 2, 3');
+      expect(output).toMatch(/Chosen on the validation rows: /);
+      expect(output).toContain(`Report: ${join(out, 'report.html')}`);
+      expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('</html>');
+
+      const early = await runCommand(...compare, '--seeds', '2..3', '--variants', 'msl', '--validation-only');
+      expect(early.error).toBeUndefined();
+      expect(early.output).toContain('The test rows were not looked at.');
+      expect(early.output).not.toMatch(/^Test, /m);
+      expect(readFileSync(join(out, 'comparison.md'), 'utf8')).not.toMatch(/Test, \d+ rows/);
+    }));
+
+  it.each([
+    [['--seeds', '0'], /Expected a range of seeds such as 1\.\.5/],
+    [['--seeds', '5..1'], /Expected a range of seeds such as 1\.\.5/],
+    [['--seeds', 'a'], /Expected a range of seeds such as 1\.\.5/],
+    [['--seeds', '1..100000'], /Expected a range of seeds such as 1\.\.5/],
+    [['--variants', 'hinge,labda=1'], /variant "hinge,labda=1": expected lambda=NUMBER/],
+  ])('refuses %j before it reads or writes', (flags, message) =>
+    withFolder(async (root) => {
+      const out = join(root, 'out');
+      const { error } = await runCommand('compare', '--data', join(root, 'nowhere'), '--out', out, ...flags);
+      expect(error).toMatch(message);
+      expect(existsSync(out)).toBe(false);
+    }),
+  );
+
+  it('names a data folder that is not there', () =>
+    withFolder(async (root) => {
+      const data = join(root, 'nowhere');
+      const { error } = await runCommand('compare', '--data', data, '--out', join(root, 'out'));
+      expect(error).toContain(data);
+      expect(existsSync(join(root, 'out'))).toBe(false);
+    }));
+});

@@ -1,0 +1,97 @@
+import { type Batch, makeBatch } from '../../src/model/batches';
+import type { Dropout, Recommender } from '../../src/model/model';
+import { Random } from '../../src/random/random';
+import { lossInput, unmaskedLossInput } from '../../src/training/training-step';
+import type { Workbench } from '../../src/training/workbench';
+import { openTinyWorkbench, TINY_DATASET, tinyModel } from '../support/recommender';
+
+const { rows } = TINY_DATASET;
+let workbench: Workbench;
+
+beforeAll(async () => {
+  workbench = await openTinyWorkbench();
+});
+
+/** Some factors 0, as in training. */
+function someDropout(size: number, steps: number, dimension: number): Dropout {
+  const factors = (length: number) => Float32Array.from({ length }, (_, index) => (index % 5 === 0 ? 0 : 1.25));
+  return { context: factors(size * dimension), hidden: factors(steps * size * dimension) };
+}
+
+/** Parameters as large as after training: the first ones are so short that float32 noise would hide some slopes. */
+function trainedModel(): Recommender {
+  const model = tinyModel(workbench, 3);
+  const random = new Random(7);
+  for (const { data } of Object.values(model.parameters)) data.set(Float32Array.from(data, () => random.normal()));
+  return model;
+}
+
+/** Where the allowed tokens of a batch lie in `[N, V]`. */
+function allowedPlaces({ allowed: { offsets, tokens } }: Batch, vocabSize: number): number[] {
+  const rowOf = (entry: number) => offsets.findLastIndex((offset) => offset <= entry);
+  return Array.from(tokens, (token, entry) => rowOf(entry) * vocabSize + token);
+}
+
+function dot(values: ArrayLike<number>, weights: ArrayLike<number>): number {
+  return Array.from(values).reduce((sum, value, index) => sum + value * (weights[index] as number), 0);
+}
+
+describe('the gradient of the model', () => {
+  const random = new Random(8);
+  const dropout = someDropout(4, 8, 3);
+
+  it('is the slope of sum(logits * G) over the allowed tokens, by every kind of parameter', async () => {
+    const model = trainedModel();
+    const batch = makeBatch(model, rows.slice(0, 3), 4, 8);
+    const weights = Float32Array.from(batch.allowed.tokens, () => random.normal());
+    const surrogate = async () => {
+      const { logits, shape } = await lossInput(model, batch, dropout);
+      const places = allowedPlaces(batch, shape[1]);
+      return dot(
+        places.map((place) => logits[place] as number),
+        weights,
+      );
+    };
+    const gradients = await model.gradients(batch, dropout, await lossInput(model, batch, dropout), weights);
+    await expectSlopes(model, gradients, surrogate);
+  });
+
+  it('is the slope over all tokens, too', async () => {
+    const model = trainedModel();
+    const batch = makeBatch(model, rows.slice(0, 3), 4, 8);
+    const input = await unmaskedLossInput(model, batch, dropout);
+    const weights = Float32Array.from(input.logits, () => random.normal());
+    const ofAllowed = allowedPlaces(batch, input.shape[1]).map((place) => weights[place] as number);
+    const surrogate = async () => dot((await unmaskedLossInput(model, batch, dropout)).logits, weights);
+    const upstream = { ...input, logits: weights };
+    const gradients = await model.unmaskedGradients(batch, dropout, upstream, Float32Array.from(ofAllowed));
+    await expectSlopes(model, gradients, surrogate);
+  });
+});
+
+async function expectSlopes(
+  model: Recommender,
+  gradients: Record<string, Float32Array>,
+  surrogate: () => Promise<number>,
+): Promise<void> {
+  for (const [name, { data }] of Object.entries(model.parameters)) {
+    const gradient = gradients[name] as Float32Array;
+    expect(gradient.length).toBe(data.length);
+    // Along the gradient itself the slope is its norm: a wrong or missing entry would show.
+    const norm = Math.sqrt(gradient.reduce((sum, slope) => sum + slope * slope, 0));
+    expect(`${name} ${norm > 0}`).toBe(`${name} true`);
+    const kept = data.slice();
+    const moved = async (distance: number) => {
+      data.forEach((_, index) => {
+        data[index] = (kept[index] as number) + (distance * (gradient[index] as number)) / norm;
+      });
+      const value = await surrogate();
+      data.set(kept);
+      return value;
+    };
+    // Short, so that few rectifiers change sides.
+    const distance = 3e-3;
+    const slope = ((await moved(distance)) - (await moved(-distance))) / (2 * distance);
+    expect(`${name} ${Math.abs(slope / norm - 1) < 5e-3}`).toBe(`${name} true`);
+  }
+}

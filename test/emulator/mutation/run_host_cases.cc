@@ -1,0 +1,596 @@
+// Runs host code around the emulated device as callers do, and compares with the CPU or with what was put in. Ends with
+// 1 at the first thing that is wrong, for the mutation run of native/cuda/*.cc.
+#include <cuda_runtime_api.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "native/core/backend.h"
+#include "native/core/device_api.h"
+#include "native/cuda/launch_plan.h"
+#include "test/emulator/runtime/runtime_state.h"
+#include "test/emulator/simt/reports.h"
+#include "test/emulator/simt/settings.h"
+
+namespace fused_bear_loss::mutation {
+namespace {
+
+const char* current_case = "";
+
+[[noreturn]] void fail(const char* what, double got = 0, double expected = 0) {
+  std::printf("%s, seed %llu: %s: got %.9g, expected %.9g\n", current_case,
+              static_cast<unsigned long long>(simt::settings().seed), what, got, expected);
+  std::fflush(stdout);
+  std::_Exit(1);
+}
+void expect(bool holds, const char* what) {
+  if (!holds) fail(what);
+}
+void expect_equal(double got, double expected, const char* what) {
+  if (got != expected) fail(what, got, expected);
+}
+
+std::uint64_t calls_of(const char* name) {
+  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+  return simt::runtime().calls[name];
+}
+std::uint64_t calls() {
+  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+  std::uint64_t sum = 0;
+  for (const auto& each : simt::runtime().calls) sum += each.second;
+  return sum;
+}
+void fail_call(const char* name, std::uint64_t nth, cudaError_t error) {
+  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+  simt::runtime().faults.push_back({name, nth, error});
+}
+void end_faults() {
+  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+  simt::runtime().faults.clear();
+}
+
+// Expects a DeviceError of this kind.
+void expect_error(DeviceErrorKind kind, const std::function<void()>& run, const char* what, const char* says = "") {
+  try {
+    run();
+  } catch (const DeviceError& error) {
+    if (error.kind != kind) fail(what, static_cast<double>(error.kind), static_cast<double>(kind));
+    if (std::strstr(error.what(), says) == nullptr) fail(error.what());
+    return;
+  }
+  fail(what);
+}
+
+// A problem of the host with its outputs.
+struct Problem {
+  Problem(std::int64_t rows, std::int64_t vocab_size, std::int64_t stride, unsigned seed)
+      : logits(static_cast<std::size_t>(rows * stride), 7), gradient(logits.size(), 9) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal(0, 2);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t i = 0; i < vocab_size; ++i) logits[static_cast<std::size_t>(row * stride + i)] = normal(random);
+      targets.push_back(static_cast<std::int32_t>(random() % static_cast<unsigned>(vocab_size)));
+      weights.push_back(1 + static_cast<float>(row % 3));
+    }
+    for (std::vector<float>* each : {&nll, &log_sum_exp, &threshold, &margin, &penalty, &row_losses}) {
+      each->assign(static_cast<std::size_t>(rows), 5);
+    }
+    ranks.assign(static_cast<std::size_t>(rows), 5);
+    problem.rows = rows;
+    problem.vocab_size = vocab_size;
+    problem.row_stride = stride;
+    problem.beam_width = 4;
+    problem.logits = logits.data();
+    problem.targets = targets.data();
+    problem.token_weights = weights.data();
+  }
+  LossOutputs outputs() {
+    LossOutputs out;
+    const bool in_place = problem.gradient == GradientMode::kInPlace;
+    out.grad_logits = problem.gradient == GradientMode::kNone ? nullptr : in_place ? logits.data() : gradient.data();
+    out.grad_row_stride = problem.row_stride;
+    out.grad_is_new = grad_is_new;
+    out.nll = nll.data();
+    out.log_sum_exp = log_sum_exp.data();
+    out.threshold = threshold.data();
+    out.margin = margin.data();
+    out.penalty = penalty.data();
+    out.rank = ranks.data();
+    if (problem.reduction == Reduction::kNone) out.row_losses = row_losses.data();
+    return out;
+  }
+  std::vector<float> all() const {
+    std::vector<float> bytes;
+    for (const std::vector<float>* each :
+         {&logits, &gradient, &nll, &log_sum_exp, &threshold, &margin, &penalty, &row_losses}) {
+      bytes.insert(bytes.end(), each->begin(), each->end());
+    }
+    for (const std::int32_t rank : ranks) bytes.push_back(static_cast<float>(rank));
+    return bytes;
+  }
+
+  LossProblem problem;
+  bool grad_is_new = false;
+  std::vector<float> logits, gradient, weights, nll, log_sum_exp, threshold, margin, penalty, row_losses;
+  std::vector<std::int32_t> targets, ranks;
+};
+
+void expect_same(const Problem& got, const Problem& expected) {
+  const std::vector<float> a = got.all();
+  const std::vector<float> b = expected.all();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!(std::fabs(a[i] - b[i]) <= 1e-5f * std::fmax(1.0f, std::fabs(b[i])))) fail("an output", a[i], b[i]);
+  }
+}
+void expect_same(const LossSummary& got, const LossSummary& expected) {
+  if (std::fabs(got.loss - expected.loss) > 1e-5 * std::fmax(1, std::fabs(expected.loss))) {
+    fail("the loss", got.loss, expected.loss);
+  }
+  expect_equal(static_cast<double>(got.counted_rows), static_cast<double>(expected.counted_rows), "counted rows");
+  expect_equal(static_cast<double>(got.pruned_rows), static_cast<double>(expected.pruned_rows), "pruned rows");
+  expect_equal(static_cast<double>(got.top_ranked_rows), static_cast<double>(expected.top_ranked_rows), "top rows");
+  expect(got.non_finite_rows == expected.non_finite_rows, "rows that are not finite");
+}
+
+void expect_as_on_cpu(Problem host, int device) {
+  Problem reference = host;
+  reference.problem.logits = reference.logits.data();
+  reference.problem.targets = reference.targets.data();
+  reference.problem.token_weights = host.problem.token_weights == nullptr ? nullptr : reference.weights.data();
+  host.problem.logits = host.logits.data();
+  host.problem.targets = host.targets.data();
+  host.problem.token_weights = host.problem.token_weights == nullptr ? nullptr : host.weights.data();
+  LossSummary expected;
+  LossSummary summary;
+  cpu_backend().compute(reference.problem, reference.outputs(), expected, nullptr);
+  expect(cuda_backend(device).compute(host.problem, host.outputs(), summary, nullptr) == ComputeStatus::kOk, "status");
+  expect_same(summary, expected);
+  expect_same(host, reference);
+}
+
+void chunk_bytes(const char* bytes) { setenv("FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES", bytes, 1); }
+
+// ---- host arrays
+
+void staged_losses() {
+  for (const char* bytes : {"1", "2500", "1000000", "-3"}) {
+    chunk_bytes(bytes);
+    for (const Reduction reduction : {Reduction::kMean, Reduction::kWeightedMean, Reduction::kNone}) {
+      for (const GradientMode mode : {GradientMode::kNone, GradientMode::kOutOfPlace, GradientMode::kInPlace}) {
+        Problem problem(7, 130, mode == GradientMode::kInPlace ? 133 : 130, 3);
+        problem.problem.reduction = reduction;
+        problem.problem.gradient = mode;
+        if (reduction == Reduction::kWeightedMean) problem.problem.penalty = Penalty::kReweight;
+        problem.grad_is_new = mode == GradientMode::kOutOfPlace && reduction == Reduction::kMean;
+        problem.targets[2] = problem.problem.ignore_index;
+        problem.logits[static_cast<std::size_t>(4 * problem.problem.row_stride + 5)] = NAN;
+        if (problem.targets[4] == 5) problem.targets[4] = 6;
+        // NaN in both is not compared: a row of infinities is refused the same way.
+        problem.logits[static_cast<std::size_t>(4 * problem.problem.row_stride + 5)] = 0.5f;
+        expect_as_on_cpu(problem, 0);
+      }
+    }
+  }
+  chunk_bytes("2500");
+  expect_as_on_cpu(Problem(1, 5, 5, 1), 1);
+  Problem wide(2, 4001, 4001, 2);
+  wide.problem.beam_width = 300;
+  expect_as_on_cpu(wide, 0);
+  Problem none(0, 5, 5, 1);
+  none.problem.rows = 0;
+  LossSummary summary;
+  const std::uint64_t before = calls_of("cudaLaunchKernelEx");
+  expect(cuda_backend(0).compute(none.problem, none.outputs(), summary, nullptr) == ComputeStatus::kOk, "no rows");
+  expect_equal(static_cast<double>(calls_of("cudaLaunchKernelEx")), static_cast<double>(before), "launches of no rows");
+}
+
+void staged_and_aborted() {
+  chunk_bytes("2500");
+  Problem problem(9, 130, 130, 4);
+  const std::vector<float> before = problem.all();
+  LossSummary summary;
+  std::atomic<std::int32_t> abort{1};
+  expect(cuda_backend(0).compute(problem.problem, problem.outputs(), summary, &abort) == ComputeStatus::kAborted,
+         "aborted");
+  expect(before == problem.all(), "nothing is written by a call that is aborted");
+  abort = 0;
+  expect(cuda_backend(0).compute(problem.problem, problem.outputs(), summary, &abort) == ComputeStatus::kOk, "ok");
+}
+
+void staged_side_by_side() {
+  chunk_bytes("2000");
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 2; ++thread) {
+    threads.emplace_back([thread] {
+      for (unsigned turn = 0; turn < 3; ++turn) expect_as_on_cpu(Problem(4, thread == 0 ? 14000 : 90, 14000, turn), 0);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Every call of the runtime fails once: an error or success, nothing written where it fails, nothing held.
+void staged_with_faults() {
+  chunk_bytes("2500");
+  for (const char* name : {"cudaMalloc", "cudaHostAlloc", "cudaLaunchKernelEx", "cudaMemcpyAsync", "cudaMemsetAsync",
+                           "cudaEventRecord", "cudaStreamWaitEvent", "cudaEventSynchronize", "cudaEventCreateWithFlags",
+                           "cudaStreamCreateWithFlags", "cudaGetDevice", "cudaEventQuery"}) {
+    const bool memory = std::strcmp(name, "cudaMalloc") == 0 || std::strcmp(name, "cudaHostAlloc") == 0;
+    for (std::uint64_t nth = 1;; nth += nth < 6 ? 1 : 5) {
+      Problem problem(6, 130, 130, 5);
+      const std::vector<float> before = problem.all();
+      device_api().release_cached(0);
+      const MemoryCounts held = device_api().memory(0).device;
+      const std::uint64_t called = calls_of(name);
+      fail_call(name, nth, memory ? cudaErrorMemoryAllocation : cudaErrorInvalidValue);
+      LossSummary summary;
+      bool failed = false;
+      try {
+        cuda_backend(0).compute(problem.problem, problem.outputs(), summary, nullptr);
+      } catch (const DeviceError&) {
+        failed = true;
+      }
+      end_faults();
+      if (failed) expect(before == problem.all(), "nothing is written by a call that fails");
+      const DeviceMemoryReport after = device_api().memory(0);
+      expect_equal(static_cast<double>(after.device.used_blocks), static_cast<double>(held.used_blocks), "held blocks");
+      expect_equal(static_cast<double>(after.pinned.used_blocks), 0, "held pinned blocks");
+      // Whatever was given back may be used at once.
+      expect_as_on_cpu(Problem(6, 130, 130, 6), 0);
+      if (calls_of(name) - called < nth + 1 || nth > 40) break;
+    }
+  }
+}
+
+// ---- memory of the device
+
+using Bytes = std::vector<unsigned char>;
+
+Bytes pattern(std::size_t bytes, unsigned seed) {
+  Bytes made(bytes);
+  for (std::size_t i = 0; i < bytes; ++i) made[i] = static_cast<unsigned char>((i * 131 + seed * 17 + i / 4096) & 0xff);
+  return made;
+}
+Bytes downloaded(const DeviceStorage& storage) {
+  Bytes bytes(storage.bytes());
+  device_api().download(storage, bytes.data(), bytes.size());
+  return bytes;
+}
+
+void transfers() {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
+  for (const std::size_t bytes :
+       {std::size_t{1}, std::size_t{700}, std::size_t{4} << 20, (std::size_t{4} << 20) + 1, std::size_t{13} << 20}) {
+    const auto storage = api.allocate(0, bytes, stream);
+    const auto copy = api.allocate(0, bytes, api.adopt_stream(0, nullptr));
+    const Bytes sent = pattern(bytes, 1);
+    Bytes host = sent;
+    api.upload(*storage, host.data(), bytes, stream);
+    std::fill(host.begin(), host.end(), 0); // the call has read it
+    expect(downloaded(*storage) == sent, "what was sent comes back");
+    api.copy(*copy, *storage, bytes, api.adopt_stream(0, nullptr));
+    api.clear(*storage, stream);
+    expect(downloaded(*copy) == sent, "a copy of it, too");
+    expect(downloaded(*storage) == Bytes(bytes, 0), "and zeros where it was");
+    const auto late = api.enqueue_download(copy, bytes);
+    api.clear(*copy, stream);
+    Bytes received(bytes);
+    late->finish(received.data());
+    expect(received == sent, "a download keeps what was there when it was asked for");
+    expect(downloaded(*copy) == Bytes(bytes, 0), "and what came later is there, too");
+  }
+  stream->synchronize();
+  const auto storage = api.allocate(0, 100, stream);
+  api.clear(*storage, stream);
+  const std::uint64_t streams = calls_of("cudaStreamCreateWithFlags");
+  downloaded(*storage);
+  expect_equal(static_cast<double>(calls_of("cudaStreamCreateWithFlags")), static_cast<double>(streams),
+               "one stream for all downloads");
+}
+
+void blocks_go_from_stream_to_stream() {
+  const DeviceApi& api = device_api();
+  const std::size_t bytes = 3000;
+  const auto first = api.create_stream(0);
+  const auto second = api.create_stream(0);
+  for (unsigned turn = 0; turn < 6; ++turn) {
+    const auto kept = api.allocate(0, bytes, first);
+    {
+      const auto dropped = api.allocate(0, bytes, first);
+      const Bytes sent = pattern(bytes, turn);
+      api.upload(*dropped, sent.data(), bytes, first);
+      api.copy(*kept, *dropped, bytes, first);
+    }
+    const auto next = api.allocate(0, turn % 2 == 0 ? bytes : bytes - 8, turn < 3 ? second : first);
+    api.clear(*next, turn < 3 ? second : first);
+    const auto third = api.allocate(0, bytes, nullptr);
+    api.clear(*third, second);
+    expect(downloaded(*kept) == pattern(bytes, turn), "what the former owner enqueued is done first");
+    expect(downloaded(*next) == Bytes(next->bytes(), 0), "what the next one enqueued comes after it");
+  }
+}
+
+void a_block_that_is_dropped_before_it_is_used() {
+  const DeviceApi& api = device_api();
+  const auto first = api.create_stream(0);
+  const auto second = api.create_stream(0);
+  const auto kept = api.allocate(0, 5000, first);
+  {
+    const auto used = api.allocate(0, 5000, first);
+    api.upload(*used, pattern(5000, 1).data(), 5000, first);
+    api.copy(*kept, *used, 5000, first);
+  }
+  { const auto unused = api.allocate(0, 5000, first); }
+  const auto next = api.allocate(0, 5000, second);
+  api.clear(*next, second);
+  expect(downloaded(*kept) == pattern(5000, 1), "the block's last use is known over an owner that did not use it");
+}
+
+void counts_of_memory() {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
+  api.release_cached(0);
+  const DeviceMemoryReport before = api.memory(0);
+  expect_equal(static_cast<double>(before.device.cached_blocks), 0, "cached blocks after their release");
+  expect_equal(static_cast<double>(before.device.cached_bytes), 0, "cached bytes after their release");
+  const std::size_t live = simt::runtime().live.device_allocations;
+  auto storage = api.allocate(0, 1000, stream);
+  expect_equal(static_cast<double>(api.memory(0).device.used_blocks - before.device.used_blocks), 1, "a used block");
+  expect_equal(static_cast<double>(api.memory(0).device.used_bytes - before.device.used_bytes), 1024, "used bytes");
+  storage.reset();
+  expect_equal(static_cast<double>(api.memory(0).device.used_bytes), static_cast<double>(before.device.used_bytes),
+               "used bytes after it was given back");
+  expect_equal(static_cast<double>(api.memory(0).device.cached_blocks), 1, "a cached block");
+  expect_equal(static_cast<double>(api.memory(0).device.cached_bytes), 1024, "cached bytes");
+  const std::uint64_t mallocs = calls_of("cudaMalloc");
+  storage = api.allocate(0, 1024, stream);
+  expect_equal(static_cast<double>(calls_of("cudaMalloc")), static_cast<double>(mallocs), "allocations from the cache");
+  expect_equal(static_cast<double>(api.memory(0).device.cached_blocks), 0, "cached blocks when it is used again");
+  storage = nullptr;
+  const auto other_size = api.allocate(0, 1025, stream);
+  expect_equal(static_cast<double>(calls_of("cudaMalloc")), static_cast<double>(mallocs + 1), "one of another class");
+  const auto large = api.allocate(0, (1 << 20) + 1, stream);
+  expect_equal(static_cast<double>(api.memory(0).device.used_bytes - before.device.used_bytes), 1536 + (9 << 17),
+               "an eighth is wasted at most");
+  api.release_cached(0);
+  expect_equal(static_cast<double>(simt::runtime().live.device_allocations), static_cast<double>(live + 2),
+               "released memory is the system's");
+  // Where memory is short, what is cached goes first.
+  { const auto cached = api.allocate(0, 777, stream); }
+  fail_call("cudaMalloc", 1, cudaErrorMemoryAllocation);
+  const auto after_all = api.allocate(0, 99999, stream);
+  expect_equal(static_cast<double>(api.memory(0).device.cached_blocks), 0, "given back when memory was short");
+  expect(cudaPeekAtLastError() == cudaSuccess, "and the error that was none is forgotten");
+  fail_call("cudaMalloc", 1, cudaErrorMemoryAllocation);
+  expect_error(
+      DeviceErrorKind::kOutOfDeviceMemory, [&] { api.allocate(0, 50000, stream); }, "short, nothing cached");
+  end_faults();
+  { const auto cached = api.allocate(0, 777, stream); }
+  fail_call("cudaMalloc", 1, cudaErrorInvalidValue);
+  expect_error(
+      DeviceErrorKind::kFailed, [&] { api.allocate(0, 50000, stream); }, "another error is not tried again");
+  end_faults();
+}
+
+// ---- devices, streams, addresses
+
+void devices() {
+  const DeviceApi& api = device_api();
+  expect_error(
+      DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(2); }, "device 2", "devices 0 to 1");
+  expect_error(
+      DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(-1); }, "device -1");
+  expect(cuda_info().available && cuda_info().devices.size() == 2 && cuda_info().built, "two devices are available");
+  expect(cuda_info().devices[1].compute_capability == "9.0" && cuda_info().devices[1].index == 1, "and described");
+  fail_call("cudaGetDeviceProperties", 2, cudaErrorInvalidValue);
+  const CudaInfo failed = cuda_info();
+  expect(!failed.available && failed.devices.empty() && !failed.reason.empty(), "all devices or none");
+  end_faults();
+  // The thread's own device is its own again.
+  cudaSetDevice(1);
+  const auto stream = api.create_stream(0);
+  const auto storage = api.allocate(0, 4096, stream);
+  api.clear(*storage, stream);
+  expect_equal(static_cast<double>(downloaded(*storage)[5]), 0, "zeros on device 0");
+  int device = -1;
+  cudaGetDevice(&device);
+  expect_equal(device, 1, "the current device");
+  cudaSetDevice(0);
+  const auto on_other = api.allocate(1, 4096, api.adopt_stream(1, nullptr));
+  api.clear(*on_other, api.adopt_stream(1, nullptr));
+  expect_equal(static_cast<double>(downloaded(*on_other)[5]), 0, "zeros on device 1");
+  expect_error(
+      DeviceErrorKind::kInvalidMemory, [&] { api.adopt(1, storage->data(), 16); }, "memory of device 0");
+  char on_host[16];
+  expect_error(
+      DeviceErrorKind::kInvalidMemory, [&] { api.adopt(0, on_host, 16); }, "memory of the host");
+  void* pinned = nullptr;
+  cudaHostAlloc(&pinned, 16, 0);
+  expect_error(
+      DeviceErrorKind::kInvalidMemory, [&] { api.adopt(0, pinned, 16); }, "page-locked memory");
+  cudaFreeHost(pinned);
+  const auto adopted = api.adopt(0, storage->data(), 16);
+  expect(adopted->data() == storage->data() && adopted->bytes() == 16, "memory of another library");
+  expect(api.adopt_stream(0, nullptr) == api.adopt_stream(0, nullptr), "one default stream");
+}
+
+void a_stream_that_its_owner_destroys() {
+  const DeviceApi& api = device_api();
+  cudaStream_t handle = nullptr;
+  cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking);
+  const auto foreign = api.adopt_stream(0, handle);
+  const auto kept = api.allocate(0, 6000, foreign);
+  {
+    const auto dropped = api.allocate(0, 6000, foreign);
+    api.upload(*dropped, pattern(6000, 2).data(), 6000, foreign);
+    api.copy(*kept, *dropped, 6000, foreign);
+    cudaStreamDestroy(handle);
+  }
+  const auto stream = api.create_stream(0);
+  const auto next = api.allocate(0, 6000, stream);
+  api.clear(*next, stream);
+  expect(downloaded(*kept) == pattern(6000, 2), "its work is done before the memory is used again");
+  expect_error(
+      DeviceErrorKind::kFailed, [&] { api.clear(*next, foreign); }, "a destroyed stream", "destroyed");
+  expect_error(
+      DeviceErrorKind::kFailed, [&] { foreign->synchronize(); }, "a destroyed stream's end");
+  cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking);
+  { const auto owner = api.adopt_stream(0, handle); }
+  expect(cudaStreamDestroy(handle) == cudaSuccess, "an adopted stream is its owner's");
+  const std::size_t streams = simt::runtime().live.streams;
+  { const auto own = api.create_stream(0); }
+  expect_equal(static_cast<double>(simt::runtime().live.streams), static_cast<double>(streams), "our own is ours");
+}
+
+// What a call on tensors asks of the runtime, and its results.
+void losses_on_the_device() {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
+  const auto other = api.create_stream(0);
+  Problem host(5, 200, 200, 8);
+  for (const Reduction reduction : {Reduction::kMean, Reduction::kWeightedMean}) {
+    for (const GradientMode mode : {GradientMode::kOutOfPlace, GradientMode::kNone}) {
+      host.problem.reduction = reduction;
+      host.problem.gradient = mode;
+      Problem reference = host;
+      LossSummary expected;
+      cpu_backend().compute(reference.problem, reference.outputs(), expected, nullptr);
+      const std::size_t bytes = host.logits.size() * sizeof(float);
+      const auto logits = api.allocate(0, bytes, stream);
+      const auto gradient = api.allocate(0, bytes, other);
+      const auto targets = api.allocate(0, 5 * sizeof(std::int32_t), stream);
+      const auto weights = api.allocate(0, 5 * sizeof(float), stream);
+      const auto loss = api.allocate(0, sizeof(float), stream);
+      api.upload(*logits, host.logits.data(), bytes, stream);
+      api.upload(*targets, host.targets.data(), 5 * sizeof(std::int32_t), stream);
+      api.upload(*weights, host.weights.data(), 5 * sizeof(float), other);
+      api.clear(*gradient, other);
+      DeviceLossCall call;
+      call.problem = host.problem;
+      call.problem.logits = logits->data();
+      call.problem.targets = static_cast<const std::int32_t*>(targets->data());
+      call.problem.token_weights = static_cast<const float*>(weights->data());
+      call.outputs.grad_logits = mode == GradientMode::kNone ? nullptr : gradient->data();
+      call.outputs.grad_row_stride = 200;
+      call.loss = static_cast<float*>(loss->data());
+      call.storages = {logits, gradient, targets, weights, loss};
+      const auto enqueued = api.enqueue_loss(call, stream);
+      api.clear(*logits, other); // after the call
+      expect_same(enqueued->wait().summary, expected);
+      std::vector<float> found(host.logits.size());
+      api.download(*gradient, found.data(), bytes);
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const float wanted = mode == GradientMode::kNone ? 0 : reference.gradient[i];
+        if (std::fabs(found[i] - wanted) > 1e-6f) fail("the gradient", found[i], wanted);
+      }
+      const DeviceLossReport again = enqueued->wait();
+      expect_equal(static_cast<double>(again.fault.row), -1, "no fault");
+      const std::uint64_t before = calls();
+      const std::uint64_t launches = calls_of("cudaLaunchKernelEx");
+      const auto warm = api.enqueue_loss(call, other);
+      const std::uint64_t middle = calls();
+      const std::uint64_t launched = calls_of("cudaLaunchKernelEx") - launches;
+      expect(middle - before <= launched + 12, "few other calls");
+      expect_equal(static_cast<double>(launched),
+                   reduction == Reduction::kWeightedMean && mode != GradientMode::kNone ? 4 : 3, "launches");
+      warm->wait();
+    }
+  }
+  // A fault, and a row that is not finite.
+  std::vector<float> numbers(30, 1);
+  numbers[11] = INFINITY;
+  std::vector<std::int32_t> wrong = {0, 2, 10};
+  const auto logits = api.allocate(0, 120, stream);
+  const auto targets = api.allocate(0, 12, stream);
+  api.upload(*logits, numbers.data(), 120, stream);
+  api.upload(*targets, wrong.data(), 12, stream);
+  DeviceLossCall call;
+  call.problem.rows = 3;
+  call.problem.vocab_size = call.problem.row_stride = 10;
+  call.problem.beam_width = 2;
+  call.problem.gradient = GradientMode::kNone;
+  call.problem.logits = logits->data();
+  call.problem.targets = static_cast<const std::int32_t*>(targets->data());
+  call.storages = {logits, targets};
+  const DeviceLossReport report = api.enqueue_loss(call, stream)->wait();
+  expect_equal(static_cast<double>(report.fault.row), 2, "the row of the fault");
+  expect_equal(static_cast<double>(report.fault.value), 10, "its value");
+  expect(report.summary.non_finite_rows == std::vector<std::int64_t>({1, 2}), "rows that are not finite");
+  wrong[0] = -5;
+  api.upload(*targets, wrong.data(), 12, stream);
+  const DeviceLossReport first = api.enqueue_loss(call, stream)->wait();
+  expect_equal(static_cast<double>(first.fault.row), 0, "a fault of the first row");
+  expect_equal(static_cast<double>(first.fault.value), -5, "and its value");
+}
+
+struct HostCase {
+  const char* name;
+  void (*run)();
+};
+#define HOST_CASE(name) \
+  {                     \
+#name, name         \
+  }
+const HostCase kCases[] = {
+    HOST_CASE(devices),
+    HOST_CASE(staged_losses),
+    HOST_CASE(staged_and_aborted),
+    HOST_CASE(staged_side_by_side),
+    HOST_CASE(transfers),
+    HOST_CASE(blocks_go_from_stream_to_stream),
+    HOST_CASE(a_block_that_is_dropped_before_it_is_used),
+    HOST_CASE(counts_of_memory),
+    HOST_CASE(a_stream_that_its_owner_destroys),
+    HOST_CASE(losses_on_the_device),
+    HOST_CASE(staged_with_faults),
+};
+
+void run_all(std::uint64_t seed) {
+  for (const HostCase& each : kCases) {
+    current_case = each.name;
+    simt::settings().seed = seed;
+    try {
+      each.run();
+    } catch (const std::exception& error) {
+      fail(error.what());
+    }
+    const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+    simt::drain_device(-1);
+    simt::forget_order();
+    const std::vector<simt::Report> found = simt::reports();
+    if (!found.empty()) fail((std::string(simt::report_kind_name(found[0].kind)) + ": " + found[0].text).c_str());
+  }
+}
+
+} // namespace
+} // namespace fused_bear_loss::mutation
+
+int main(int count, char** arguments) {
+  using namespace fused_bear_loss;
+  // Device 1 grants little: kernels are planned for what it has.
+  simt::runtime().devices[1].properties.largest_cluster = 2;
+  simt::runtime().devices[1].properties.refuses_large_shared = true;
+  std::vector<std::uint64_t> seeds;
+  for (int i = 1; i < count; ++i) seeds.push_back(std::strtoull(arguments[i], nullptr, 10));
+  if (seeds.empty()) seeds = {0, 1, 2, 3};
+  mutation::current_case = "no device to ask";
+  mutation::expect_error(
+      DeviceErrorKind::kNoDevice,
+      [] {
+        mutation::fail_call("cudaGetDeviceCount", 1, cudaErrorNoDevice);
+        device_api().create_stream(0);
+      },
+      "no device");
+  for (const std::uint64_t seed : seeds) mutation::run_all(seed);
+  std::puts("all cases agree");
+  std::fflush(stdout);
+  std::_Exit(0); // as in Node, nothing is taken down
+}
