@@ -151,7 +151,12 @@ export async function askModel<State>(
   const given = step(request);
   // Awaited, it would end in an error of the language.
   if (isUnreadable(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
-  const result: unknown = await given;
+  let result: unknown;
+  try {
+    result = await given; // reads it, which a Proxy may answer by revoking itself
+  } catch (error) {
+    throw readingError(error, given, RESULT);
+  }
   if (typeof result !== 'object' || result === null) {
     refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', result);
   }

@@ -151,6 +151,17 @@ describe('what a message is built from', () => {
       expect(error).toMatchObject({ name: 'RangeError', code: expect.stringContaining('ERR_BEAR_') });
   });
 
+  it('a result of the step that revokes itself while it is awaited has a code', async () => {
+    const last = () => {
+      const { proxy, revoke } = Proxy.revocable({}, { get: () => revoke() });
+      return proxy as never;
+    };
+    await expect(beamSearch({ step: last, trie, users: 1 })).rejects.toMatchObject({
+      ...type,
+      argument: 'result of the step',
+    });
+  });
+
   it('a step that changes what it was given changes nothing', async () => {
     const vandal = (request: { users: Int32Array; allowed: { tokens: Int32Array } }) => {
       request.allowed.tokens.fill(99);

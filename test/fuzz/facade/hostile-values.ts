@@ -102,6 +102,7 @@ const COUNTS = new Set<unknown>(['users', 'samples']);
 
 /** Any value that a member of this name may have. */
 export function memberValue(h: Hostility, name: unknown, value: unknown = anyValue(h, 1)): unknown {
+  if (name === 'reason') h.thrown.push(value); // of a signal
   return COUNTS.has(name) && Number.isSafeInteger(value) && (value as number) > 100 ? 3 : value;
 }
 
@@ -233,6 +234,7 @@ function revokedProxy(target: object): object {
 
 /** A Proxy: transparent, revoked, or one that throws, revokes itself or gives something else at some access. */
 function proxied(h: Hostility, target: object): object {
+  if (types.isPromise(target)) return target; // which a Proxy of it cannot be awaited as, wherever it is
   const kind = h.below(6);
   h.log.push(
     ['a Proxy', 'a revoked Proxy', 'a Proxy that throws', 'that revokes itself', 'that changes', 'that detaches'][
@@ -247,6 +249,15 @@ function proxied(h: Hostility, target: object): object {
     if (kind === 3) revoke();
     if (kind === 5) for (const buffer of h.buffers) detach(buffer);
   };
+  // What a trap throws is the caller's, also where the target is a Proxy that was revoked.
+  const own = <Result>(act: () => Result): Result => {
+    try {
+      return act();
+    } catch (error) {
+      h.thrown.push(error);
+      throw error;
+    }
+  };
   const handler: ProxyHandler<object> = {
     get: (object, key) => {
       act();
@@ -259,23 +270,23 @@ function proxied(h: Hostility, target: object): object {
       ) {
         return memberValue(h, key);
       }
-      return Reflect.get(object, key);
+      return own(() => Reflect.get(object, key));
     },
     has: (object, key) => {
       act();
-      return Reflect.has(object, key);
+      return own(() => Reflect.has(object, key));
     },
     ownKeys: (object) => {
       act();
-      return Reflect.ownKeys(object);
+      return own(() => Reflect.ownKeys(object));
     },
     getOwnPropertyDescriptor: (object, key) => {
       act();
-      return Reflect.getOwnPropertyDescriptor(object, key);
+      return own(() => Reflect.getOwnPropertyDescriptor(object, key));
     },
     getPrototypeOf: (object) => {
       act();
-      return Reflect.getPrototypeOf(object);
+      return own(() => Reflect.getPrototypeOf(object));
     },
   };
   const { proxy, revoke } = Proxy.revocable(target, handler);
