@@ -78,6 +78,16 @@ const publicCalls = [
       labelSmoothing: 0.1,
     },
   ]),
+  {
+    name: 'BearLoss.compute',
+    run: (options, ...args) => new core.BearLoss(options).compute(...args),
+    makeArguments: (size = VOCAB_SIZE) => [{ beamWidth: 2 }, logits(size), targets()],
+  },
+  {
+    name: 'BearLoss.computeAsync',
+    run: async (options, ...args) => new core.BearLoss(options).computeAsync(...args),
+    makeArguments: (size = VOCAB_SIZE) => [{ beamWidth: 2 }, logits(size), targets()],
+  },
   lossAsync('plain', (size) => [logits(size), targets()]),
   lossAsync('with a signal', (size) => [
     logits(size),
@@ -155,6 +165,9 @@ const publicCalls = [
     makeArguments: () => [[{ items: Int32Array.of(7), score: -1, logProbability: -1 }], 7],
   },
   { name: 'hitRatioAt', run: decoding.hitRatioAt, makeArguments: () => [[0, -1, 4], 2] },
+  { name: 'hitsAt', run: decoding.hitsAt, makeArguments: () => [[0, -1, 4], 2] },
+  { name: 'discountedGainsAt', run: decoding.discountedGainsAt, makeArguments: () => [[0, -1, 4], 2] },
+  { name: 'reciprocalRanks', run: decoding.reciprocalRanks, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'ndcgAt', run: decoding.ndcgAt, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'meanReciprocalRank', run: decoding.meanReciprocalRank, makeArguments: () => [[0, -1, 4], 2] },
   { name: 'pruningRate', run: decoding.pruningRate, makeArguments: () => [[0, -1, 4], [-1, 0, 1], 2] },

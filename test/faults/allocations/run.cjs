@@ -135,7 +135,7 @@ class Harness {
     if (this.#emulator === undefined) return;
     const [report] = this.#emulator.reports();
     if (report !== undefined) throw new Error(`${where}: ${report.kind}: ${report.text}`);
-    // All is over. The emulator would remember each stream of the calls that failed, and become slower with each.
+    // All is over: what the emulator keeps of this call's streams and events slows the next ones.
     this.#emulator.reset();
   }
 
