@@ -7,6 +7,7 @@ compared with a GPU.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,6 +81,9 @@ def predict(kernels, paths, tiles_kind, vocabulary, size, threads, slices, state
 
 
 def main():
+    missing = [tool for tool in ('nvcc', 'node', CUOBJDUMP) if shutil.which(tool) is None]
+    if missing:
+        return f'{", ".join(missing)}: not found; the environment variable CUOBJDUMP names the disassembler'
     with open(os.path.join(ROOT, 'native/cuda/resource-budget.json'), encoding='utf8') as file:
         state_bytes = json.load(file)['layout']['stateBytes']
     cases = [('128256 bf16', 'row_kernels_bf16.cu', 'Wide', 128256, 2, 256, 4),
