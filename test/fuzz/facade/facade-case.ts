@@ -166,9 +166,12 @@ export async function runCase(
   return changed === undefined ? undefined : report('was refused and changed a buffer');
 }
 
-/** Thrown by the methods of Node's own AbortSignal, which a Proxy of the case's stands in for. */
+/** Thrown within a method of Node's own AbortSignal, which a Proxy of the case's stands in for. */
 function isSignals(error: unknown): boolean {
-  return error instanceof Error && error.stack?.split('\n')[1]?.includes('node:internal/event_target') === true;
+  const frames = (error instanceof Error ? error.stack?.split('\n').slice(1) : undefined) ?? [];
+  const ofSignal = frames.findIndex((frame) => frame.includes('node:internal/event_target'));
+  const ofLibrary = frames.findIndex((frame) => /[\\/](dist|lib)[\\/]loss[\\/]/.test(frame));
+  return ofSignal >= 0 && (ofLibrary < 0 || ofSignal < ofLibrary);
 }
 
 function isCoded(error: unknown, codes: ReadonlySet<string>): boolean {
