@@ -106,7 +106,8 @@ std::vector<cudaStream_t> all_streams() {
 void host_knows(const Clock& clock) {
   Clock joined = *streams().host;
   join(joined, clock);
-  // The clock may have those that are forgotten, from before. Kept here they would grow with each stream there ever was.
+  // The clock may have those that are forgotten, from before. Kept here they would grow with each stream there ever
+  // was.
   remove_forgotten(joined);
   streams().host = std::make_shared<const Clock>(std::move(joined));
 }
