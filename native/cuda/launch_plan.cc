@@ -48,7 +48,7 @@ int threads_for(std::int64_t slice_vectors, std::int64_t beam_width) {
 // needed.
 bool finds_bound_by_maxima(const LossProblem& problem, const LaunchPlan& plan) {
   const std::int64_t slice = (row_vectors(problem) + plan.slices - 1) / plan.slices;
-  const int vectors = static_cast<int>(std::min<std::int64_t>(slice, plan.threads * kTileVectors));
+  const int vectors = static_cast<int>(std::min(slice, std::int64_t{plan.threads} * kTileVectors));
   return 2 * problem.beam_width <= busy_threads(vectors) || problem.vocab_size <= kQueueCapacity;
 }
 
@@ -102,7 +102,7 @@ bool is_narrow(const LossProblem& problem, const LossOutputs& outputs) {
 }
 
 std::size_t narrow_tile_bytes(const LaunchPlan& plan) {
-  return static_cast<std::size_t>(plan.threads * kTileVectors * kVectorBytes);
+  return static_cast<std::size_t>(plan.threads) * kTileVectors * kVectorBytes;
 }
 
 } // namespace fused_bear_loss::cuda
