@@ -13,10 +13,14 @@ const describeBinary = binaryTools ? describe : describe.skip;
 const sources = readNativeSources();
 const buildFolder = join(repositoryRoot, 'build');
 
-// Without those of the tests' emulated addon, which is made of the same sources in another way.
+// Of the addon and of the benchmarks' one. Others are made of the same sources in another way: the emulated addon, the one
+// whose memory runs out, and the check of a card.
+const OTHER_TARGETS = ['fused_bear_loss_failing', 'fbl_device_check'].map((target) => `${target}.dir`);
 const compileCommands = (
   JSON.parse(readFileSync(join(buildFolder, 'compile_commands.json'), 'utf8')) as CompileCommand[]
-).filter((command) => !objectOf(command).startsWith(join('test', 'emulator')));
+)
+  .filter((command) => !objectOf(command).startsWith(join('test', 'emulator')))
+  .filter((command) => !OTHER_TARGETS.some((target) => objectOf(command).includes(target)));
 const hasCuda = compileCommands.some(({ file }) => file.endsWith('.cu'));
 const rowKernelCommands = compileCommands.filter(({ file }) =>
   sources.rowKernel.sources.some((source) => file.endsWith(source)),
