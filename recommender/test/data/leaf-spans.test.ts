@@ -1,18 +1,6 @@
-import { TokenTrie } from 'fused-bear-loss/decoding';
+import type { TokenTrie } from 'fused-bear-loss/decoding';
 import { spanLeaves } from '../../src/data/leaf-spans';
-
-// Items 7 and 9 have the same tokens; after 1 2 there is a choice, and before it one between 1 and 6.
-const items = [3, 5, 7, 9, 11];
-const trie = TokenTrie.fromSequences(
-  [
-    [1, 2, 3, 0],
-    [1, 2, 4, 5, 0],
-    [1, 2, 4, 6, 0],
-    [1, 2, 4, 6, 0],
-    [6, 0],
-  ],
-  items,
-);
+import { items, trie } from '../support/branching-trie';
 
 describe('spanLeaves', () => {
   it('holds the leaves below each node in one span', () => {
