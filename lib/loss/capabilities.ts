@@ -1,4 +1,4 @@
-import { instructionSetWarning, native } from '../native/load-addon.js';
+import { instructionSetWarning, native } from '../native/backend.js';
 import { bearError } from './errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 

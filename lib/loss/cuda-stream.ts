@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { native } from '../native/backend.js';
 import type { NativeStream } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
 import { unwrap } from './device-errors.js';
 import { bearError } from './errors.js';

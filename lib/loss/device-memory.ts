@@ -1,5 +1,5 @@
+import { native } from '../native/backend.js';
 import type { NativeMemoryCounts } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { type CudaDeviceName, readDevice } from './device-arguments.js';
 import { unwrap } from './device-errors.js';
 

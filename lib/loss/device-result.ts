@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { native } from '../native/backend.js';
 import type { NativeEnqueuedLoss, NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import type { DeviceRowStatistics } from './device-outputs.js';
 import type { DeviceTensor } from './device-tensor.js';
 import { bearError } from './errors.js';

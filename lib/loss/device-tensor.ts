@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { native } from '../native/backend.js';
 import type { NativeDeviceFailure, NativeStorage, NativeStream } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { allocate, assertAttached } from './arrays.js';
 import { type CudaStream, openStream } from './cuda-stream.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';

@@ -1,5 +1,5 @@
+import { native } from '../native/backend.js';
 import type { NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { type Constraint, checkExtents, copyAllowed } from './allowed.js';
 import { allocate, assertApart, assertAttached, isArrayOf } from './arrays.js';
 import { checkOptions, readMembers } from './check-options.js';

@@ -1,4 +1,6 @@
 // The calls of the loss, in the layout that the addon reads.
+
+import { native } from './backend.js';
 import type {
   NativeArray,
   NativeEnqueuedLoss,
@@ -9,7 +11,6 @@ import type {
   NativeSummary,
 } from './binding.js';
 import { CALL_FIELDS } from './call-fields.js';
-import { native } from './load-addon.js';
 
 export function computeLoss(call: NativeLossCall): NativeOutcome {
   const { computeLoss } = native();

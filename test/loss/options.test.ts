@@ -2,7 +2,7 @@
 import { BearLoss, type BearLossOptions } from '../../lib/index';
 import { OPTION_NAMES } from '../../lib/loss/check-options';
 import { DEFAULTS, DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/loss/options';
-import { native } from '../../lib/native/load-addon';
+import { native } from '../../lib/native/backend';
 import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from './refusal';
 
 const NUMBER_EXPECTED = ['5', null, {}, [], true, 5n];
