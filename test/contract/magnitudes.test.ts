@@ -14,6 +14,7 @@ import {
   type MagnitudeProblem,
   magnitudeProblems,
   optionProblems,
+  saturatedProblems,
   softcapProblems,
 } from '../support/magnitude-problems';
 import { ORDINARY } from '../support/tolerance';
@@ -41,6 +42,10 @@ describeContract('along the border of float32', () => {
 
   it('caps of every size agree within what float32 has of a capped logit', () => {
     expectAgreements(softcapProblems());
+  });
+
+  it('rows beyond the cap agree within what float32 has of the slope there', () => {
+    expectAgreements(saturatedProblems());
   });
 
   it('every other option agrees at the ends of its range', () => {

@@ -52,10 +52,13 @@ function sizesOf(dtype: DType): number[] {
   return [least, ...sizes.filter((size) => size > least && size < most), most];
 }
 
-/** Float32 has digits for 6e-8 of the capped logit, of which a difference of two keeps what is left. */
-export function capTolerance(softcap: number, temperature: number): Tolerance {
+/**
+ * Float32 has digits for 6e-8 of the capped logit, of which a difference of two keeps what is left; and for 6e-8 of the
+ * exponent of its slope, which counts where all logits of a row lie many caps from 0.
+ */
+export function capTolerance(softcap: number, temperature: number, caps = 0): Tolerance {
   const ratio = softcap / temperature;
-  return { gradient: ORDINARY.gradient + 1e-7 * ratio, loss: ORDINARY.loss + 1e-7 * ratio };
+  return { gradient: ORDINARY.gradient + 1e-7 * ratio + 2.4e-7 * caps, loss: ORDINARY.loss + 1e-7 * ratio };
 }
 
 /** Logits of every size, over every temperature, by turns with each of three settings. */
@@ -83,6 +86,26 @@ export function logitProblems(dtype: DType): MagnitudeProblem[] {
 }
 
 /** The cap over its range, with logits below it, at it and far above it. */
+/** Rows whose logits all lie beyond the cap, so that the gradient is as small as the slope there. */
+export function saturatedProblems(): MagnitudeProblem[] {
+  const random = new SeededRandom(104);
+  return [1e-3, 1, 30, 1e10].flatMap((softcap) =>
+    [1, 5, 10, 15, 20, 33, 40].flatMap((caps) =>
+      [1, 1000].map((temperatures) => {
+        const temperature = softcap * temperatures;
+        const rows = [1, -1, 1].map((sign) =>
+          Array.from(random.normals(VOCAB_SIZE, 0.01 * softcap), (z) => sign * caps * softcap + z),
+        );
+        return {
+          name: `softcap ${softcap}, temperature ${temperature}, all logits near ${caps} caps`,
+          call: callOf(rows, TARGETS, { softcap, temperature, reduction: 'sum' }),
+          tolerance: capTolerance(softcap, temperature, caps),
+        };
+      }),
+    ),
+  );
+}
+
 export function softcapProblems(): MagnitudeProblem[] {
   const random = new SeededRandom(102);
   const pairs = [1e-36, 1e-20, 1, 30, 1e20, 1e36].flatMap((softcap) =>
@@ -161,5 +184,11 @@ export function longRowProblems(): MagnitudeProblem[] {
 }
 
 export function magnitudeProblems(): MagnitudeProblem[] {
-  return [...DTYPES.flatMap(logitProblems), ...softcapProblems(), ...optionProblems(), ...longRowProblems()];
+  return [
+    ...DTYPES.flatMap(logitProblems),
+    ...softcapProblems(),
+    ...saturatedProblems(),
+    ...optionProblems(),
+    ...longRowProblems(),
+  ];
 }
