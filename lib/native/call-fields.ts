@@ -1,6 +1,6 @@
 // How a call crosses to the addon: by position, as reading forty fields by name was 41 % of a small call.
 
-/** The positions of native/binding/call_fields.h, compared with the addon's when it is loaded. */
+/** The positions of native/core/call_fields.h, compared with the addon's when it is loaded. */
 export const CALL_FIELDS = {
   numbers: [
     'device',

@@ -5,7 +5,7 @@
 
 #include "native/binding/async_loss.h"
 #include "native/binding/background_calls.h"
-#include "native/binding/call_fields.h"
+#include "native/core/call_fields.h"
 #include "native/binding/device_exports.h"
 #include "native/binding/exported_function.h"
 #include "native/binding/loss_call.h"

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/binding/call_fields.h"
+#include "native/core/call_fields.h"
 #include "native/core/backend.h"
 
 namespace fused_bear_loss {
