@@ -85,7 +85,6 @@ export function logitProblems(dtype: DType): MagnitudeProblem[] {
   });
 }
 
-/** The cap over its range, with logits below it, at it and far above it. */
 /** Rows whose logits all lie beyond the cap, so that the gradient is as small as the slope there. */
 export function saturatedProblems(): MagnitudeProblem[] {
   const random = new SeededRandom(104);
@@ -106,6 +105,33 @@ export function saturatedProblems(): MagnitudeProblem[] {
   );
 }
 
+/** Rows whose target has all of the probability but e^-exponent, so that the gradient is as small as that. */
+export function certainProblems(): MagnitudeProblem[] {
+  const random = new SeededRandom(105);
+  const settings: BearLossOptions[] = [
+    { penalty: 'none' },
+    { penalty: 'softplus' },
+    { penalty: 'reweight', xi: 0.05, thresholdGradient: 'flow', beamWidth: 4 },
+  ];
+  return [10, 25, 40, 55, 65, 80].flatMap((exponent) =>
+    [1, 0.1, 1000].flatMap((temperature) =>
+      settings.map((setting) => {
+        const rows = TARGETS.map((target) => {
+          const row = Array.from(random.normals(VOCAB_SIZE, temperature));
+          row[target] = Math.max(...row) + exponent * temperature;
+          return row;
+        });
+        return {
+          name: `all but e^-${exponent} at the target, temperature ${temperature}, ${JSON.stringify(setting)}`,
+          call: callOf(rows, TARGETS, { ...setting, temperature, reduction: 'sum' }),
+          tolerance: { ...ORDINARY, gradient: ORDINARY.gradient + 1.2e-7 * exponent },
+        };
+      }),
+    ),
+  );
+}
+
+/** The cap over its range, with logits below it, at it and far above it. */
 export function softcapProblems(): MagnitudeProblem[] {
   const random = new SeededRandom(102);
   const pairs = [1e-36, 1e-20, 1, 30, 1e20, 1e36].flatMap((softcap) =>
