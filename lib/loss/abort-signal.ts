@@ -59,7 +59,9 @@ export interface Abortion {
 }
 
 export function subscribe({ signal, addEventListener, removeEventListener }: CheckedSignal): Abortion {
-  const flag = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  // A browser has shared memory only on some pages, and no other thread there that would look at it.
+  const Memory = typeof SharedArrayBuffer === 'undefined' ? ArrayBuffer : SharedArrayBuffer;
+  const flag = new Int32Array(new Memory(Int32Array.BYTES_PER_ELEMENT));
   let abort = () => {};
   const aborted = new Promise<void>((resolve) => {
     abort = () => {

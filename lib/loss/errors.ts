@@ -61,6 +61,8 @@ const ERROR_CLASSES = {
   ERR_BEAR_POINTER: RangeError,
   /** Memory for the call or its results cannot be had. */
   ERR_BEAR_OUT_OF_MEMORY: RangeError,
+  /** The memory of the WebAssembly module cannot grow to what the call's longest row needs. */
+  ERR_BEAR_WASM_OUT_OF_MEMORY: RangeError,
   /** A token or an item that is no integer in [0, 2^31). */
   ERR_BEAR_TOKEN: RangeError,
   /** A node that the trie does not have, as the -1 of a search that found nothing. */

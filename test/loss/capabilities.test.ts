@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type * as Index from '../../lib/index';
 import packageJson from '../../package.json';
+import { isWasm } from '../support/backend-under-test';
 
 const VARIABLES = ['FUSED_BEAR_LOSS_THREADS'];
 const before = VARIABLES.map((name) => [name, process.env[name]] as const);
@@ -35,10 +36,12 @@ describe('capabilities()', () => {
     delete process.env.FUSED_BEAR_LOSS_THREADS;
     const answer = loadAgain().capabilities();
     expect(answer.version).toBe(packageJson.version);
-    expect(['baseline', 'avx2', 'avx512']).toContain(answer.instructionSet);
-    expect(answer.instructionSets[0]).toBe('baseline');
+    expect(answer.backend).toBe(isWasm ? 'wasm' : 'native');
+    const names = isWasm ? ['wasm-simd128'] : ['baseline', 'avx2', 'avx512'];
+    expect(names).toContain(answer.instructionSet);
+    expect(answer.instructionSets[0]).toBe(names[0]);
     expect(answer.instructionSets).toContain(answer.instructionSet);
-    expect(answer.threads).toBe(availableParallelism());
+    expect(answer.threads).toBe(isWasm ? 1 : availableParallelism());
     expect(answer.warnings).toEqual([]);
   });
 
@@ -53,7 +56,8 @@ describe('capabilities()', () => {
   });
 });
 
-describe('FUSED_BEAR_LOSS_THREADS', () => {
+// The module has one thread.
+(isWasm ? describe.skip : describe)('FUSED_BEAR_LOSS_THREADS', () => {
   it('sets the number of threads', () => {
     process.env.FUSED_BEAR_LOSS_THREADS = '7';
     const { capabilities, fusedBearLoss } = loadAgain();

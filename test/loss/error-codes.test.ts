@@ -145,7 +145,7 @@ const CASES: Record<Exclude<BearErrorCode, DeviceErrorCode | keyof typeof DECODI
     argument: 'logits',
     says: 'transferred',
   },
-  ERR_BEAR_CUDA_NOT_BUILT: { ...onFirstDevice, says: 'nvcc' },
+  ERR_BEAR_CUDA_NOT_BUILT: { ...onFirstDevice, says: /nvcc|the WebAssembly module/ },
   ERR_BEAR_CUDA_UNAVAILABLE: { ...onFirstDevice, says: 'install' },
   ERR_BEAR_OUT_OF_MEMORY: {
     kind: RangeError,
