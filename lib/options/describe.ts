@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { cudaObjectName } from './cuda-objects.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 const LONGEST_STRING = 40;
@@ -25,7 +26,8 @@ function describeObject(value: object | null): string {
   if (Array.isArray(value)) return `an array of length ${value.length}`;
   const arrayType = typedArrayName(value);
   if (arrayType !== undefined) return `${arrayType}(${lengthOf(value as Float32Array)})`;
-  return 'an object';
+  const name = cudaObjectName(value);
+  return name === undefined ? 'an object' : `${name}, which the entry fused-bear-loss/cuda takes`;
 }
 
 /** Whether the value is a Proxy that was revoked, of which nothing can be read. Runs no code of the value's. */
