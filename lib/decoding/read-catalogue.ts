@@ -1,8 +1,7 @@
 // From the sequences and items of a caller to a catalogue: every check, and each element read once.
 import { allocate, copyIndices } from '../loss/arrays.js';
 import { bearError, refuse } from '../options/errors.js';
-import { readMembers } from '../options/members.js';
-import { forEachElement } from '../options/reading.js';
+import { forEachElement, readMembers } from '../options/reading.js';
 import { isArrayOf } from '../options/typed-arrays.js';
 import { idError, isId } from './ids.js';
 import type { Catalogue, TokenLists } from './trie-arrays.js';

@@ -2,7 +2,7 @@
 import { isFunction } from '../options/abort-signal.js';
 import { checkOption } from '../options/check-options.js';
 import { refuse } from '../options/errors.js';
-import { readMembers } from '../options/members.js';
+import { readMembers } from '../options/reading.js';
 import { positiveInteger } from '../options/rules.js';
 import type { DecodingOptions, StepFunction } from './prefix-step.js';
 import { finite, readNumber } from './rules.js';

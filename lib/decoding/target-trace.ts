@@ -1,6 +1,5 @@
 import { bearError, refuse } from '../options/errors.js';
-import { readMembers } from '../options/members.js';
-import { elementError, forEachElement, readNumbers } from '../options/reading.js';
+import { elementError, forEachElement, readMembers, readNumbers } from '../options/reading.js';
 import { type BeamSearchOptions, readBeamSearchOptions, searchAllUsers } from './beam-search.js';
 import type { RankedItem } from './ranked-item.js';
 import { TrieWalk } from './trie-walk.js';

@@ -1,8 +1,7 @@
 import type { CheckedOptions } from '../options/check-options.js';
 import { bearError, describe, refuse } from '../options/errors.js';
-import { checkMembers } from '../options/members.js';
 import { DTYPES, type DType, type LogitsArray } from '../options/options.js';
-import { readingError } from '../options/reading.js';
+import { checkMembers, readingError } from '../options/reading.js';
 import { readShape } from '../options/shape.js';
 import { expectedNames } from '../options/suggest.js';
 import { lengthOf, typedArrayName, viewOf } from '../options/typed-arrays.js';

@@ -1,7 +1,6 @@
 import type { NativeSummary } from '../native/binding.js';
 import type { GradientChoice, IfAsked, LogitsArray, Reduction } from '../options/options.js';
-import type { RowStatistics } from './outputs.js';
-import type { PreparedCall } from './prepare-call.js';
+import type { Outputs, RowStatistics } from './outputs.js';
 
 /** What the rows of a call were like. */
 export interface LossCounts {
@@ -53,7 +52,10 @@ export type BearLossResult<
 type GradientArray<A> = A extends Float32Array ? Float32Array : A extends Uint16Array ? Uint16Array : A;
 
 /** Puts together what the addon counted and the arrays that it filled. */
-export function assembleResult(summary: NativeSummary, { options, outputs }: PreparedCall): BearLossResult {
+export function assembleResult(
+  summary: NativeSummary,
+  { options, outputs }: { options: { pruningStatistics: boolean }; outputs: Outputs },
+): BearLossResult {
   const counts = lossCounts(summary, options.pruningStatistics);
   const result: BearLossResult = {
     loss: (outputs.rowLosses ?? summary.loss) as BearLossResult['loss'],

@@ -1,10 +1,9 @@
 // Options as a caller gave them, read once, checked by the table, each by itself and against one another.
 import type { CheckedSignal } from './abort-signal.js';
 import { bearError, describe } from './errors.js';
-import { checkMembers } from './members.js';
 import { type DefaultedName, OPTIONS, type OptionRow } from './option-table.js';
 import type { AsyncBearLossOptions, BearLossOptions } from './options.js';
-import { readingError } from './reading.js';
+import { checkMembers, readingError } from './reading.js';
 
 /** Either both lists or the bitmask. */
 export interface CheckedAllowed<Indices = Int32Array, Bits = Uint32Array> {

@@ -1,5 +1,4 @@
 import { types } from 'node:util';
-import { cudaObjectName } from './cuda-objects.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 const LONGEST_STRING = 40;
@@ -38,4 +37,18 @@ export function isRevoked(value: unknown): boolean {
   } catch {
     return true;
   }
+}
+
+// The objects of the entry `fused-bear-loss/cuda`. The other entries know no more of them than their names, to tell callers
+// who pass one where it belongs.
+const cudaObjects = new WeakMap<object, string>();
+
+/** Registers an object of that entry. */
+export function registerCudaObject(object: object, name: string): void {
+  cudaObjects.set(object, name);
+}
+
+/** `a DeviceTensor` or `a CudaStream`; undefined for every other value. Runs no code of the value's. */
+export function cudaObjectName(value: unknown): string | undefined {
+  return typeof value === 'object' && value !== null ? cudaObjects.get(value) : undefined;
 }

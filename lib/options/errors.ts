@@ -1,6 +1,5 @@
 // One shape for every error that a bad argument causes, to the loss and to decoding.
-import { cudaObjectName } from './cuda-objects.js';
-import { describe } from './describe.js';
+import { cudaObjectName, describe } from './describe.js';
 
 export { describe } from './describe.js';
 

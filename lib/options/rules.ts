@@ -1,6 +1,6 @@
 // What an option or a member of an argument may be. Lengths of arrays are checked later, when N and V are known.
 import { refuse } from './errors.js';
-import { readMembers } from './members.js';
+import { readMembers } from './reading.js';
 import { expectedNames } from './suggest.js';
 import { isArrayOf } from './typed-arrays.js';
 
