@@ -56,7 +56,7 @@ function sizesOf(dtype: DType): number[] {
  * Float32 has digits for 6e-8 of the capped logit, of which a difference of two keeps what is left; and for 6e-8 of the
  * exponent of its slope, which counts where all logits of a row lie many caps from 0.
  */
-export function capTolerance(softcap: number, temperature: number, caps = 0): Tolerance {
+function capTolerance(softcap: number, temperature: number, caps = 0): Tolerance {
   const ratio = softcap / temperature;
   return { gradient: ORDINARY.gradient + 1e-7 * ratio + 2.4e-7 * caps, loss: ORDINARY.loss + 1e-7 * ratio };
 }
