@@ -15,7 +15,7 @@ const common = {
   moduleNameMapper: {
     // Tests see the sources, also where an example imports the package by its own name.
     '^fused-bear-loss$': '<rootDir>/lib/index.ts',
-    '^fused-bear-loss/decoding$': '<rootDir>/lib/decoding/index.ts',
+    '^fused-bear-loss/(cuda|decoding)$': '<rootDir>/lib/$1/index.ts',
     '^fused-bear-loss/(tfjs|jax)$': '<rootDir>/lib/adapters/$1.ts',
     // The build for Node awaits at top level, which CommonJS cannot.
     '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js',

@@ -1,4 +1,4 @@
-import { positiveInteger } from '../loss/check-options.js';
+import { positiveInteger } from '../options/rules.js';
 import {
   type DecodingOptions,
   firstPrefixes,

@@ -1,4 +1,4 @@
-import { positiveInteger } from '../loss/check-options.js';
+import { positiveInteger } from '../options/rules.js';
 import { searchUsers } from './beam-search.js';
 import {
   type DecodingOptions,

@@ -1,9 +1,9 @@
-import { isFunction } from '../loss/abort-signal.js';
-import { assertAttached, isArrayOf } from '../loss/arrays.js';
-import { bearError, describe, refuse } from '../loss/errors.js';
-import { isUnreadable, readingError, readNumbers } from '../loss/reading.js';
+import { assertAttached } from '../loss/arrays.js';
 import { topTokens } from '../loss/top-tokens.js';
-import { viewOf } from '../loss/typed-arrays.js';
+import { isFunction } from '../options/abort-signal.js';
+import { bearError, describe, refuse } from '../options/errors.js';
+import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
+import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
 import type { TokenLists, TokenTrie } from './token-trie.js';
 import { TrieWalk } from './trie-walk.js';

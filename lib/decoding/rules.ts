@@ -1,5 +1,5 @@
 // The rules of numbers that only decoding has.
-import { number } from '../loss/check-options.js';
+import { number } from '../options/rules.js';
 
 export const finite = number('a finite number', Number.isFinite);
 

@@ -1,5 +1,5 @@
 import { instructionSetWarning, native } from '../native/load-addon.js';
-import { bearError } from './errors.js';
+import { bearError } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 const { version } = require('../../package.json') as { version: string };

@@ -11,13 +11,20 @@ import {
   run,
 } from './support.js';
 
-const entryPoints = ['fused-bear-loss', 'fused-bear-loss/decoding', 'fused-bear-loss/tfjs', 'fused-bear-loss/jax'];
+const entryPoints = [
+  'fused-bear-loss',
+  'fused-bear-loss/cuda',
+  'fused-bear-loss/decoding',
+  'fused-bear-loss/tfjs',
+  'fused-bear-loss/jax',
+];
 /** Optional peers, which an application installs by itself. */
 const peers = ['@tensorflow', '@jax-js'];
 
 // The same statements serve CommonJS and ES modules.
 const consumer = `
 import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync, topTokens } from 'fused-bear-loss';
+import { type CudaStream, type DeviceTensor, fusedBearLoss as deviceLoss } from 'fused-bear-loss/cuda';
 import { TokenTrie } from 'fused-bear-loss/decoding';
 import { bearLossStep } from 'fused-bear-loss/jax';
 
@@ -26,6 +33,8 @@ const result: BearLossResult = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2]
 const later: Promise<BearLossResult> = fusedBearLossAsync(new Float32Array([1, 2, 3, 4]), [2], options);
 const version: string = capabilities().version;
 const trie: TokenTrie | undefined = undefined;
+export const onDevice = (logits: DeviceTensor<'float32'>, stream: CudaStream): DeviceTensor<'float32'> =>
+  deviceLoss(logits, [2], { stream }).gradLogits;
 const tokens: Int32Array = topTokens(new Float32Array([1, 2, 3, 4]), 2, { vocabSize: 4 }).tokens;
 console.log(result.countedRows, later, version, trie, tokens, bearLossStep);
 `;
