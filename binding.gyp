@@ -1,4 +1,4 @@
-# The CPU-only build that node-gyp-build falls back to in an installed package. Sources, flags and defines come from
+# A CPU-only build of a clone, for machines without CMake (`npx node-gyp rebuild`). It is not packed. Sources, flags and defines come from
 # native/sources.json, as in CMakeLists.txt.
 {
   'variables': {
