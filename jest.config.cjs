@@ -40,6 +40,8 @@ const cards = process.env.FUSED_BEAR_LOSS_TEST_DEVICE === 'cuda' ? [card] : [];
 
 /** @type {import('jest').Config} */
 module.exports = {
+  // Whoever hangs is stopped; a busy machine is not: the default, 5 s, is shorter than some tests take beside others.
+  testTimeout: 60_000,
   projects: [
     {
       ...common,

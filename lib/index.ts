@@ -1,4 +1,3 @@
-export { BearLoss } from './loss/bear-loss.js';
 export { type Capabilities, type CudaDevice, capabilities } from './loss/capabilities.js';
 export { CudaStream } from './loss/cuda-stream.js';
 export type { CudaDeviceName } from './loss/device-arguments.js';

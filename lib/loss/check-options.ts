@@ -224,16 +224,6 @@ function checkNames(options: AnyBearLossOptions): AnyBearLossOptions {
   return checkMembers(options, 'options', 'an object of options', OPTION_NAMES, '');
 }
 
-/** The options that an object has, each read once. */
-export function readOptions(options: AnyBearLossOptions): AnyBearLossOptions {
-  const given = checkNames(options);
-  try {
-    return { ...given };
-  } catch (error) {
-    throw readingError(error, given, 'options');
-  }
-}
-
 /** The value of an option as the loss takes it, for other functions that have an option of the same name. */
 export function checkOption<Name extends keyof AnyBearLossOptions>(name: Name, value: unknown): CheckedOptions[Name] {
   const byDefault = (DEFAULTS as Partial<Record<string, unknown>>)[name];

@@ -1,5 +1,5 @@
 import type { NativeOutcome } from '../native/binding.js';
-import { computeLossAsync as nativeComputeLossAsync } from '../native/loss-calls.js';
+import { computeLossAsync } from '../native/loss-calls.js';
 import { type Abortion, isAborted, reasonOf, subscribe } from './abort-signal.js';
 import { checkOptions } from './check-options.js';
 import { computeDeviceLoss } from './compute-device-loss.js';
@@ -52,17 +52,9 @@ export function fusedBearLossAsync<R extends Reduction = 'mean', A extends Logit
 export async function fusedBearLossAsync(
   logits: Logits | DeviceTensor,
   targets: DeviceTargets,
-  options?: AnyBearLossOptions,
+  given?: AnyBearLossOptions,
 ): Promise<BearLossResult | DeviceBearLossResult> {
-  return computeLossAsync(logits, targets, checkOptions(options));
-}
-
-/** The asynchronous call with options that have been checked. */
-export async function computeLossAsync(
-  logits: Logits | DeviceTensor,
-  targets: DeviceTargets,
-  options: CheckedOptions,
-): Promise<BearLossResult | DeviceBearLossResult> {
+  const options = checkOptions(given);
   const { signal } = options;
   if (signal && isAborted(signal)) throw reasonOf(signal);
   if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
@@ -96,7 +88,7 @@ const ABORTED: NativeOutcome = { status: 'aborted' };
 function run({ call }: PreparedCall, abortion: Abortion | undefined): Promise<NativeOutcome> {
   if (abortion?.flag[0] === 1) return Promise.resolve(ABORTED); // by a getter of the arguments
   return new Promise((resolve) => {
-    const outcome = nativeComputeLossAsync(call, abortion?.flag, resolve);
+    const outcome = computeLossAsync(call, abortion?.flag, resolve);
     if (outcome !== undefined) resolve(outcome);
   });
 }

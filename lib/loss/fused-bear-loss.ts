@@ -1,4 +1,4 @@
-import { computeLoss as nativeComputeLoss } from '../native/loss-calls.js';
+import { computeLoss } from '../native/loss-calls.js';
 import { checkOptions } from './check-options.js';
 import { computeDeviceLoss } from './compute-device-loss.js';
 import type { DeviceBearLossResult } from './device-result.js';
@@ -8,7 +8,6 @@ import type { Logits } from './logits.js';
 import type {
   AnyBearLossOptions,
   BearLossOptions,
-  CheckedOptions,
   DeviceBearLossOptions,
   DType,
   LogitsArray,
@@ -58,17 +57,9 @@ export function fusedBearLoss<R extends Reduction = 'mean', A extends LogitsArra
 export function fusedBearLoss(
   logits: Logits | DeviceTensor,
   targets: DeviceTargets,
-  options?: AnyBearLossOptions,
+  given?: AnyBearLossOptions,
 ): BearLossResult | DeviceBearLossResult {
-  return computeLoss(logits, targets, checkOptions(options));
-}
-
-/** The synchronous call with options that have been checked. */
-export function computeLoss(
-  logits: Logits | DeviceTensor,
-  targets: DeviceTargets,
-  options: CheckedOptions,
-): BearLossResult | DeviceBearLossResult {
+  const options = checkOptions(given);
   if (options.signal !== undefined) {
     throw bearError('ERR_BEAR_OPTION_CONFLICT', {
       argument: 'signal',
@@ -78,7 +69,7 @@ export function computeLoss(
   }
   if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
   const prepared = prepareCall(logits, targets as Targets, options);
-  const outcome = nativeComputeLoss(prepared.call);
+  const outcome = computeLoss(prepared.call);
   if (outcome.status === 'done') return assembleResult(outcome, prepared);
   if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted without a signal');
   throw outcomeError(outcome, prepared);

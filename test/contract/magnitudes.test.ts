@@ -9,12 +9,14 @@ import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { callOf, definedGradient, expectAgreement, expectResult, runBackend, runReference } from '../support/loss-call';
 import type { MagnitudeAnswer } from '../support/magnitude-probe';
 import {
+  certainProblems,
   LARGEST_LOGIT,
   logitProblems,
   longRowProblems,
   type MagnitudeProblem,
   magnitudeProblems,
   optionProblems,
+  saturatedProblems,
   softcapProblems,
 } from '../support/magnitude-problems';
 import { ORDINARY } from '../support/tolerance';
@@ -42,6 +44,14 @@ describeContract('along the border of float32', () => {
 
   it('caps of every size agree within what float32 has of a capped logit', () => {
     expectAgreements(softcapProblems());
+  });
+
+  it('rows beyond the cap agree within what float32 has of the slope there', () => {
+    expectAgreements(saturatedProblems());
+  });
+
+  it('rows with a certain target agree within what float32 has of their other probabilities', () => {
+    expectAgreements(certainProblems());
   });
 
   it('every other option agrees at the ends of its range', () => {

@@ -1,5 +1,5 @@
 // What each option takes and refuses. Numbers that come out are the contract's business (test/contract).
-import { BearLoss, type BearLossOptions } from '../../lib/index';
+import type { BearLossOptions } from '../../lib/index';
 import { OPTION_NAMES } from '../../lib/loss/check-options';
 import { DEFAULTS, DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/loss/options';
 import { native } from '../../lib/native/backend';
@@ -250,15 +250,5 @@ describe('the names that cross to the addon by their position', () => {
       Object.entries(native().optionNames).map(([option, names]) => [option, Array.from(names)]),
     );
     expect(theirs).toEqual(ours);
-  });
-});
-
-describe('new BearLoss(options)', () => {
-  it('refuses at once what a call would refuse', () => {
-    expectError(
-      errorOf(() => new BearLoss({ lambda: Number.NaN })),
-      RangeError,
-      { code: 'ERR_BEAR_OPTION_VALUE', argument: 'lambda' },
-    );
   });
 });

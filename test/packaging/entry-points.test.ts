@@ -17,18 +17,17 @@ const peers = ['@tensorflow', '@jax-js'];
 
 // The same statements serve CommonJS and ES modules.
 const consumer = `
-import { BearLoss, type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync, topTokens } from 'fused-bear-loss';
+import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync, topTokens } from 'fused-bear-loss';
 import { TokenTrie } from 'fused-bear-loss/decoding';
 import { bearLossStep } from 'fused-bear-loss/jax';
 
 const options: BearLossOptions = { beamWidth: 3, penalty: 'hinge' };
 const result: BearLossResult = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2], options);
 const later: Promise<BearLossResult> = fusedBearLossAsync(new Float32Array([1, 2, 3, 4]), [2], options);
-const loss: BearLoss = new BearLoss(options);
 const version: string = capabilities().version;
 const trie: TokenTrie | undefined = undefined;
 const tokens: Int32Array = topTokens(new Float32Array([1, 2, 3, 4]), 2, { vocabSize: 4 }).tokens;
-console.log(result.countedRows, later, loss, version, trie, tokens, bearLossStep);
+console.log(result.countedRows, later, version, trie, tokens, bearLossStep);
 `;
 
 describe('the packed package', () => {
@@ -66,16 +65,12 @@ describe('the packed package', () => {
   });
 
   it('computes a loss from an ES module', () => {
-    const script = `import { BearLoss, fusedBearLoss } from 'fused-bear-loss';
+    const script = `import { fusedBearLoss } from 'fused-bear-loss';
       const { loss } = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2], { penalty: 'none' });
-      const again = new BearLoss({ penalty: 'none' }).compute(new Float32Array([1, 2, 3, 4]), [2]);
-      console.log(JSON.stringify([loss, again.loss]));`;
-    const losses: number[] = JSON.parse(
-      run('node', ['--input-type=module', '-e', script], { cwd: application }).stdout,
-    );
+      console.log(loss);`;
+    const { stdout } = run('node', ['--input-type=module', '-e', script], { cwd: application });
     const expected = Math.log([1, 2, 3, 4].reduce((sum, logit) => sum + Math.exp(logit), 0)) - 3;
-    expect(losses[0]).toBeCloseTo(expected, 6);
-    expect(losses[1]).toBe(losses[0]);
+    expect(Number(stdout)).toBeCloseTo(expected, 6);
   });
 
   describe('its command', () => {

@@ -78,16 +78,6 @@ const publicCalls = [
       labelSmoothing: 0.1,
     },
   ]),
-  {
-    name: 'BearLoss.compute',
-    run: (options, ...args) => new core.BearLoss(options).compute(...args),
-    makeArguments: (size = VOCAB_SIZE) => [{ beamWidth: 2 }, logits(size), targets()],
-  },
-  {
-    name: 'BearLoss.computeAsync',
-    run: async (options, ...args) => new core.BearLoss(options).computeAsync(...args),
-    makeArguments: (size = VOCAB_SIZE) => [{ beamWidth: 2 }, logits(size), targets()],
-  },
   lossAsync('plain', (size) => [logits(size), targets()]),
   lossAsync('with a signal', (size) => [
     logits(size),

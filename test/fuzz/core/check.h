@@ -14,6 +14,8 @@ constexpr double kGradientTolerance = 5e-6;
 constexpr double kLossTolerance = 1e-5;
 // A softcap is computed in float32, and its error is divided by the temperature.
 constexpr double kSoftcapTolerance = 4 * 0x1p-23;
+// The exponents of exponentials are float32 numbers.
+constexpr double kExponentTolerance = 0x1p-23;
 // The mean of the scaled logits, for label smoothing, is a sum in float32.
 constexpr double kMeanTolerance = 2e-6;
 // Nothing is said of numbers below the normal ones of float32.

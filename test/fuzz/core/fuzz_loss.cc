@@ -246,7 +246,7 @@ void compare_gradient(const Call& call, const Context& context, const LossRefere
     for (std::int64_t token = 0; token < problem.vocab_size; ++token) {
       const double wanted = expected.gradient[static_cast<std::size_t>(token)];
       const double got = decode(call.gradient_bits(row, token), problem.dtype);
-      double tolerance = expected.gradient_scale * relative + vanished;
+      double tolerance = expected.gradient_scale * relative + expected.exponent_scale * kExponentTolerance + vanished;
       if (is_half) tolerance += 1.5 * unit_of(wanted, problem.dtype);
       const bool overflows = is_half && std::isinf(got) &&
                              std::fabs(wanted) + tolerance >= overflow_of(problem.dtype) &&
