@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { buildAddon } from './build.js';
-import { describeFindings, examine } from './doctor.js';
+import { describeFindings, examine, isSound } from './doctor.js';
 
 const { version } = require('../../package.json') as { version: string };
 
@@ -18,7 +18,7 @@ Options:
  * The command line. A mistake in the arguments goes to stderr, with the usage.
  *
  * @param args what follows the name of the program
- * @returns the exit code: 0, or 1 for a mistake or an addon that does not load
+ * @returns the exit code: 0, or 1 for a mistake, an addon that does not load, wrong numbers or a build that fails
  */
 export function main(args: readonly string[] = process.argv.slice(2)): number {
   const exitCode = run(args);
@@ -58,7 +58,7 @@ function run(args: readonly string[]): number {
 function doctor(json: boolean): number {
   const findings = examine();
   print(json ? JSON.stringify(findings) : describeFindings(findings));
-  return 'failure' in findings.kernel ? 1 : 0;
+  return isSound(findings) ? 0 : 1;
 }
 
 function build(cuda: boolean): number {
