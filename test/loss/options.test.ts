@@ -1,6 +1,6 @@
 // What each option takes and refuses. Numbers that come out are the contract's business (test/contract).
 import type { BearLossOptions } from '../../lib/index';
-import { native } from '../../lib/native/load-addon';
+import { native } from '../../lib/native/backend';
 import { OPTIONS } from '../../lib/options/option-table';
 import { DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/options/options';
 import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from './refusal';
