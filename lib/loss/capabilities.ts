@@ -1,5 +1,5 @@
 import { backend, instructionSetWarning } from '../native/backend.js';
-import { bearError } from './errors.js';
+import { bearError } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 const { version } = require('../../package.json') as { version: string };
@@ -20,7 +20,7 @@ export interface Capabilities {
   backend: 'native' | 'wasm';
   /** Why it is not the native addon, which is several times faster. */
   reason?: string;
-  /** The one that the CPU kernels use: `baseline`, `avx2` or `avx512`; `wasm-simd128` in the module. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
+  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512` or `neon`; `wasm-simd128` in the module. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
   instructionSet: string;
   /** All that this processor and this build have. */
   instructionSets: string[];

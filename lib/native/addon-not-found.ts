@@ -1,12 +1,12 @@
 // What to say where no addon can be loaded.
 import type { AddonMissing } from './load-addon.js';
-import { describeTarget } from './target.js';
+import { target } from './target.js';
 
 export function addonNotFound({ reason, attempts, searched }: AddonMissing): Error {
   const reasons = new Map(attempts.map((attempt) => [attempt.file, attempt.reason]));
   const message = [
     `fused-bear-loss: ${reason}.`,
-    `This is ${describeTarget()}, Node ${process.version}. Looked for:`,
+    `This is ${target()}, Node ${process.version}. Looked for:`,
     ...searched.map((file) => `  ${file}: ${reasons.get(file) ?? 'not there'}`),
     'To build it here:',
     '  in an application:  npx fused-bear-loss build',

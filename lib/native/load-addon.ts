@@ -2,9 +2,13 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NativeBinding } from './binding.js';
+import { cacheFolder } from './cache-folder.js';
 import { CALL_FIELDS } from './call-fields.js';
 import { packageRoot } from './package-root.js';
-import { describeTarget, libc } from './target.js';
+import { libc, target } from './target.js';
+
+/** As the builds call it. */
+const ADDON_NAME = 'fused_bear_loss.node';
 
 /** A file that was tried. */
 export interface AddonAttempt {
@@ -52,20 +56,25 @@ export function loadAddon(): AddonFound | AddonMissing {
     }
   }
   const [first] = attempts;
-  const reason = first
-    ? `${first.file} cannot be used: ${first.reason}`
-    : `there is no native addon for ${describeTarget()}`;
+  const reason = first ? `${first.file} cannot be used: ${first.reason}` : `there is no native addon for ${target()}`;
   return { addon: undefined, reason, present: first !== undefined, attempts, searched };
 }
 
 /** In the order of preference: what was built here comes before what was shipped. */
 function addonFiles(): string[] {
-  const root = process.env.FUSED_BEAR_LOSS_PREBUILD ?? packageRoot();
+  const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD;
+  const root = chosen ?? packageRoot();
   const tag = process.platform === 'linux' ? `.${libc()}` : '';
   return [
-    join(root, 'build', 'Release', 'fused_bear_loss.node'),
+    join(root, 'build', 'Release', ADDON_NAME),
+    ...(chosen === undefined ? [builtAddonFile()] : []),
     join(root, 'prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`),
   ];
+}
+
+/** Where `fused-bear-loss build` puts the addon. */
+export function builtAddonFile(): string {
+  return join(cacheFolder(), ADDON_NAME);
 }
 
 // The loader of glibc maps a truncated file and the process dies at the first access past its end (SIGBUS). Linkers put

@@ -1,6 +1,7 @@
 // The loss on the module: at once, or in slices between which the event loop turns.
-import { lengthOf } from '../loss/typed-arrays.js';
+
 import type { NativeArray, NativeOutcome } from '../native/binding.js';
+import { lengthOf } from '../options/typed-arrays.js';
 import { evenRows, listedRows } from './blocks.js';
 import { findOverlap, GRADIENT, inspectLossCall, type LossCall, readLossCall } from './loss-call.js';
 import { LossRun, OutOfModuleMemory } from './loss-run.js';

@@ -1,7 +1,8 @@
 // One call of the loss as the facade hands it over, by name, and what has to be right before anything is written.
-import { memoryOf, viewOf } from '../loss/typed-arrays.js';
+
 import type { NativeArray, NativeFault, NativeOutcome } from '../native/binding.js';
 import { CALL_FIELDS } from '../native/call-fields.js';
+import { memoryOf, viewOf } from '../options/typed-arrays.js';
 import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
 import { moduleExports } from './module.js';
 import type { Elements, Lists } from './rows.js';

@@ -106,7 +106,7 @@ static_assert(sizeof(kArrayFieldNames) / sizeof(*kArrayFieldNames) == static_cas
 // The summary of a call whose rows are all finite, in a Float64Array.
 inline constexpr const char* kSummaryFieldNames[] = {"loss", "countedRows", "prunedRows", "topRankedRows"};
 
-// The numbers of a call of topTokens.
+// The numbers of a call of topTokens; lib/loss/top-tokens.ts writes them in this order.
 inline constexpr const char* kTopTokensNumberNames[] = {
     "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
 

@@ -1,7 +1,7 @@
 // One case for every code that the documentation lists. The other files go through the arguments one by one.
 import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { capabilities } from '../../lib/index';
-import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/loss/errors';
+import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/options/errors';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
 import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
 
@@ -17,6 +17,9 @@ function callWith(options: Record<string, unknown>): AnyCall {
 
 // Needs devices, and has its cases where they are emulated: test/cuda/errors.test.ts.
 type DeviceErrorCode = (typeof DEVICE_ERROR_CODES)[number];
+
+/** test/wasm has their case. */
+const WASM_ERROR_CODES = ['ERR_BEAR_WASM_OUT_OF_MEMORY'] as const;
 
 const onFirstDevice: Case = {
   kind: RangeError,
@@ -43,7 +46,10 @@ const DECODING_CASES = {
   ERR_BEAR_RANK: () => hitRatioAt([-2], 1),
 } satisfies Partial<Record<BearErrorCode, () => unknown>>;
 
-const CASES: Record<Exclude<BearErrorCode, DeviceErrorCode | keyof typeof DECODING_CASES>, Case> = {
+const CASES: Record<
+  Exclude<BearErrorCode, DeviceErrorCode | (typeof WASM_ERROR_CODES)[number] | keyof typeof DECODING_CASES>,
+  Case
+> = {
   ERR_BEAR_ARGUMENT_TYPE: {
     kind: TypeError,
     call: () => ({ ...validCall(), logits: new Float64Array(15) }),
@@ -157,7 +163,7 @@ const CASES: Record<Exclude<BearErrorCode, DeviceErrorCode | keyof typeof DECODI
 
 describe('every error code', () => {
   it('has a case here', () => {
-    const codes = [...Object.keys(CASES), ...Object.keys(DECODING_CASES), ...DEVICE_ERROR_CODES];
+    const codes = [...Object.keys(CASES), ...Object.keys(DECODING_CASES), ...DEVICE_ERROR_CODES, ...WASM_ERROR_CODES];
     expect(codes.sort()).toEqual([...BEAR_ERROR_CODES].sort());
   });
 

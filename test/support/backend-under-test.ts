@@ -22,7 +22,7 @@ export function runs(count: number): number {
 }
 
 /** Null where the device can be tested, else why not. */
-export function whyUnavailable(): string | null {
+function whyUnavailable(): string | null {
   if (isWasm && capabilities().backend !== 'wasm') return 'the module was not chosen';
   if (device === 'cpu' || device === 'auto') return null;
   const { cuda } = capabilities();
