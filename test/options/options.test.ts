@@ -3,7 +3,7 @@ import type { BearLossOptions } from '../../lib/index';
 import { native } from '../../lib/native/load-addon';
 import { OPTIONS } from '../../lib/options/option-table';
 import { DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/options/options';
-import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from './refusal';
+import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from '../loss/refusal';
 
 const NUMBER_EXPECTED = ['5', null, {}, [], true, 5n];
 
