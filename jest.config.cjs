@@ -23,6 +23,8 @@ const common = {
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],
   },
+  // Handed to each module: looking up a global of a vm context costs more than most calls of it.
+  sandboxInjectedGlobals: ['Math', 'Number', 'Object', 'Array'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/recommender/dist/', '<rootDir>/build'],
 };
 

@@ -18,7 +18,7 @@ import {
   saturatedProblems,
   softcapProblems,
 } from '../support/magnitude-problems';
-import { ORDINARY } from '../support/tolerance';
+import { expectClose, ORDINARY } from '../support/tolerance';
 
 /** Throws with the name of the first problem that `check` refuses. */
 function expectEach(problems: readonly MagnitudeProblem[], check: (problem: MagnitudeProblem, index: number) => void) {
@@ -132,8 +132,7 @@ if (deviceUnderTest === 'cpu') {
           for (let place = row * 4; place < row * 4 + 4; ++place) {
             const expected = Math.fround((scaled[tokens[place] as number] as number) - logSum);
             const actual = logProbabilities[place] as number;
-            const error = Object.is(actual, expected) ? 0 : Math.abs(actual - expected);
-            expect(error).toBeLessThanOrEqual(tolerance.loss * Math.max(1, Math.abs(expected)));
+            expectClose(actual, expected, tolerance.loss, `place ${place}`);
           }
         }
       });
