@@ -5,7 +5,7 @@ import type { NativeStream } from '../native/binding.js';
 import { native } from '../native/load-addon.js';
 import { registerCudaObject } from '../options/describe.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
 
 let handleOf: (stream: CudaStream) => NativeStream | undefined;
 
@@ -70,13 +70,14 @@ export class CudaStream {
 /** The addon's handle; throws where the stream was disposed or is not of the device, which is that of the logits. */
 export function openStream(stream: CudaStream, argument: string, device = deviceIndex(stream.device)): NativeStream {
   if (deviceIndex(stream.device) !== device) {
-    throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
+    fail(
+      'ERR_BEAR_DEVICE_MISMATCH',
       argument,
-      expected: `a stream of ${deviceName(device)}, where the tensors are`,
-      received: `one of ${stream.device}`,
-    });
+      `a stream of ${deviceName(device)}, where the tensors are`,
+      `one of ${stream.device}`,
+    );
   }
   const handle = handleOf(stream);
   if (handle !== undefined) return handle;
-  throw bearError('ERR_BEAR_DISPOSED', { argument, expected: 'a stream', received: 'one that was disposed' });
+  fail('ERR_BEAR_DISPOSED', argument, 'a stream', 'one that was disposed');
 }

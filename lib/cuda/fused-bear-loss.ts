@@ -1,6 +1,6 @@
 import { outcomeError } from '../loss/outcome-errors.js';
 import { enqueueLoss } from '../native/loss-calls.js';
-import { bearError, describe, refuse } from '../options/errors.js';
+import { refuse } from '../options/errors.js';
 import type { DType, GradientChoice, Reduction } from '../options/options.js';
 import { DeviceTensor, openStorage } from './device-tensor.js';
 import { checkDeviceOptions, type DeviceBearLossOptions } from './options.js';
@@ -50,5 +50,5 @@ function assertOnDevice(logits: unknown): asserts logits is DeviceTensor {
   if (DeviceTensor.isDeviceTensor(logits)) return;
   const expected = 'a DeviceTensor, as arrays in host memory are for the entry fused-bear-loss';
   if (typeof logits !== 'object' || logits === null) refuse('ERR_BEAR_ARGUMENT_TYPE', 'logits', expected, logits);
-  throw bearError('ERR_BEAR_DEVICE_MISMATCH', { argument: 'logits', expected, received: describe(logits) });
+  refuse('ERR_BEAR_DEVICE_MISMATCH', 'logits', expected, logits);
 }

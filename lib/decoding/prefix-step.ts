@@ -1,7 +1,7 @@
 import { assertAttached } from '../loss/arrays.js';
 import { topTokens } from '../loss/top-tokens.js';
 import { isFunction } from '../options/abort-signal.js';
-import { bearError, describe, refuse } from '../options/errors.js';
+import { bearError, describe, fail, refuse } from '../options/errors.js';
 import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
@@ -259,13 +259,13 @@ function checkLogits(
   if (layout === 'allowed') {
     if (length === allowed.tokens.length) return 0;
     const expected = `one for each of the ${allowed.tokens.length} allowed tokens`;
-    throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
+    fail('ERR_BEAR_SHAPE', LOGITS, expected, received);
   }
   const vocabSize = length / rows;
   const largest = allowed.tokens.reduce((most, token) => Math.max(most, token), 0);
   if (Number.isInteger(vocabSize) && vocabSize > largest) return vocabSize;
   const expected = `${rows} rows of more than ${largest} tokens (the largest allowed)`;
-  throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
+  fail('ERR_BEAR_SHAPE', LOGITS, expected, received);
 }
 
 /** Names the first logit of the row that is NaN or plus infinity, or says that the scaled ones are too large. */

@@ -1,4 +1,4 @@
-import { bearError, describe } from '../options/errors.js';
+import { bearError, describe, fail } from '../options/errors.js';
 import { readNumbers } from '../options/reading.js';
 import { positiveInteger } from '../options/rules.js';
 
@@ -89,11 +89,7 @@ export function pruningRows(
   const exact = readRanks(exactRanks, 'exactRanks');
   const beam = readRanks(beamRanks, 'beamRanks');
   if (exact.length !== beam.length) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'beamRanks',
-      expected: `${exact.length} ranks, one for each of exactRanks`,
-      received: `${beam.length}`,
-    });
+    fail('ERR_BEAR_SHAPE', 'beamRanks', `${exact.length} ranks, one for each of exactRanks`, `${beam.length}`);
   }
   const within = (rank: number) => rank >= 0 && rank < beamWidth;
   const denominators = exact.map((rank) => (within(rank) ? 1 : 0));

@@ -1,4 +1,4 @@
-import { bearError, refuse } from '../options/errors.js';
+import { fail, refuse } from '../options/errors.js';
 import { elementError, forEachElement, readMembers, readNumbers } from '../options/reading.js';
 import { type BeamSearchOptions, readBeamSearchOptions, searchAllUsers } from './beam-search.js';
 import type { RankedItem } from './ranked-item.js';
@@ -30,7 +30,7 @@ export async function traceTargets<State>(options: TargetTraceOptions<State>): P
   const targets = readNumbers(given.targets, 'targets');
   if (targets.length !== search.users) {
     const expected = `one for each of ${search.users} users`;
-    throw bearError('ERR_BEAR_SHAPE', { argument: 'targets', expected, received: `${targets.length}` });
+    fail('ERR_BEAR_SHAPE', 'targets', expected, `${targets.length}`);
   }
   const paths = Array.from(targets, (target) => nodesToward(search.trie, target));
   const droppedAt = new Int32Array(search.users).fill(-1);
@@ -118,5 +118,5 @@ function readFlags(list: unknown, rows: number): boolean[] {
 
 function assertRows(received: number, rows: number, argument: string): void {
   if (received === rows) return;
-  throw bearError('ERR_BEAR_SHAPE', { argument, expected: `${rows} rows`, received: `${received}` });
+  fail('ERR_BEAR_SHAPE', argument, `${rows} rows`, `${received}`);
 }

@@ -1,4 +1,4 @@
-import { bearError, refuse } from '../options/errors.js';
+import { fail, refuse } from '../options/errors.js';
 import { forEachElement, readNumbers } from '../options/reading.js';
 import { codeFor, idError, isId } from './ids.js';
 import { readCatalogue, readLists, repeatedError } from './read-catalogue.js';
@@ -120,7 +120,7 @@ export class TokenTrie {
     const unknown = [...removed].find((item) => walk.leafOf(item) < 0);
     if (unknown !== undefined) refuse('ERR_BEAR_ITEM_UNKNOWN', 'items', 'items of the trie', unknown);
     if (removed.size === walk.arrays.leafItems.length) {
-      throw bearError('ERR_BEAR_SHAPE', { argument: 'items', expected: 'at least one item to stay', received: 'all' });
+      fail('ERR_BEAR_SHAPE', 'items', 'at least one item to stay', 'all');
     }
     return TokenTrie.#fromSorted(filterCatalogue(sequencesOf(walk.arrays), (item) => !removed.has(item)));
   }

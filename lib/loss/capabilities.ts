@@ -1,5 +1,5 @@
 import { instructionSetWarning, native } from '../native/load-addon.js';
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 const { version } = require('../../package.json') as { version: string };
@@ -40,10 +40,7 @@ export function capabilities(): Capabilities {
   const cpu = native().cpuInfo();
   const cuda = native().cudaInfo();
   if ('status' in cuda) {
-    throw bearError('ERR_BEAR_OUT_OF_MEMORY', {
-      argument: 'capabilities',
-      expected: 'memory to describe the devices in',
-    });
+    fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
   }
   const { built, available, reason, devices } = cuda;
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];

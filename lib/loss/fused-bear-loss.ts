@@ -1,6 +1,6 @@
 import { computeLoss } from '../native/loss-calls.js';
 import { checkOptions } from '../options/check-options.js';
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
 import type { BearLossOptions, GradientChoice, LogitsArray, Reduction } from '../options/options.js';
 import type { Logits } from './logits.js';
 import { outcomeError } from './outcome-errors.js';
@@ -34,11 +34,12 @@ export function fusedBearLoss<
 >(logits: Logits<A>, targets: Targets, options?: BearLossOptions<R, G, S>): BearLossResult<R, A, G, S> {
   const checked = checkOptions(options);
   if (checked.signal !== undefined) {
-    throw bearError('ERR_BEAR_OPTION_CONFLICT', {
-      argument: 'signal',
-      expected: 'an asynchronous call, as a synchronous one cannot be aborted',
-      received: 'a synchronous call',
-    });
+    fail(
+      'ERR_BEAR_OPTION_CONFLICT',
+      'signal',
+      'an asynchronous call, as a synchronous one cannot be aborted',
+      'a synchronous call',
+    );
   }
   const prepared = prepareCall(logits, targets, checked);
   const outcome = computeLoss(prepared.call);

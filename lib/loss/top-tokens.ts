@@ -1,7 +1,7 @@
 import type { NativeOutcome } from '../native/binding.js';
 import { native } from '../native/load-addon.js';
 import { type CheckedAllowed, type CheckedOptions, checkOptions } from '../options/check-options.js';
-import { bearError, refuse } from '../options/errors.js';
+import { bearError, fail, refuse } from '../options/errors.js';
 import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/options.js';
 import { readMembers } from '../options/reading.js';
 import { expectedNames } from '../options/suggest.js';
@@ -182,11 +182,7 @@ function readListedLogits(logits: Logits, { offsets, tokens }: CheckedAllowed, o
   const { allowed, rowStride, vocabSize = MOST_TOKENS } = options;
   if (offsets === undefined || tokens === undefined) {
     const received = allowed === undefined ? 'no constraint' : 'a bitmask';
-    throw bearError('ERR_BEAR_OPTION_CONFLICT', {
-      argument: 'layout',
-      expected: "allowed: { offsets, tokens } with 'allowed'",
-      received,
-    });
+    fail('ERR_BEAR_OPTION_CONFLICT', 'layout', "allowed: { offsets, tokens } with 'allowed'", received);
   }
   if (rowStride !== undefined) refuse('ERR_BEAR_OPTION_CONFLICT', 'rowStride', "layout 'dense'", rowStride);
   if (!ArrayBuffer.isView(logits)) {
