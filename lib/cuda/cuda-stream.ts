@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { unwrap } from '../loss/device-errors.js';
+import { native } from '../native/backend.js';
 import type { NativeStream } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { registerCudaObject } from '../options/describe.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
 import { fail } from '../options/errors.js';

@@ -2,8 +2,8 @@
 
 import { allocate, assertAttached } from '../loss/arrays.js';
 import { unwrap } from '../loss/device-errors.js';
+import { native } from '../native/backend.js';
 import type { NativeDeviceFailure, NativeStorage, NativeStream } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { registerCudaObject } from '../options/describe.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
 import { fail, refuse } from '../options/errors.js';

@@ -2,8 +2,8 @@
 
 import { outcomeError } from '../loss/outcome-errors.js';
 import { type AskedFor, type LossByReduction, type LossCounts, lossCounts } from '../loss/result.js';
+import { native } from '../native/backend.js';
 import type { NativeEnqueuedLoss, NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { fail } from '../options/errors.js';
 import type { DType, GradientChoice, Reduction } from '../options/options.js';
 import type { DeviceTensor } from './device-tensor.js';

@@ -1,5 +1,5 @@
+import { native } from '../native/backend.js';
 import type { NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
 import { type CheckedAllowed, type CheckedOptions, checkOptions } from '../options/check-options.js';
 import { bearError, fail, refuse } from '../options/errors.js';
 import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/options.js';

@@ -1,6 +1,7 @@
 // The calls of the loss, in the layout that the addon reads.
 
 import { CROSSING_OPTIONS } from '../options/option-table.js';
+import { native } from './backend.js';
 import type {
   NativeArray,
   NativeEnqueuedLoss,
@@ -11,7 +12,6 @@ import type {
   NativeSummary,
 } from './binding.js';
 import { CALL_FIELDS } from './call-fields.js';
-import { native } from './load-addon.js';
 
 export function computeLoss(call: NativeLossCall): NativeOutcome {
   const { computeLoss } = native();

@@ -34,7 +34,7 @@ const Backend& cpu_backend();
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
 struct CpuInfo {
-  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512"
+  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"
   // Every one that this processor and this build can run.
   const char* instruction_sets[3] = {};
   std::size_t instruction_set_count = 0;

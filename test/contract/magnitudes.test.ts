@@ -5,6 +5,7 @@ import { deserialize } from 'node:v8';
 import { type BearLossOptions, type BearLossResult, topTokens } from '../../lib/index';
 import { describeContract, deviceUnderTest } from '../support/backend-under-test';
 import { DTYPES, decode } from '../support/dtype';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { callOf, definedGradient, expectAgreement, expectResult, runBackend, runReference } from '../support/loss-call';
 import type { MagnitudeAnswer } from '../support/magnitude-probe';
 import {
@@ -140,7 +141,7 @@ if (deviceUnderTest === 'cpu') {
   });
 
   describe('each instruction set along the border of float32', () => {
-    for (const name of ['baseline', 'avx2', 'avx512']) {
+    for (const name of INSTRUCTION_SETS) {
       const answer = probe(name);
       const isThere = answer.instructionSet === name;
       const why = isThere ? '' : ` (skipped: this machine runs ${answer.instructionSet} instead)`;

@@ -1,6 +1,6 @@
 import { deviceError } from '../../lib/loss/device-errors';
+import { native } from '../../lib/native/backend';
 import type { NativeDeviceErrorKind } from '../../lib/native/binding';
-import { native } from '../../lib/native/load-addon';
 import { deviceIndex, deviceName } from '../../lib/options/device-names';
 import { BEAR_ERROR_CODES } from '../../lib/options/errors';
 

@@ -1,8 +1,8 @@
 /** The table of options, and what repeats it: the documents, the types and the addon. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { native } from '../../lib/native/backend';
 import { CALL_FIELDS } from '../../lib/native/call-fields';
-import { native } from '../../lib/native/load-addon';
 import { CROSSING_OPTIONS, OPTIONS, type OptionRow } from '../../lib/options/option-table';
 import { PENALTIES } from '../../lib/options/options';
 

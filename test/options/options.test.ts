@@ -1,5 +1,5 @@
 // What each option takes and refuses. Numbers that come out are the contract's business (test/contract).
-import { native } from '../../lib/native/load-addon';
+import { native } from '../../lib/native/backend';
 import { OPTIONS, type OptionRow } from '../../lib/options/option-table';
 import { DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/options/options';
 import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from '../loss/refusal';

@@ -44,7 +44,7 @@ describe('the packed package', () => {
 
   beforeAll(() => {
     application = makeTemporaryFolder('entry-points');
-    const installed = installPackage(application, ['--ignore-scripts']);
+    const installed = installPackage(application);
     mkdirSync(dirname(join(installed, addonFile)), { recursive: true });
     cpSync(join(repositoryRoot, addonFile), join(installed, addonFile));
     for (const peer of peers) symlinkSync(join(repositoryRoot, 'node_modules', peer), join(installed, '..', peer));
@@ -95,7 +95,7 @@ describe('the packed package', () => {
       const { status, stdout, stderr } = spawnSync(command(), ['doctor'], {
         cwd: application,
         encoding: 'utf8',
-        // Where node-gyp-build looks instead: for an addon, in vain.
+        // Where it is looked for instead, in vain.
         env: { ...process.env, FUSED_BEAR_LOSS_PREBUILD: application },
       });
       expect([status, stderr]).toEqual([1, '']);
@@ -129,14 +129,16 @@ describe('the packed package', () => {
     const listing = run('tar', ['-tzf', tarball], { cwd: application }).stdout.trim().split('\n');
     const files = listing.map((file) => file.replace(/^package\//, ''));
     const needed = [
-      'binding.gyp',
       'CMakeLists.txt',
       'native/sources.json',
-      'scripts/install.cjs',
+      'headers/napi.h',
+      'headers/node_api.h',
       'LICENSE',
       'CHANGELOG.md',
     ];
     expect(files).toEqual(expect.arrayContaining(needed));
-    expect(files.filter((file) => /^(test|lib|benchmarks|examples|build|docs|\.)/.test(file))).toEqual([]);
+    expect(files.filter((file) => /^(test|lib|scripts|binding|benchmarks|examples|build|docs|\.)/.test(file))).toEqual(
+      [],
+    );
   });
 });
