@@ -46,6 +46,9 @@ const DECIDED: readonly string[] = [
  * @param logits float32, [..., V]
  * @param targets the target of each row, as `fusedBearLoss` takes them, or an int32 tensor
  * @throws TypeError or RangeError as `fusedBearLoss`
+ *
+ * @example
+ * optimizer.minimize(() => bearLoss(model.apply(batch, { training: true }), targets, { beamWidth: 10 }));
  */
 export function bearLoss<R extends Reduction = 'mean'>(
   logits: tf.Tensor,

@@ -13,6 +13,12 @@ let handleOf: (stream: CudaStream) => NativeStream | undefined;
  * A queue of work on a CUDA device. Calls on one stream run in order; without the option `stream` they go to the
  * device's default stream. A tensor that is used on two streams is waited for by itself: work on the second comes after
  * what was enqueued for it on the first. Only what other libraries enqueue has to be ordered by hand.
+ *
+ * Methods throw ERR_BEAR_DISPOSED after `dispose()`, and a code of ERR_BEAR_CUDA_ for what the device reports.
+ *
+ * @example
+ * using stream = CudaStream.create();
+ * using result = fusedBearLoss(logits, targets, { stream });
  */
 export class CudaStream {
   /** As `cuda:0`. */

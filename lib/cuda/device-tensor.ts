@@ -69,6 +69,12 @@ let construct: <D extends TensorDType>(storage: NativeStorage, description: Desc
 /**
  * Numbers in the memory of a CUDA device. `dispose()` (or `using`) gives the memory back at once; a tensor that nobody
  * holds any more gives it back when it is collected. Work that was enqueued before still has it.
+ *
+ * Methods throw ERR_BEAR_DISPOSED after `dispose()`, and a code of ERR_BEAR_CUDA_ for what the device reports. Shapes and
+ * dtypes that do not fit are ERR_BEAR_SHAPE and ERR_BEAR_DTYPE.
+ *
+ * @example
+ * using logits = DeviceTensor.fromHost(new Float32Array(rows * vocabSize), [rows, vocabSize]);
  */
 export class DeviceTensor<D extends TensorDType = TensorDType> {
   readonly shape: readonly number[];

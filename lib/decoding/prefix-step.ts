@@ -33,7 +33,7 @@ export interface StepResult<State> {
    * Doubles are rounded to float32.
    */
   logits: Float32Array | Float64Array;
-  /** Default 'dense'. */
+  /** @default 'dense' */
   layout?: 'dense' | 'allowed';
   /** Whatever the model needs to continue these rows; handed back at the next step. */
   state: State;
@@ -46,23 +46,30 @@ export interface DecodingOptions<State> {
   trie: TokenTrie;
   /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
   users: number;
-  /** Divides the logits, as in the loss: from 1e-36 to 1e36, default 1. */
+  /**
+   * Divides the logits, as in the loss: from 1e-36 to 1e36.
+   *
+   * @default 1
+   */
   temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default none. */
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default: none. */
   softcap?: number;
   /**
-   * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of
-   * their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
+   * If a prefix has one child, that child has probability 1. 'skip' passes such tokens along without a step of their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
    * compared after equal numbers of TOKENS, as `generate` of the usual libraries does. Scores of items are equal, what a
    * narrow beam prunes may differ. Train and decode the same way.
+   *
+   * @default 'skip'
    */
   forcedTokens?: 'skip' | 'step';
   /**
-   * Exponent of the length that a log-probability is divided by, default 0: none. The length is counted as hypotheses are
+   * Exponent of the length that a log-probability is divided by. 0: none. The length is counted as hypotheses are
    * compared: in choices with `forcedTokens: 'skip'`, in tokens with 'step'. Above 0 favours longer items.
+   *
+   * @default 0
    */
   lengthPenalty?: number;
-  /** Users decoded together, which bounds the rows of a step. */
+  /** Users decoded together, which bounds the rows of a step. Default: 128; 64 in `exactTopItems`. */
   usersPerStep?: number;
 }
 

@@ -24,6 +24,9 @@ export interface TargetTrace {
  *
  * @throws as `beamSearch`; RangeError `ERR_BEAR_SHAPE` where there is not one target for each user, `ERR_BEAR_ITEM_UNKNOWN`
  *   for a target that is not in the trie
+ *
+ * @example
+ * const { droppedAt } = await traceTargets({ trie, users: 2, targets: [7, 3], beamWidth: 10, step });
  */
 export async function traceTargets<State>(options: TargetTraceOptions<State>): Promise<TargetTrace> {
   const { search, given } = readBeamSearchOptions(options, ['targets']);
@@ -66,6 +69,9 @@ export interface StepPruning {
  * @throws TypeError or RangeError with a `code`; `ERR_BEAR_SHAPE` where the lists differ in length
  * @param eligible the rows to count, one flag a row; default all. Those whose target is among the exact best make the
  *   shares those of `pruningRate`, step by step.
+ *
+ * @example
+ * for (const { pruned, present } of prunedByStep(trace)) console.log(pruned / present);
  */
 export function prunedByStep(
   trace: Pick<TargetTrace, 'droppedAt' | 'steps'>,

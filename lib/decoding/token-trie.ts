@@ -32,6 +32,9 @@ let walkOf: (trie: unknown, argument?: string) => TrieWalk;
  * item that is no integer in [0, 2^31) a RangeError `ERR_BEAR_TOKEN`, and what is no number a TypeError
  * `ERR_BEAR_ARGUMENT_TYPE`. The -1 of `child`, `find`, `leafOf` and `parent` says that there is no such node. It is none
  * itself: ask for it before the next call, which refuses it.
+ *
+ * @example
+ * const trie = TokenTrie.fromSequences([[5, 2, 1], [5, 3, 1]], [101, 102]);
  */
 export class TokenTrie {
   static readonly root = TrieWalk.root;

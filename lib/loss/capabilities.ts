@@ -10,6 +10,7 @@ export interface CudaDevice {
   name: string;
   /** As `9.0`. */
   computeCapability: string;
+  /** Total memory of the device, in bytes. */
   memoryBytes: number;
 }
 
@@ -35,7 +36,14 @@ export interface Capabilities {
   warnings: string[];
 }
 
-/** What this machine and this build of the addon can do, and why not more. Throws ERR_BEAR_ADDON_NOT_FOUND. */
+/**
+ * Returns what this machine and this build of the addon can do, and why not more.
+ *
+ * @throws Error `ERR_BEAR_ADDON_NOT_FOUND`, or RangeError `ERR_BEAR_OUT_OF_MEMORY`
+ *
+ * @example
+ * const { instructionSet, threads, cuda } = capabilities();
+ */
 export function capabilities(): Capabilities {
   const cpu = native().cpuInfo();
   const cuda = native().cudaInfo();

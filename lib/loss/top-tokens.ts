@@ -26,11 +26,13 @@ export interface TopTokensOptions
     'vocabSize' | 'rowStride' | 'dtype' | 'temperature' | 'softcap' | 'allowed' | 'threads'
   > {
   /**
-   * Default `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry,
-   * from a model that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   * `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry, from a model
+   * that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   *
+   * @default 'dense'
    */
   layout?: 'dense' | 'allowed';
-  /** Arrays for the results; default new ones. They may not share memory with an input or one another. */
+  /** Arrays for the results. They may not share memory with an input or one another. Default: new arrays. */
   out?: TopTokensOutput;
 }
 
@@ -79,6 +81,9 @@ const LAYOUTS = ['dense', 'allowed'] as const;
  * @param logits N * V numbers as {@link fusedBearLoss} takes them; a flat array needs `vocabSize`. Not written.
  * @param beamWidth B, a positive integer; more than there are tokens is legal.
  * @throws TypeError or RangeError as {@link fusedBearLoss}. Then nothing has been written.
+ *
+ * @example
+ * const { tokens, logProbabilities } = topTokens(logits, 10, { vocabSize: 32000 });
  */
 export function topTokens<A extends LogitsArray = LogitsArray>(
   logits: Logits<A>,
