@@ -115,16 +115,12 @@ function checkLogits(logits: unknown): void {
       logits,
     );
   }
-  if (logits.dtype !== 'float32') {
-    fail('ERR_BEAR_DTYPE', 'logits', 'float32', logits.dtype);
-  }
+  if (logits.dtype !== 'float32') fail('ERR_BEAR_DTYPE', 'logits', 'float32', logits.dtype);
 }
 
 function readTargets(targets: Targets | tf.Tensor): Targets {
   if (!(targets instanceof tf.Tensor)) return targets;
-  if (targets.dtype !== 'int32') {
-    fail('ERR_BEAR_DTYPE', 'targets', 'int32', targets.dtype);
-  }
+  if (targets.dtype !== 'int32') fail('ERR_BEAR_DTYPE', 'targets', 'int32', targets.dtype);
   return Int32Array.from(targets.dataSync());
 }
 

@@ -1,5 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-
 import { unwrap } from '../loss/device-errors.js';
 import { native } from '../native/backend.js';
 import type { NativeStream } from '../native/binding.js';

@@ -1,5 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-
 import { allocate, assertAttached } from '../loss/arrays.js';
 import { unwrap } from '../loss/device-errors.js';
 import { native } from '../native/backend.js';
@@ -237,9 +236,7 @@ export function openStorage(tensor: DeviceTensor, argument: string): NativeStora
 
 /** The handle of a tensor of this dtype on this device. */
 export function openOn(tensor: DeviceTensor, dtype: TensorDType, device: number, argument: string): NativeStorage {
-  if (tensor.dtype !== dtype) {
-    fail('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, tensor.dtype);
-  }
+  if (tensor.dtype !== dtype) fail('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, tensor.dtype);
   if (deviceIndex(tensor.device) !== device) {
     fail(
       'ERR_BEAR_DEVICE_MISMATCH',
@@ -278,9 +275,7 @@ function describeTensor<D extends TensorDType>(given: readonly number[], dtype: 
   if (!Number.isSafeInteger(length * 4)) {
     fail('ERR_BEAR_SHAPE', 'shape', 'no more elements than can be counted', `[${shape.join(', ')}]`);
   }
-  if (!TENSOR_DTYPES.includes(dtype)) {
-    refuse('ERR_BEAR_DTYPE', 'dtype', expectedNames(dtype, TENSOR_DTYPES), dtype);
-  }
+  if (!TENSOR_DTYPES.includes(dtype)) refuse('ERR_BEAR_DTYPE', 'dtype', expectedNames(dtype, TENSOR_DTYPES), dtype);
   return { shape, dtype, length, device };
 }
 

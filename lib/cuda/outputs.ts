@@ -1,5 +1,4 @@
 // Where the results of a call on a device go: tensors of the caller's, or new ones.
-
 import { checkStride, rowsExtent } from '../loss/logits.js';
 import type { NativeStorage, NativeStream } from '../native/binding.js';
 import { fail, refuse } from '../options/errors.js';

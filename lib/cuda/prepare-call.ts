@@ -1,5 +1,4 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
-
 import { assertAttached, copyIndices } from '../loss/arrays.js';
 import { checkStride, rowsExtent } from '../loss/logits.js';
 import { lossCall } from '../loss/loss-call.js';

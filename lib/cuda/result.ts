@@ -1,5 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-
 import { outcomeError } from '../loss/outcome-errors.js';
 import { type AskedFor, type LossByReduction, type LossCounts, lossCounts } from '../loss/result.js';
 import { native } from '../native/backend.js';

@@ -85,18 +85,14 @@ function checkSequences({ offsets, tokens }: TokenLists): void {
 
 /** One id for each of `count` sequences, none twice; without `items` the numbers of the sequences. */
 function readItems(items: unknown, count: number): Int32Array {
-  if (count < 1) {
-    fail('ERR_BEAR_SHAPE', 'sequences', 'at least one', 'none');
-  }
+  if (count < 1) fail('ERR_BEAR_SHAPE', 'sequences', 'at least one', 'none');
   if (items === undefined) return Int32Array.from({ length: count }, (_, index) => index);
   const buffer = new IdBuffer();
   const given = forEachElement(items, 'items', 'item ids', (item, index) => {
     if (!isId(item)) throw idError('items', item, ` at index ${index}`);
     buffer.push(item);
   });
-  if (given !== count) {
-    fail('ERR_BEAR_SHAPE', 'items', `one id for each of the ${count} sequences`, `${given}`);
-  }
+  if (given !== count) fail('ERR_BEAR_SHAPE', 'items', `one id for each of the ${count} sequences`, `${given}`);
   const ids = buffer.take();
   const ascending = ids.slice().sort();
   const repeated = ascending.find((id, index) => index > 0 && id === ascending[index - 1]);

@@ -47,9 +47,7 @@ export interface Capabilities {
 export function capabilities(): Capabilities {
   const cpu = native().cpuInfo();
   const cuda = native().cudaInfo();
-  if ('status' in cuda) {
-    fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
-  }
+  if ('status' in cuda) fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
   const { built, available, reason, devices } = cuda;
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {

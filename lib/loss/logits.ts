@@ -79,9 +79,7 @@ function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride
     fail('ERR_BEAR_SHAPE', 'vocabSize', 'a value beside a flat array, or logits with a shape', 'none');
   }
   if (rows === 0) return rowStride ?? 1; // nothing to score, whatever V is
-  if (rowStride !== undefined) {
-    fail('ERR_BEAR_SHAPE', 'vocabSize', 'a value beside rowStride', 'none');
-  }
+  if (rowStride !== undefined) fail('ERR_BEAR_SHAPE', 'vocabSize', 'a value beside rowStride', 'none');
   const length = lengthOf(data);
   if (length > 0 && length % rows === 0) return length / rows;
   refuse('ERR_BEAR_SHAPE', 'logits', `as many elements for each of the ${rows} targets, or a vocabSize`, data);
@@ -148,9 +146,7 @@ export function readDType(data: LogitsArray, given: unknown, argument: string, d
 
 /** Throws unless the array holds the rows that it is said to hold. The last may end at V or at the stride. */
 function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStride: number, argument: string): void {
-  if (vocabSize < 1) {
-    fail('ERR_BEAR_SHAPE', 'vocabSize', 'at least 1 token', '0');
-  }
+  if (vocabSize < 1) fail('ERR_BEAR_SHAPE', 'vocabSize', 'at least 1 token', '0');
   checkStride(rowStride, vocabSize, 'rowStride');
   const least = rowsExtent(rows, vocabSize, rowStride, argument);
   const most = rows * rowStride;

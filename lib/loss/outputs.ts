@@ -1,5 +1,4 @@
 // Where the results go: arrays of the caller's, or new ones.
-
 import type { CheckedOptions } from '../options/check-options.js';
 import { refuse } from '../options/errors.js';
 import type { GradientMode, LogitsArray } from '../options/options.js';

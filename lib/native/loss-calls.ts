@@ -1,5 +1,4 @@
 // The calls of the loss, in the layout that the addon reads.
-
 import { CROSSING_OPTIONS } from '../options/option-table.js';
 import { native } from './backend.js';
 import type {

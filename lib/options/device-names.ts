@@ -18,20 +18,14 @@ export function deviceIndex(name: string): number {
 /** The index of a device that the caller named. */
 export function readDevice(device: unknown): number {
   const expected = "'cuda', or 'cuda:' and a device's number";
-  if (typeof device !== 'string') {
-    refuse('ERR_BEAR_ARGUMENT_TYPE', 'device', expected, device);
-  }
-  if (!/^cuda(:\d{1,4})?$/.test(device)) {
-    refuse('ERR_BEAR_OPTION_VALUE', 'device', expected, device);
-  }
+  if (typeof device !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', 'device', expected, device);
+  if (!/^cuda(:\d{1,4})?$/.test(device)) refuse('ERR_BEAR_OPTION_VALUE', 'device', expected, device);
   return deviceIndex(device);
 }
 
 /** Throws unless it can be an address of elements of this size. */
 export function checkPointer(pointer: unknown, elementBytes: number): void {
-  if (typeof pointer !== 'bigint') {
-    refuse('ERR_BEAR_ARGUMENT_TYPE', 'pointer', 'an address as a bigint', pointer);
-  }
+  if (typeof pointer !== 'bigint') refuse('ERR_BEAR_ARGUMENT_TYPE', 'pointer', 'an address as a bigint', pointer);
   const isAddress = pointer > 0n && pointer < 2n ** 64n && pointer % BigInt(elementBytes) === 0n;
   if (isAddress) return;
   refuse('ERR_BEAR_POINTER', 'pointer', `an address above 0 that is a multiple of ${elementBytes}`, pointer);
