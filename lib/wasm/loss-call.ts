@@ -7,10 +7,37 @@ import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule } from
 import { moduleExports } from './module.js';
 import type { Elements, Lists } from './rows.js';
 
-export type NumberName = (typeof CALL_FIELDS.numbers)[number];
-export type ArrayName = (typeof CALL_FIELDS.arrays)[number];
+/** Those that are read or changed here; the module reads the others. */
+export type NumberName =
+  | 'rows'
+  | 'vocabSize'
+  | 'rowStride'
+  | 'dtype'
+  | 'gradient'
+  | 'gradRowStride'
+  | 'gradIsNew'
+  | 'beamWidth'
+  | 'ignoreIndex'
+  | 'reduction';
+export type ArrayName =
+  | 'logits'
+  | 'targets'
+  | 'gradLogits'
+  | 'tokenWeights'
+  | 'penaltyWeights'
+  | 'gradOutputRows'
+  | 'allowedOffsets'
+  | 'allowedTokens'
+  | 'allowedBitmask'
+  | 'rowLosses'
+  | 'nll'
+  | 'logSumExp'
+  | 'threshold'
+  | 'margins'
+  | 'penalties'
+  | 'rank';
 
-const numberIndex = Object.fromEntries(CALL_FIELDS.numbers.map((name, index) => [name, index])) as Record<
+export const numberIndex = Object.fromEntries(CALL_FIELDS.numbers.map((name, index) => [name, index])) as Record<
   NumberName,
   number
 >;
@@ -67,7 +94,7 @@ export function readLossCall(numbers: Float64Array, given: (NativeArray | undefi
   const number = (name: NumberName) => numbers[numberIndex[name]] as number;
   const elements = elementType(number('dtype'));
   const arrays: Partial<Record<ArrayName, NativeArray>> = {};
-  for (const name of CALL_FIELDS.arrays) {
+  for (const name of CALL_FIELDS.arrays as ArrayName[]) {
     const array = given[arrayIndex[name]];
     if (array !== undefined) arrays[name] = cleanView(array, typeOfField(name, elements));
   }

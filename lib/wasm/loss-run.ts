@@ -1,7 +1,15 @@
 // The computing of one call of the loss, block by block: all at once, or some blocks at a time.
 import { CALL_FIELDS } from '../native/call-fields.js';
 import { type Blocks, cutIntoBlocks, evenRows, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
-import { type ArrayName, arrayIndex, elementType, GRADIENT, type LossCall, withNumbers } from './loss-call.js';
+import {
+  type ArrayName,
+  arrayIndex,
+  elementType,
+  GRADIENT,
+  type LossCall,
+  numberIndex,
+  withNumbers,
+} from './loss-call.js';
 import { type ModuleExports, moduleExports } from './module.js';
 import type { RowReader, RowWriter } from './rows.js';
 
@@ -43,7 +51,7 @@ export class LossRun {
     this.rows = lists ? listedRows(lists.offsets) : evenRows(rows, vocabSize);
     this.blocks = cutIntoBlocks(this.rows);
     const hasGradient = call.gradient !== GRADIENT.none;
-    const isWeighted = numbers[CALL_FIELDS.numbers.indexOf('reduction')] === REDUCTION_WEIGHTED_MEAN;
+    const isWeighted = numbers[numberIndex.reduction] === REDUCTION_WEIGHTED_MEAN;
     this.passes = !hasGradient ? ['statistics'] : isWeighted ? ['statistics', 'gradient'] : ['both'];
     // A listed row's target is a position in its list, and -1 where it is ignored.
     this.numbers = lists ? withNumbers(numbers, { ignoreIndex: -1 }) : numbers;
@@ -94,7 +102,7 @@ export class LossRun {
 
   totals(): LossTotals {
     const [loss, , countedRows, prunedRows, topRankedRows] = this.sums as unknown as number[];
-    const isPerRow = this.numbers[CALL_FIELDS.numbers.indexOf('reduction')] === REDUCTION_NONE;
+    const isPerRow = this.numbers[numberIndex.reduction] === REDUCTION_NONE;
     return {
       loss: isPerRow || this.blockCount === 0 ? 0 : (loss as number) / this.lossDivisor(),
       countedRows: countedRows as number,
@@ -109,7 +117,7 @@ export class LossRun {
   }
 
   private reserve(wasm: ModuleExports): number {
-    const width = this.numbers[CALL_FIELDS.numbers.indexOf('beamWidth')] as number;
+    const width = this.numbers[numberIndex.beamWidth] as number;
     return wasm.reserve(this.layout.bytes, this.blocks.longestRow, width);
   }
 
@@ -149,7 +157,7 @@ export class LossRun {
       return pointer;
     };
     const logitsAt = point('logits');
-    const logitsType = elementType(numbers[CALL_FIELDS.numbers.indexOf('dtype')] as number);
+    const logitsType = elementType(numbers[numberIndex.dtype] as number);
     const packed = viewOfModule(wasm, logitsType, logitsAt, elements);
     this.reader.read(begin, end, packed);
     this.writeTargets(viewOfModule(wasm, 'Int32Array', point('targets'), count), begin, end);

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <string>
 
-#include "native/core/call_fields.h"
 #include "native/binding/typed_views.h"
+#include "native/core/call_fields.h"
 #include "native/core/dtype.h"
 #include "native/core/read_options.h"
 
@@ -60,13 +60,16 @@ class Numbers {
  public:
   explicit Numbers(const Napi::Value& array) : env_(array.Env()) {
     const View view = view_of(env_, array, "numbers");
-    check_view(env_, "numbers", view, napi_float64_array, std::size(kNumberFieldNames));
+    check_view(env_, "numbers", view, napi_float64_array, kNumberCount);
     values_ = static_cast<const double*>(view.data);
   }
 
   Napi::Env env() const { return env_; }
 
   double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
+
+  // In the order of kNumberOptions.
+  const double* options() const { return values_ + kNumberFieldCount; }
 
   std::int64_t integer(NumberField field, double least, double most) const {
     const double value = number(field);

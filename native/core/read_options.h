@@ -13,8 +13,8 @@ inline constexpr double kLargestSafeInteger = 9007199254740991.0; // of a double
 inline constexpr double kLargestInt32 = 2147483647.0;
 inline constexpr double kLeastInt32 = -2147483648.0;
 
-// Everything but the shape. `Numbers` reads and checks: number(field), integer(field, least, most), and
-// enumerator<Enum>(field, names).
+// Everything but the shape. `Numbers` reads and checks: number(field), integer(field, least, most),
+// enumerator<Enum>(field, names), and options(), those of kNumberOptions.
 template <class Numbers>
 void read_options(const Numbers& numbers, LossProblem& problem) {
   problem.dtype = numbers.template enumerator<DType>(NumberField::kDType, kDTypeNames);
@@ -27,14 +27,8 @@ void read_options(const Numbers& numbers, LossProblem& problem) {
   problem.ignore_index =
       static_cast<std::int32_t>(numbers.integer(NumberField::kIgnoreIndex, kLeastInt32, kLargestInt32));
   problem.threads = static_cast<std::int32_t>(numbers.integer(NumberField::kThreads, 0, kLargestInt32));
-  problem.lambda = numbers.number(NumberField::kLambda);
-  problem.xi = numbers.number(NumberField::kXi);
-  problem.margin = numbers.number(NumberField::kMargin);
-  problem.temperature = numbers.number(NumberField::kTemperature);
-  problem.softcap = numbers.number(NumberField::kSoftcap);
-  problem.label_smoothing = numbers.number(NumberField::kLabelSmoothing);
-  problem.z_loss = numbers.number(NumberField::kZLoss);
-  problem.normalizer = numbers.number(NumberField::kNormalizer);
+  const double* value = numbers.options();
+  for (const NumberOption& option : kNumberOptions) problem.*option.value = *value++;
   problem.grad_output = numbers.number(NumberField::kGradOutput);
   problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }

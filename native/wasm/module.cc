@@ -32,6 +32,7 @@ class Numbers {
   std::int64_t integer(NumberField field, double /*least*/, double /*most*/) const {
     return static_cast<std::int64_t>(number(field));
   }
+  const double* options() const { return values_ + kNumberFieldCount; }
   std::int64_t integer(NumberField field) const { return integer(field, 0, 0); }
   template <class Enum, std::size_t kCount>
   Enum enumerator(NumberField field, const char* const (&)[kCount]) const {
@@ -184,11 +185,24 @@ constexpr NameTable table_of(const char* const (&names)[kCount]) {
   return {names, kCount};
 }
 
+struct NumberNames {
+  const char* names[kNumberCount] = {};
+};
+
+constexpr NumberNames all_number_names() {
+  NumberNames all;
+  std::size_t count = 0;
+  for (const char* name : kNumberFieldNames) all.names[count++] = name;
+  for (const NumberOption& option : kNumberOptions) all.names[count++] = option.name;
+  return all;
+}
+constexpr NumberNames kNumberNames = all_number_names();
+
 // In the order of NAME_TABLES in lib/wasm/names.ts.
 constexpr NameTable kTables[] = {table_of(kDTypeNames),          table_of(kPenaltyNames),
                                  table_of(kReductionNames),      table_of(kThresholdGradientNames),
                                  table_of(kGradientModeNames),   table_of(kDeviceErrorNames),
-                                 table_of(kFaultNames),          table_of(kNumberFieldNames),
+                                 table_of(kFaultNames),          table_of(kNumberNames.names),
                                  table_of(kArrayFieldNames),     table_of(kSummaryFieldNames),
                                  table_of(kTopTokensNumberNames)};
 
