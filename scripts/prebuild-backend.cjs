@@ -10,7 +10,10 @@ const { crossCompiler } = require('./cross-compiler.cjs');
 const root = join(__dirname, '..');
 const { PREBUILD_PLATFORM: platform, PREBUILD_ARCH: arch } = process.env;
 const target = `${platform}-${arch}`;
-const settings = { FBL_CUDA: target === 'linux-x64' ? (process.env.FBL_CUDA ?? 'ON') : 'OFF' };
+const settings = {
+  FBL_WARNINGS_AS_ERRORS: 'OFF',
+  FBL_CUDA: target === 'linux-x64' ? (process.env.FBL_CUDA ?? 'ON') : 'OFF',
+};
 if (target !== `${process.platform}-${process.arch}`) {
   const { prefix, processor } = crossCompiler(target);
   Object.assign(settings, {
