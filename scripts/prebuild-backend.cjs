@@ -5,7 +5,7 @@
 // The addon of linux-x64 has CUDA inside; FBL_CUDA=OFF in the environment makes one without.
 const { spawnSync } = require('node:child_process');
 const { join } = require('node:path');
-const { crossCompiler } = require('./cross-compiler.cjs');
+const { crossCompiler } = require('./prebuild-targets.cjs');
 
 const root = join(__dirname, '..');
 const { PREBUILD_PLATFORM: platform, PREBUILD_ARCH: arch } = process.env;
