@@ -25,7 +25,7 @@ export interface Jax {
   tree: { ref(tree: never): unknown };
 }
 
-/** The options of `fusedBearLoss`, but for those that the step decides by itself. */
+/** The options of `fusedBearLoss`, without those that the step sets itself. */
 export type JaxBearLossOptions<R extends Reduction = Reduction> = Omit<
   BearLossOptions<R>,
   'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'out' | 'device'

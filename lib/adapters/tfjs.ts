@@ -18,7 +18,7 @@ export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>
 /** A scalar, as `optimizer.minimize` takes it; with reduction `none` the loss of each row. */
 export type TfjsBearLoss<R extends Reduction> = R extends 'none' ? tf.Tensor : tf.Scalar;
 
-/** The options of `fusedBearLoss`, but for those that the operation decides by itself. */
+/** The options of `fusedBearLoss`, without those that the operation sets itself. */
 export interface TfjsBearLossOptions<R extends Reduction = Reduction> extends Omit<BearLossOptions<R>, Decided> {
   /** Called with pruned rate, accuracy, counts and, with `rows: true`, the row statistics, before the loss is returned. */
   onStatistics?: (statistics: TfjsBearLossStatistics) => void;
@@ -101,7 +101,7 @@ function checkedOptions<R extends Reduction>(options: TfjsBearLossOptions<R>): T
   if (decided === undefined) return options;
   throw bearError('ERR_BEAR_OPTION_UNKNOWN', {
     argument: decided,
-    expected: 'no value, as this operation decides it',
+    expected: 'no value: the operation sets it',
     received: describe((options as Record<string, unknown>)[decided]),
   });
 }

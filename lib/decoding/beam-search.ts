@@ -55,7 +55,7 @@ export function readBeamSearchOptions<State, Own extends string>(
   return { search: { ...search, beamWidth, maxResults }, given };
 }
 
-/** Tells what stays after each step: `nodes` are those of one user, of complete hypotheses too. */
+/** Called after each step with the nodes that one user keeps, those of complete hypotheses included. */
 export type StepObserver = (step: number, user: number, nodes: readonly number[]) => void;
 
 /** `beamSearch`, watched. */

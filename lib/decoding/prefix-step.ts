@@ -160,7 +160,7 @@ const LOGITS = 'logits of the step';
 
 /** Calls the model. */
 async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
-  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // not any more
+  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // a revoked Proxy
   const given = step(request);
   // Awaited, it would end in an error of the language.
   if (isUnreadable(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
@@ -268,7 +268,7 @@ function checkLogits(
   throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
 }
 
-/** Names the first logit of the row that is NaN or plus infinity, or says that the scaled ones are too large. */
+/** The error for a row: its first logit that is NaN or plus infinity, or else that the scaled logits overflow. */
 function notFinite(
   logits: Float32Array,
   row: number,
@@ -291,7 +291,7 @@ function notFinite(
 function changedTrie({ user, node }: Prefix, token: unknown): Error {
   return bearError('ERR_BEAR_TRIE_NODE', {
     argument: 'trie',
-    expected: 'arrays that nobody has written to',
-    received: `none by token ${describe(token)} below node ${node}, for user ${user}`,
+    expected: 'a trie whose arrays have not been written to',
+    received: `node ${node} without the child of token ${describe(token)}, for user ${user}`,
   });
 }

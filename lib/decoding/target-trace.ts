@@ -19,7 +19,7 @@ export interface TargetTrace {
 }
 
 /**
- * Beam search that tells when each user's target fell out of the beam. A step is a call of `step`: with
+ * Beam search that records when each user's target fell out of the beam. A step is a call of `step`: with
  * `forcedTokens: 'skip'` a choice, with 'step' a token.
  *
  * @throws as `beamSearch`; RangeError `ERR_BEAR_SHAPE` where there is not one target for each user, `ERR_BEAR_ITEM_UNKNOWN`

@@ -1,4 +1,4 @@
-// The interface that a backend fulfils. The binding knows backends by this header only.
+// The interface of a backend. The binding sees backends only through this header.
 #pragma once
 
 #include <atomic>
@@ -55,7 +55,7 @@ struct CudaInfo {
   std::string reason; // why it is not available; empty when it is
   std::vector<CudaDevice> devices;
 };
-// Asks the driver at the first call, never earlier.
+// Loads the driver at the first call, never earlier.
 CudaInfo cuda_info();
 // The backend of a device, for problems in host memory: copies them there and back. Throws DeviceError where the device
 // is not there.
