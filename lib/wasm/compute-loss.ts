@@ -10,8 +10,8 @@ import { DenseRows, type Elements, ListedRows, PackedArray, type RowReader, type
 
 const OUT_OF_MEMORY = { status: 'module-out-of-memory' } as const;
 
-/** Logits between two turns of the event loop: some milliseconds. */
-const SLICE_ELEMENTS = 1 << 21;
+/** Logits between two turns of the event loop, in whole blocks: about a millisecond. */
+const SLICE_ELEMENTS = 1 << 17;
 
 export function computeLoss(
   numbers: Float64Array,
