@@ -61,7 +61,8 @@ function load(): Backend {
 
 // Read only where it is needed: it is the larger part of the package's JavaScript.
 function loadWasm(): NativeBinding {
-  return (require('../wasm/wasm-binding.js') as typeof import('../wasm/wasm-binding.js')).loadWasm();
+  const { loadWasm }: typeof import('../wasm/wasm-binding.js') = require('../wasm/wasm-binding.js');
+  return loadWasm();
 }
 
 function unknownBackend(name: string): Error {

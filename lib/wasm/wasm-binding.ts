@@ -5,7 +5,7 @@ import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-l
 import { readNames } from './names.js';
 import { computeTopTokens } from './top-tokens.js';
 
-export const INSTRUCTION_SET = 'wasm-simd128';
+const INSTRUCTION_SET = 'wasm-simd128';
 
 const NO_CUDA = 'the WebAssembly module computes on the CPU only; CUDA needs the native addon';
 const NOT_BUILT: NativeDeviceError = { status: 'device-error', kind: 'not-built', message: NO_CUDA };
