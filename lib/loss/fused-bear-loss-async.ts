@@ -22,6 +22,9 @@ import type { Targets } from './targets.js';
  * those of each worker in order.
  *
  * Every error rejects the promise, also one that an argument causes: the call itself never throws.
+ *
+ * @example
+ * const { loss, gradLogits } = await fusedBearLossAsync(logits, targets, { vocabSize: 32000, signal });
  */
 export async function fusedBearLossAsync<
   R extends Reduction = 'mean',

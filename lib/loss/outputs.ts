@@ -1,7 +1,6 @@
 // Where the results go: arrays of the caller's, or new ones.
-
 import type { CheckedOptions } from '../options/check-options.js';
-import { bearError, describe } from '../options/errors.js';
+import { refuse } from '../options/errors.js';
 import type { GradientMode, LogitsArray } from '../options/options.js';
 import { lengthOf, typedArrayName } from '../options/typed-arrays.js';
 import { allocate, assertAttached } from './arrays.js';
@@ -65,19 +64,11 @@ function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOption
 function checkGradientArray(given: LogitsArray, { data, dtype }: CheckedLogits, least: number): void {
   const argument = 'out.gradLogits';
   if (!dtypesOfArray(given, argument).includes(dtype)) {
-    throw bearError('ERR_BEAR_DTYPE', {
-      argument,
-      expected: `a ${typedArrayName(data)}, as ${dtype} logits have`,
-      received: describe(given),
-    });
+    refuse('ERR_BEAR_DTYPE', argument, `a ${typedArrayName(data)}, as ${dtype} logits have`, given);
   }
   assertAttached(given, argument);
   if (lengthOf(given) >= least) return;
-  throw bearError('ERR_BEAR_OUT_TOO_SMALL', {
-    argument,
-    expected: `at least ${least} elements`,
-    received: describe(given),
-  });
+  refuse('ERR_BEAR_OUT_TOO_SMALL', argument, `at least ${least} elements`, given);
 }
 
 function allocateLike(data: LogitsArray, length: number): LogitsArray {

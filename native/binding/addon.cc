@@ -84,7 +84,9 @@ Napi::Object option_names(Napi::Env env) {
 
 Napi::Object call_fields(Napi::Env env) {
   Napi::Object fields = Napi::Object::New(env);
-  fields.Set("numbers", names_of(env, kNumberFieldNames));
+  Napi::Array numbers = names_of(env, kNumberFieldNames);
+  for (const NumberOption& option : kNumberOptions) numbers.Set(numbers.Length(), option.name);
+  fields.Set("numbers", numbers);
   fields.Set("arrays", names_of(env, kArrayFieldNames));
   fields.Set("summary", names_of(env, kSummaryFieldNames));
   fields.Set("topTokensNumbers", names_of(env, kTopTokensNumberNames));
