@@ -68,7 +68,7 @@ const stream: rules.Rule = (value, argument) => {
   return value;
 };
 
-const { threads: _threads, signal: _signal, ...shared } = OPTIONS;
+const { threads: _threads, borrow: _borrow, signal: _signal, ...shared } = OPTIONS;
 const weights = { ...OPTIONS.tokenWeights, check: orTensor('float32', rules.float32Array) };
 
 const reader = new OptionReader<CheckedDeviceOptions>({

@@ -1,5 +1,5 @@
 import { computeLoss } from '../native/loss-calls.js';
-import { checkOptions } from '../options/check-options.js';
+import { type CheckedOptions, checkOptions } from '../options/check-options.js';
 import { fail } from '../options/errors.js';
 import type { BearLossOptions, GradientChoice, LogitsArray, Reduction } from '../options/options.js';
 import type { Logits } from './logits.js';
@@ -35,17 +35,16 @@ export function fusedBearLoss<
   S extends boolean = false,
 >(logits: Logits<A>, targets: Targets, options?: BearLossOptions<R, G, S>): BearLossResult<R, A, G, S> {
   const checked = checkOptions(options);
-  if (checked.signal !== undefined) {
-    fail(
-      'ERR_BEAR_OPTION_CONFLICT',
-      'signal',
-      'an asynchronous call, as a synchronous one cannot be aborted',
-      'a synchronous call',
-    );
-  }
+  assertSynchronous(checked);
   const prepared = prepareCall(logits, targets, checked);
   const outcome = computeLoss(prepared.call);
   if (outcome.status === 'done') return assembleResult(outcome, prepared) as unknown as BearLossResult<R, A, G, S>;
   if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted without a signal');
   throw outcomeError(outcome, prepared);
+}
+
+function assertSynchronous({ signal, borrow }: CheckedOptions): void {
+  if (signal === undefined && !borrow) return;
+  const [argument, why] = borrow ? (['borrow', 'copies nothing'] as const) : (['signal', 'cannot be aborted'] as const);
+  fail('ERR_BEAR_OPTION_CONFLICT', argument, `an asynchronous call, as a synchronous one ${why}`, 'a synchronous call');
 }

@@ -17,16 +17,24 @@ export function computeLoss(call: NativeLossCall): NativeOutcome {
   return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome();
 }
 
+/** What the addon may use where it lies until `done` is called: it must stay there. */
+export interface LentMemory {
+  logits: boolean;
+  gradient: boolean;
+}
+
 /**
- * Copies the inputs before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
- * once `abortFlag[0]` is not 0.
+ * Copies what is not lent before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
+ * once `state[0]` is not 0. Where that was set while `state[1]` was 0, nothing that was lent is used any more.
  */
 export function computeLossAsync(
   call: NativeLossCall,
-  abortFlag: Int32Array | undefined,
+  lent: LentMemory,
+  state: Int32Array | undefined,
   done: (outcome: NativeOutcome) => void,
 ): NativeOutcome | undefined {
-  return native().computeLossAsync(numbersOf(call), arraysOf(call), abortFlag, done);
+  const bits = (lent.logits ? 1 : 0) + (lent.gradient ? 2 : 0);
+  return native().computeLossAsync(numbersOf(call), arraysOf(call), bits, state, done);
 }
 
 /** Uploads what lies in host memory and returns; the device does the rest. */

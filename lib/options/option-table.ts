@@ -174,6 +174,11 @@ export const OPTIONS = {
     otherwise: 'all',
     meaning: 'threads of the kernel; results do not depend on it, bit for bit',
   },
+  borrow: {
+    ...SWITCH,
+    byDefault: false,
+    meaning: 'uses logits and gradient where they lie, no copies; asynchronous calls only',
+  },
   signal: {
     values: '`AbortSignal`',
     check: readSignal,

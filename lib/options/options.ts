@@ -216,7 +216,18 @@ export interface AsyncBearLossOptions<
   G extends GradientChoice = GradientChoice,
   S extends boolean = boolean,
 > extends BearLossOptions<R, G, S> {
-  /** Ends the call early: its promise is rejected with `signal.reason` and nothing is written. */
+  /**
+   * Uses logits and `out.gradLogits` where they lie and copies neither. Their buffers can never be transferred afterwards
+   * (`worker_threads.markAsUntransferable`). They are copied all the same if the runtime does not keep a marked buffer in
+   * place (Node 20 and 22, Bun), or if the memory is resizable or WebAssembly's.
+   *
+   * @default false
+   */
+  borrow?: boolean;
+  /**
+   * Ends the call early: its promise is rejected with `signal.reason`. Nothing is written, unless the call writes its
+   * gradient to shared or borrowed memory: that may hold anything then.
+   */
   signal?: AbortSignal;
 }
 

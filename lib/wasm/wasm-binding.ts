@@ -29,9 +29,10 @@ export function loadWasm(): NativeBinding {
       summary[3] = outcome.topRankedRows;
       return undefined;
     },
-    computeLossAsync(numbers, arrays, abortFlag, done) {
+    // What is lent is copied too: nothing of it is ever in use when a call is aborted.
+    computeLossAsync(numbers, arrays, _lent, state, done) {
       if (isOnDevice(numbers)) return NOT_BUILT;
-      return computeLossAsync(numbers, arrays, abortFlag, done, faults);
+      return computeLossAsync(numbers, arrays, state, done, faults);
     },
     topTokens(numbers, logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp) {
       const arrays = { logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp };

