@@ -74,8 +74,8 @@ const isLinux = process.platform === 'linux';
     expect(addon).toMatch(/fused-bear-loss\.(glibc|musl)\.node$/);
   });
 
-  it('holds an addon of less than 3.7 MB', () => {
-    expect(statSync(addon).size).toBeLessThan(3.7 * MEGABYTE);
+  it('holds an addon of less than 3.5 MB', () => {
+    expect(statSync(addon).size).toBeLessThan(3.5 * MEGABYTE);
   });
 
   const needsReadelf = findOnPath('readelf') ? it : it.skip;
