@@ -157,7 +157,7 @@ class NarrowTiles {
       }
     } else {
       const int left = (end_ - run(base)) * kLength - lane_index();
-      const int logits_left = row_.count - first_position(base);
+      const int logits_left = min(end_ * kLength, row_.count) - first_position(base);
 #pragma unroll 1
       for (int i = 0; i < kPieces; i += kPiecesTogether) {
 #pragma unroll
