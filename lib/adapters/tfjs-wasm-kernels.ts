@@ -23,7 +23,7 @@ export function registerWasmTrainingKernels(): void {
   const product = tf.getKernel('BatchMatMul', BACKEND);
   const transpose = tf.getKernel('Transpose', BACKEND);
   if (product == null || transpose == null) {
-    throw new Error('fused-bear-loss/tfjs: import @tensorflow/tfjs-backend-wasm before its kernels are amended');
+    throw new Error('fused-bear-loss/tfjs: import @tensorflow/tfjs-backend-wasm before registerWasmTrainingKernels()');
   }
   if (tf.getKernel('UnsortedSegmentSum', BACKEND) == null) {
     tf.registerKernel({ kernelName: 'UnsortedSegmentSum', backendName: BACKEND, kernelFunc: sumSegments });

@@ -1,16 +1,16 @@
 // The loss as an operation of TensorFlow.js.
 import * as tf from '@tensorflow/tfjs-core';
-import { bearError, describe } from '../loss/errors.js';
 import { fusedBearLoss } from '../loss/fused-bear-loss.js';
-import type { BearLossOptions, Reduction } from '../loss/options.js';
 import type { BearLossResult } from '../loss/result.js';
 import type { Targets } from '../loss/targets.js';
+import { bearError, describe } from '../options/errors.js';
+import type { BearLossOptions, Reduction } from '../options/options.js';
 import { sharesWasmMemory, wasmAlias, wasmOutput, wasmView } from './tfjs-wasm-memory.js';
 
 export { registerWasmTrainingKernels } from './tfjs-wasm-kernels.js';
 
 /** What the operation decides by itself: where the gradient goes, and what it is multiplied by. */
-type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device' | 'signal';
+type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device';
 
 /** What the call found beside the loss. */
 export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>;
@@ -18,7 +18,7 @@ export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>
 /** A scalar, as `optimizer.minimize` takes it; with reduction `none` the loss of each row. */
 export type TfjsBearLoss<R extends Reduction> = R extends 'none' ? tf.Tensor : tf.Scalar;
 
-/** The options of `fusedBearLoss`, but for those that the operation decides by itself. */
+/** The options of `fusedBearLoss`, without those that the operation sets itself. */
 export interface TfjsBearLossOptions<R extends Reduction = Reduction> extends Omit<BearLossOptions<R>, Decided> {
   /** Called with pruned rate, accuracy, counts and, with `rows: true`, the row statistics, before the loss is returned. */
   onStatistics?: (statistics: TfjsBearLossStatistics) => void;
@@ -32,7 +32,6 @@ const DECIDED: readonly string[] = [
   'gradOutput',
   'out',
   'device',
-  'signal',
 ] satisfies Decided[];
 
 /**
@@ -102,7 +101,7 @@ function checkedOptions<R extends Reduction>(options: TfjsBearLossOptions<R>): T
   if (decided === undefined) return options;
   throw bearError('ERR_BEAR_OPTION_UNKNOWN', {
     argument: decided,
-    expected: 'no value, as this operation decides it',
+    expected: 'no value: the operation sets it',
     received: describe((options as Record<string, unknown>)[decided]),
   });
 }

@@ -1,5 +1,5 @@
-import { refuse } from '../loss/errors.js';
-import { elementError, forEachElement, readingError } from '../loss/reading.js';
+import { refuse } from '../options/errors.js';
+import { elementError, forEachElement, readingError } from '../options/reading.js';
 import { codeFor } from './ids.js';
 import { type Candidate, TopSelection } from './top-selection.js';
 import type { TrieWalk } from './trie-walk.js';
@@ -10,7 +10,7 @@ export interface RankedItem {
   items: Int32Array;
   /** The items' leaf in the trie. */
   leaf: number;
-  /** What the ranking is by: `logProbability`, divided by a power of the length where `lengthPenalty` says so. */
+  /** The ranking's key: `logProbability`, divided by a power of the length if there is a `lengthPenalty`. */
   score: number;
   /** Natural logarithm of the probability of the whole sequence: a sum of float32 numbers. */
   logProbability: number;

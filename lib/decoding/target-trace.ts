@@ -1,6 +1,5 @@
-import { readMembers } from '../loss/check-options.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { elementError, forEachElement, readNumbers } from '../loss/reading.js';
+import { bearError, refuse } from '../options/errors.js';
+import { elementError, forEachElement, readMembers, readNumbers } from '../options/reading.js';
 import { type BeamSearchOptions, readBeamSearchOptions, searchAllUsers } from './beam-search.js';
 import type { RankedItem } from './ranked-item.js';
 import { TrieWalk } from './trie-walk.js';
@@ -20,7 +19,7 @@ export interface TargetTrace {
 }
 
 /**
- * Beam search that tells when each user's target fell out of the beam. A step is a call of `step`: with
+ * Beam search that records when each user's target fell out of the beam. A step is a call of `step`: with
  * `forcedTokens: 'skip'` a choice, with 'step' a token.
  *
  * @throws as `beamSearch`; RangeError `ERR_BEAR_SHAPE` where there is not one target for each user, `ERR_BEAR_ITEM_UNKNOWN`

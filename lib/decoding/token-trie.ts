@@ -1,5 +1,5 @@
-import { bearError, refuse } from '../loss/errors.js';
-import { forEachElement, readNumbers } from '../loss/reading.js';
+import { bearError, refuse } from '../options/errors.js';
+import { forEachElement, readNumbers } from '../options/reading.js';
 import { codeFor, idError, isId } from './ids.js';
 import { readCatalogue, readLists, repeatedError } from './read-catalogue.js';
 import {
@@ -30,8 +30,8 @@ let walkOf: (trie: unknown, argument?: string) => TrieWalk;
  *
  * Every method checks its arguments. A node that the trie does not have is a RangeError `ERR_BEAR_TRIE_NODE`, a token or an
  * item that is no integer in [0, 2^31) a RangeError `ERR_BEAR_TOKEN`, and what is no number a TypeError
- * `ERR_BEAR_ARGUMENT_TYPE`. The -1 of `child`, `find`, `leafOf` and `parent` says that there is no such node. It is none
- * itself: ask for it before the next call, which refuses it.
+ * `ERR_BEAR_ARGUMENT_TYPE`. -1 from `child`, `find`, `leafOf` and `parent` means that there is no such node. It is
+ * not a node itself, and every method refuses it.
  */
 export class TokenTrie {
   static readonly root = TrieWalk.root;

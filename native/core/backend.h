@@ -1,4 +1,4 @@
-// The interface that a backend fulfils. The binding knows backends by this header only.
+// The interface of a backend. The binding sees backends only through this header.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ const Backend& cpu_backend();
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
 struct CpuInfo {
-  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512"
+  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"
   // Every one that this processor and this build can run.
   const char* instruction_sets[3] = {};
   std::size_t instruction_set_count = 0;
@@ -55,7 +55,7 @@ struct CudaInfo {
   std::string reason; // why it is not available; empty when it is
   std::vector<CudaDevice> devices;
 };
-// Asks the driver at the first call, never earlier.
+// Loads the driver at the first call, never earlier.
 CudaInfo cuda_info();
 // The backend of a device, for problems in host memory: copies them there and back. Throws DeviceError where the device
 // is not there.

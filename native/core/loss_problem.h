@@ -42,8 +42,8 @@ struct LossProblem : LogitRows {
 struct LossOutputs {
   void* grad_logits = nullptr; // [rows, vocab_size] by grad_row_stride, in the dtype of the logits
   std::int64_t grad_row_stride = 0;
-  // Whether nobody else looks at grad_logits before the call has ended well. Else a backend that may still fail must
-  // not write there before it cannot.
+  // Whether nobody else reads grad_logits before the call has succeeded. If false, a backend must not write to it while
+  // the call can still fail.
   bool grad_is_new = false;
   float* row_losses = nullptr; // [rows], reduction kNone
   float* nll = nullptr;        // [rows], and so are all below: the row statistics
@@ -54,7 +54,7 @@ struct LossOutputs {
   std::int32_t* rank = nullptr;
 };
 
-// What a call says of all rows together. non_finite_rows is ascending.
+// The results of a call over all rows. non_finite_rows is ascending.
 struct LossSummary {
   double loss = 0.0; // 0 for reduction kNone
   std::int64_t counted_rows = 0;

@@ -1,4 +1,4 @@
-// The public names of the enumerated options, in enumerator order. lib/loss/options.ts holds the same lists as types;
+// The public names of the enumerated options, in enumerator order. lib/options/options.ts holds the same lists as types;
 // a test compares the two.
 #pragma once
 

@@ -61,6 +61,25 @@ bool is_too_small(const GradientFactors& factors) {
   return factor > 0 && factor < double{std::numeric_limits<float>::min()};
 }
 
+// A logit halfway between two others after scaling, which a softcap bends.
+float halfway(const LogitScale& scale, double low, double high) {
+  const double wanted = 0.5 * (scaled_logit(scale, low) + scaled_logit(scale, high));
+  for (int step = 0; step < 30; ++step) {
+    const double middle = 0.5 * (low + high);
+    (scaled_logit(scale, middle) < wanted ? low : high) = middle;
+  }
+  return static_cast<float>(high);
+}
+
+// What exponentials are relative to where the factor of the sweep's reference is too small. No logit but the target is
+// more than e^40 times as probable as that reference. Relative to a target much further away, the others would vanish.
+float larger_reference(const LogitScale& scale, const RowSums& sums) {
+  constexpr double kFar = 80;
+  const double distance = scaled_logit(scale, sums.max_logit) - scaled_logit(scale, sums.reference_logit);
+  if (sums.target_logit < sums.max_logit || distance < kFar) return sums.max_logit;
+  return halfway(scale, sums.reference_logit, sums.max_logit);
+}
+
 bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
   return (words[position >> 5] >> (position & 31) & 1u) != 0;
 }
@@ -252,11 +271,10 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   GradientFactors factors = {options_.scale, sums.reference_logit,
                              c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
   const float* exponentials = row == kept_row_ ? kept_ : nullptr;
-  // Then the largest logit, which may be e^40 times as probable as the reference, is the better one.
-  if (is_too_small(factors) && sums.target_logit < sums.max_logit) {
-    factors.reference_logit = sums.max_logit;
-    factors.exponential =
-        c.probability * multiplier * std::exp(log_probability(options_.scale, sums, record.loss, sums.max_logit));
+  if (is_too_small(factors)) {
+    factors.reference_logit = larger_reference(options_.scale, sums);
+    factors.exponential = c.probability * multiplier *
+                          std::exp(log_probability(options_.scale, sums, record.loss, factors.reference_logit));
     exponentials = nullptr; // they are relative to the other
   }
   GradientJob job = {

@@ -52,10 +52,13 @@ function sizesOf(dtype: DType): number[] {
   return [least, ...sizes.filter((size) => size > least && size < most), most];
 }
 
-/** Float32 has digits for 6e-8 of the capped logit, of which a difference of two keeps what is left. */
-export function capTolerance(softcap: number, temperature: number): Tolerance {
+/**
+ * Float32 has digits for 6e-8 of the capped logit, of which a difference of two keeps what is left; and for 6e-8 of the
+ * exponent of its slope, which counts where all logits of a row lie many caps from 0.
+ */
+function capTolerance(softcap: number, temperature: number, caps = 0): Tolerance {
   const ratio = softcap / temperature;
-  return { gradient: ORDINARY.gradient + 1e-7 * ratio, loss: ORDINARY.loss + 1e-7 * ratio };
+  return { gradient: ORDINARY.gradient + 1e-7 * ratio + 2.4e-7 * caps, loss: ORDINARY.loss + 1e-7 * ratio };
 }
 
 /** Logits of every size, over every temperature, by turns with each of three settings. */
@@ -80,6 +83,72 @@ export function logitProblems(dtype: DType): MagnitudeProblem[] {
       tolerance: ORDINARY,
     };
   });
+}
+
+/** Rows whose logits all lie beyond the cap, so that the gradient is as small as the slope there. */
+export function saturatedProblems(): MagnitudeProblem[] {
+  const random = new SeededRandom(104);
+  return [1e-3, 1, 30, 1e10].flatMap((softcap) =>
+    [1, 5, 10, 15, 20, 33, 40].flatMap((caps) =>
+      [1, 1000].map((temperatures) => {
+        const temperature = softcap * temperatures;
+        const rows = [1, -1, 1].map((sign) =>
+          Array.from(random.normals(VOCAB_SIZE, 0.01 * softcap), (z) => sign * caps * softcap + z),
+        );
+        return {
+          name: `softcap ${softcap}, temperature ${temperature}, all logits near ${caps} caps`,
+          call: callOf(rows, TARGETS, { softcap, temperature, reduction: 'sum' }),
+          tolerance: capTolerance(softcap, temperature, caps),
+        };
+      }),
+    ),
+  );
+}
+
+/**
+ * Rows whose target has all of the probability but e^-exponent, so that the gradient is as small as that: short ones, and
+ * long ones that begin with far smaller logits, to which their exponentials might be relative.
+ */
+export function certainProblems(): MagnitudeProblem[] {
+  const random = new SeededRandom(105);
+  const settings: BearLossOptions[] = [
+    { penalty: 'none' },
+    { penalty: 'softplus', beamWidth: 1 },
+    { penalty: 'reweight', xi: 0.05, thresholdGradient: 'flow', beamWidth: 4 },
+  ];
+  const long = 2200;
+  const kinds = {
+    short: (target: number, size: number, temperature: number) => {
+      const row = Array.from(random.normals(VOCAB_SIZE, temperature));
+      row[target] = Math.max(...row) + size;
+      return { row, target };
+    },
+    long: (_: number, size: number) => {
+      const row = Array<number>(long).fill(Number.NEGATIVE_INFINITY);
+      return { row: Object.assign(row, { 7: -0.4 * size, 1500: 0, 1501: -0.1 * size, 1999: size }), target: 1999 };
+    },
+  };
+  return [10, 25, 40, 55, 65, 80].flatMap((exponent) =>
+    [1, 0.1, 1000].flatMap((temperature) =>
+      [1, 1e-10].flatMap((gradOutput) =>
+        settings.flatMap((setting) =>
+          Object.entries(kinds).map(([kind, make]) => {
+            const rows = TARGETS.map((target) => make(target, exponent * temperature, temperature));
+            const options = { ...setting, temperature, gradOutput, reduction: 'sum' } as const;
+            return {
+              name: `${kind} rows, the target e^${exponent} times as probable, ${JSON.stringify(options)}`,
+              call: callOf(
+                rows.map(({ row }) => row),
+                rows.map(({ target }) => target),
+                options,
+              ),
+              tolerance: { ...ORDINARY, gradient: ORDINARY.gradient + 1.2e-7 * exponent },
+            };
+          }),
+        ),
+      ),
+    ),
+  );
 }
 
 /** The cap over its range, with logits below it, at it and far above it. */
@@ -161,5 +230,12 @@ export function longRowProblems(): MagnitudeProblem[] {
 }
 
 export function magnitudeProblems(): MagnitudeProblem[] {
-  return [...DTYPES.flatMap(logitProblems), ...softcapProblems(), ...optionProblems(), ...longRowProblems()];
+  return [
+    ...DTYPES.flatMap(logitProblems),
+    ...softcapProblems(),
+    ...saturatedProblems(),
+    ...certainProblems(),
+    ...optionProblems(),
+    ...longRowProblems(),
+  ];
 }

@@ -1,6 +1,7 @@
 // Every public call, a line each. The harnesses take the calls from here (docs/robustness.md): failing allocations, memory
 // that changes, and any value in any position. A new public function enters all of them with one line.
 const core = require('fused-bear-loss');
+const cuda = require('fused-bear-loss/cuda');
 const decoding = require('fused-bear-loss/decoding');
 
 const ROWS = 3;
@@ -78,16 +79,6 @@ const publicCalls = [
       labelSmoothing: 0.1,
     },
   ]),
-  {
-    name: 'BearLoss.compute',
-    run: (options, ...args) => new core.BearLoss(options).compute(...args),
-    makeArguments: (size = VOCAB_SIZE) => [{ beamWidth: 2 }, logits(size), targets()],
-  },
-  {
-    name: 'BearLoss.computeAsync',
-    run: async (options, ...args) => new core.BearLoss(options).computeAsync(...args),
-    makeArguments: (size = VOCAB_SIZE) => [{ beamWidth: 2 }, logits(size), targets()],
-  },
   lossAsync('plain', (size) => [logits(size), targets()]),
   lossAsync('with a signal', (size) => [
     logits(size),
@@ -176,7 +167,7 @@ const publicCalls = [
 
 // Those that need a device, apart from the others: only the tests' addon emulates one.
 
-const { DeviceTensor, CudaStream } = core;
+const { DeviceTensor, CudaStream } = cuda;
 const onDevice = (data, shape = [data.length], dtype = undefined) => DeviceTensor.fromHost(data, shape, dtype);
 const logitsOnDevice = (size) => onDevice(logits(size), [ROWS, size]);
 const disposing = (use) => (made) => {
@@ -190,7 +181,7 @@ const hostCopy = disposing((tensor) => tensor.toHost());
 
 /** The loss on the device, its results in host memory. */
 async function deviceLoss(...args) {
-  const result = core.fusedBearLoss(...args);
+  const result = cuda.fusedBearLoss(...args);
   try {
     return [await result.read(), result.loss.toHost(), result.gradLogits?.toHost(), result.rows?.nll.toHost()];
   } finally {
@@ -215,7 +206,7 @@ const deviceCalls = [
   {
     // Not read: what is enqueued writes to the caller's tensor, whatever becomes of the reading.
     name: 'fusedBearLoss on the device with out',
-    run: (...args) => core.fusedBearLoss(...args).dispose(),
+    run: (...args) => cuda.fusedBearLoss(...args).dispose(),
     makeArguments: sized((size) => [
       logitsOnDevice(size),
       onDevice(targets()),
@@ -249,7 +240,7 @@ const deviceCalls = [
   },
   {
     name: 'deviceMemory',
-    run: () => core.deviceMemory().releaseCached(),
+    run: () => cuda.deviceMemory().releaseCached(),
     makeArguments: () => [],
   },
 ];

@@ -215,8 +215,8 @@ FBL_DEVICE uint4 masked_vector() {
 #if defined(FBL_SIMT_EMULATION)
 FBL_DEVICE int cluster_rank() { return static_cast<int>(simt::cluster_block_rank()); }
 #define FBL_CLUSTER_BARRIER() ::simt::run_cluster_barrier(SIMT_SITE)
-#define FBL_CLUSTER_LEAVE() static_cast<void>(0)
-#define FBL_CLUSTER_WAIT() ::simt::run_cluster_barrier(SIMT_SITE)
+#define FBL_CLUSTER_LEAVE() ::simt::arrive_at_cluster_barrier(SIMT_SITE)
+#define FBL_CLUSTER_WAIT() ::simt::wait_in_cluster_barrier(SIMT_SITE)
 template <class T>
 FBL_DEVICE T* peer_shared(T* own, int rank) {
   return static_cast<T*>(simt::map_shared(own, static_cast<unsigned>(rank)));

@@ -280,6 +280,35 @@ __global__ void shared_of_a_block_that_is_gone(int* data) {
 }
 
 template <bool kFaulty>
+__global__ void shared_of_another_block_after_arriving(int* data) {
+  if (threadIdx.x == 0) *shared_ints() = 1;
+  cooperative_groups::this_cluster().sync();
+  const int other = 1 - static_cast<int>(cooperative_groups::this_cluster().block_rank());
+  const int* theirs = cooperative_groups::this_cluster().map_shared_rank(shared_ints(), other);
+  int value = kFaulty ? 0 : *theirs;
+  cooperative_groups::this_cluster().barrier_arrive();
+  if (kFaulty) value = *theirs;
+  data[blockIdx.x * kThreads + threadIdx.x] = value;
+  cooperative_groups::this_cluster().barrier_wait();
+}
+
+template <bool kFaulty>
+__global__ void wait_without_arrival(int*) {
+  if (!kFaulty) cooperative_groups::this_cluster().barrier_arrive();
+  cooperative_groups::this_cluster().barrier_wait();
+}
+
+template <bool kFaulty>
+__global__ void whole_barrier_after_arrival(int*) {
+  cooperative_groups::this_cluster().barrier_arrive();
+  if (kFaulty) {
+    cooperative_groups::this_cluster().sync();
+  } else {
+    cooperative_groups::this_cluster().barrier_wait();
+  }
+}
+
+template <bool kFaulty>
 __global__ void global_between_threads(int* data) {
   data[threadIdx.x] = 1;
   if (!kFaulty) __syncthreads();
@@ -361,6 +390,8 @@ const Case kCases[] = {
     PLANTED(barrier_and_cluster_barrier, "deadlock", 2, kThreads, 2),
     PLANTED(spinning_on_a_flag, "no-progress"),
     PLANTED(barriers_in_two_arms, "divergent-barrier"),
+    PLANTED(wait_without_arrival, "divergent-barrier", 2, kThreads, 2),
+    PLANTED(whole_barrier_after_arrival, "divergent-barrier", 2, kThreads, 2),
     PLANTED(barrier_after_return, "barrier-after-exit"),
     PLANTED(return_before_others_reach_the_barrier, "barrier-after-exit"),
     PLANTED(votes_in_two_arms_of_one_line, "divergent-collective"),
@@ -387,6 +418,7 @@ const Case kCases[] = {
     PLANTED(atomic_then_plain_read, "shared-race"),
     PLANTED(shared_of_another_block_too_early, "shared-race", 2, kThreads, 2),
     PLANTED(shared_of_a_block_that_is_gone, "shared-after-exit", 2, kThreads, 2),
+    PLANTED(shared_of_another_block_after_arriving, "shared-after-exit", 2, kThreads, 2),
     PLANTED(global_between_threads, "global-race"),
     PLANTED(two_blocks_write_one_place, "global-race", 2),
     PLANTED(a_block_reads_what_another_writes, "global-race", 2),

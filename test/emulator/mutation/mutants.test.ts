@@ -12,6 +12,8 @@ FBL_DEVICE void halve(T* values, int count) {
   if (left > 0 && staged[left] > largest) values[left] = __shfl_sync(kAllLanes, staged[left], 0);
   __syncthreads();
   if (left >= count) return;
+  if (cluster_size > 1) FBL_CLUSTER_LEAVE();
+  FBL_CLUSTER_WAIT(); // for those that read
 }
 `;
 
@@ -22,6 +24,11 @@ describe('the mutants of a kernel', () => {
   it('lack each barrier in turn', () => {
     expect(of(8)).toEqual([';']);
     expect(of(11)).toEqual([';']);
+  });
+
+  it('lack either half of a barrier of clusters', () => {
+    expect(of(13)).toContain('if (cluster_size > 1) ;');
+    expect(of(14)).toEqual(['; // for those that read']);
   });
 
   it('have half of the mask of a collective', () => {

@@ -19,7 +19,11 @@ export interface Mutant {
 type Rule = (line: string) => string[];
 
 const barrierRemoved: Rule = (line) => [
-  ...replacements(line, /\b(?:__syncthreads|__syncwarp|row_barrier)\([^;]*?\);|FBL_CLUSTER_BARRIER\(\);/g, () => ';'),
+  ...replacements(
+    line,
+    /\b(?:__syncthreads|__syncwarp|row_barrier)\([^;]*?\);|\bFBL_CLUSTER_(?:BARRIER|LEAVE|WAIT)\(\);/g,
+    () => ';',
+  ),
   ...replacements(line, /\b__syncthreads_(?:count|and|or)\(/g, () => '('),
 ];
 

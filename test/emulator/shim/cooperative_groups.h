@@ -11,6 +11,12 @@ class cluster_group {
   static void sync(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
     ::simt::run_cluster_barrier({file, line, -1});
   }
+  static void barrier_arrive(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    ::simt::arrive_at_cluster_barrier({file, line, -1});
+  }
+  static void barrier_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    ::simt::wait_in_cluster_barrier({file, line, -1});
+  }
   static unsigned block_rank() { return ::simt::cluster_block_rank(); }
   static unsigned num_blocks() { return ::simt::cluster_block_count(); }
   template <class T>

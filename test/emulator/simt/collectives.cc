@@ -40,6 +40,14 @@ void check_same_barrier(const Thread& thread, const Site& first, const char* bar
   stop_grid(GridOutcome::kLaunchFailure);
 }
 
+// Each wait has an arrival before it, and each arrival a wait behind it.
+void check_arrival(const Thread& thread, const Site& site, bool expected) {
+  if (thread.has_left_cluster == expected) return;
+  report(ReportKind::kDivergentBarrier, "block %u thread %u has %s at the cluster's barrier before %s:%d",
+         thread.block->index.x, thread.number, expected ? "not arrived" : "arrived", site.file, site.line);
+  stop_grid(GridOutcome::kLaunchFailure);
+}
+
 void release_block_barrier(Block& block) {
   int count = 0;
   for (unsigned i = 0; i < block.thread_count; ++i) count += block.threads[i].operand != 0 ? 1 : 0;
@@ -264,6 +272,7 @@ void run_cluster_barrier(Site site) {
   Thread& thread = *current_thread;
   Cluster& cluster = current_cluster();
   thread.site = site;
+  check_arrival(thread, site, false);
   check_not_awaited(thread, "the cluster's barrier");
   if (cluster.exited > 0) {
     report(ReportKind::kBarrierAfterExit,
@@ -277,6 +286,19 @@ void run_cluster_barrier(Site site) {
   thread.block->warps[thread.warp].in_barrier |= 1u << thread.lane;
   if (++cluster.in_barrier == cluster.threads.size()) release_cluster_barrier(cluster);
   suspend();
+}
+
+void arrive_at_cluster_barrier(Site site) {
+  Thread& thread = *current_thread;
+  check_arrival(thread, site, false);
+  thread.has_left_cluster = true;
+}
+
+void wait_in_cluster_barrier(Site site) {
+  Thread& thread = *current_thread;
+  check_arrival(thread, site, true);
+  thread.has_left_cluster = false;
+  run_cluster_barrier(site);
 }
 
 std::uint64_t run_collective(CollectiveKind kind, unsigned mask, std::uint64_t operand, int argument, int width,

@@ -68,7 +68,8 @@ struct Thread {
   std::uint64_t result = 0;
   // Happens-before within the warp: clocks[l] is the time of lane l that this lane has synchronised with.
   std::uint32_t clocks[kWarpSize] = {};
-  std::uint64_t accesses = 0; // since it was last switched to
+  std::uint64_t accesses = 0;    // since it was last switched to
+  bool has_left_cluster = false; // has arrived at the cluster's barrier, and does not wait in it yet
 };
 
 // Lanes of one warp that meet at one collective.

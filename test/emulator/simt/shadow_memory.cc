@@ -138,7 +138,13 @@ void access_shared(Block& owner, const Attempt& a) {
     report_attempt(ReportKind::kSharedOutOfBounds, a, "shared memory", offset, size, "");
     stop_grid(GridOutcome::kIllegalAddress);
   }
-  if (&owner != current_thread->block) owner.remote_access = current_cluster().barrier_serial;
+  if (&owner != current_thread->block) {
+    owner.remote_access = current_cluster().barrier_serial;
+    if (current_thread->has_left_cluster) {
+      report_attempt(ReportKind::kSharedAfterExit, a, "shared memory", offset, size,
+                     " of another block, after the thread arrived at the cluster's barrier");
+    }
+  }
   if (owner.exited == owner.thread_count) {
     report_attempt(ReportKind::kSharedAfterExit, a, "shared memory", offset, size, " of a block that has exited");
   }

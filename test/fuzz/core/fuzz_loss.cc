@@ -246,7 +246,7 @@ void compare_gradient(const Call& call, const Context& context, const LossRefere
     for (std::int64_t token = 0; token < problem.vocab_size; ++token) {
       const double wanted = expected.gradient[static_cast<std::size_t>(token)];
       const double got = decode(call.gradient_bits(row, token), problem.dtype);
-      double tolerance = expected.gradient_scale * relative + vanished;
+      double tolerance = expected.gradient_scale * relative + expected.exponent_scale * kExponentTolerance + vanished;
       if (is_half) tolerance += 1.5 * unit_of(wanted, problem.dtype);
       const bool overflows = is_half && std::isinf(got) &&
                              std::fabs(wanted) + tolerance >= overflow_of(problem.dtype) &&
@@ -421,9 +421,9 @@ void check_case(const LossCase& loss_case) {
 
 } // namespace
 
-void describe_case() {
+void describe_case(std::int64_t row) {
   const LossProblem& problem = current_case->problem;
-  describe(current_case->rows);
+  describe(current_case->rows, row);
   std::fprintf(stderr,
                "penalty %s, %s, reduction %s, lambda %g, xi %g, margin %g, smoothing %g, z-loss %g, normalizer %g, "
                "upstream %g, ignored %d, statistics %d, weights %d%d%d\ntargets:",
@@ -435,6 +435,10 @@ void describe_case() {
                !current_case->grad_output_rows.empty());
   for (const std::int32_t target : current_case->targets) std::fprintf(stderr, " %d", target);
   std::fprintf(stderr, "\n");
+  if (row < 0 || row >= problem.rows) return;
+  std::fprintf(stderr, "of row %lld: token weight %.9g, penalty weight %.9g, upstream %.9g\n",
+               static_cast<long long>(row), factor_of(current_case->token_weights, row),
+               factor_of(current_case->penalty_weights, row), factor_of(current_case->grad_output_rows, row));
 }
 
 } // namespace fused_bear_loss::fuzz

@@ -37,10 +37,6 @@ Penalised penalise(const LossProblem& problem, double margin, double lambda) {
   return {0, 0, 1};
 }
 
-double factor_of(const std::vector<float>& factors, std::int64_t row) {
-  return factors.empty() ? 1 : static_cast<double>(factors[static_cast<std::size_t>(row)]);
-}
-
 class RowEvaluation {
  public:
   RowEvaluation(const LossCase& loss_case, std::int64_t row)
@@ -175,6 +171,10 @@ class RowEvaluation {
       const double scale = std::fabs(penalty.weight) * (std::fabs(missing) + (is_target ? eps : 0) + eps / n) +
                            std::fabs(push * margin_slope) + 2 * problem_.z_loss * std::max(1.0, std::fabs(lse)) * p;
       result_.gradient_scale = std::max(result_.gradient_scale, scale * slope);
+      const double slope_exponent = problem_.softcap > 0 ? 2 * std::fabs(logit / problem_.softcap) : 0;
+      const double entropy = missing == 0 ? 0 : -std::fabs(missing) * std::log(std::fabs(missing));
+      result_.exponent_scale =
+          std::max(result_.exponent_scale, (scale * slope_exponent + result_.largest_factor * entropy) * slope);
     };
     for (const Member& member : members_) add(member.token, member.logit, member.exponential / sum);
     if (masked) add(target_, target_logit, 0);
@@ -227,6 +227,7 @@ void reduce(const LossCase& loss_case, LossReference& reference) {
     const double multiplier = takes_part(problem, each) ? upstream * weight / divisor : 0;
     for (double& entry : each.gradient) entry = std::isnan(entry) ? entry : entry * multiplier;
     each.gradient_scale *= std::fabs(multiplier);
+    each.exponent_scale *= std::fabs(multiplier);
     each.largest_factor *= std::fabs(multiplier) / problem.temperature;
     if (!takes_part(problem, each)) continue;
     reference.loss += weight * each.loss;

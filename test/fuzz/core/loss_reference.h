@@ -28,6 +28,8 @@ struct RowReference {
   // By token, exactly 0 outside A. By what the row's largest terms are, reduction and upstream gradient included.
   std::vector<double> gradient;
   double gradient_scale = 0;
+  // The largest product of an exponential and its exponent: of a probability, or of a saturated cap's slope.
+  double exponent_scale = 0;
   double largest_factor = 0; // of a probability in the gradient
   // The spread of the scaled logits of A around their maximum, and the largest of their magnitudes.
   double largest_scaled = 0;
