@@ -157,13 +157,13 @@ class NarrowTiles {
       }
     } else {
       const int left = (end_ - run(base)) * kLength - lane_index();
-      const int logits_left = min(end_ * kLength, row_.count) - first_position(base);
+      const int logits_left = row_.count - first_position(base);
 #pragma unroll 1
       for (int i = 0; i < kPieces; i += kPiecesTogether) {
 #pragma unroll
         for (int j = 0; j < kPiecesTogether; ++j) {
           pieces_[j] = Packing<Element>::kMasked;
-          if ((i + j) * kWarpSize < logits_left) pieces_[j] = address[(i + j) * kWarpSize];
+          if ((i + j) * kWarpSize < min(left, logits_left)) pieces_[j] = address[(i + j) * kWarpSize];
         }
 #pragma unroll
         for (int j = 0; j < kPiecesTogether; ++j) {

@@ -170,11 +170,11 @@ FBL_DEVICE std::int64_t row_of_block_anew(const RowLaunch& launch) { return forg
 // Blocks whose registers a multiprocessor has: fewer than planned for where ptxas would have to spill some. Where it
 // would for several kernels of an architecture, all are compiled alike: what they share is then compressed well.
 template <class Element>
-constexpr int blocks_without_spills([[maybe_unused]] bool is_plain_and_wide) {
+constexpr int blocks_without_spills([[maybe_unused]] bool is_plain, [[maybe_unused]] bool is_wide) {
 #if defined(__CUDA_ARCH__)
   const bool is_float = sizeof(typename Packing<Element>::Bits) == 4;
-  const bool spills =
-      __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200 || (__CUDA_ARCH__ == 1000 && is_plain_and_wide && is_float);
+  const bool spills = __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200 ||
+                      (__CUDA_ARCH__ == 1000 && (is_float ? is_plain && is_wide : !is_plain));
   return spills ? kBlocksPerMultiprocessor - 1 : kBlocksPerMultiprocessor;
 #else
   return kBlocksPerMultiprocessor;
@@ -183,7 +183,7 @@ constexpr int blocks_without_spills([[maybe_unused]] bool is_plain_and_wide) {
 
 // Sweep, statistics and, where asked, the gradient of a row with any options.
 template <class Element>
-__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(false))
+__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(false, false))
     row_kernel(const __grid_constant__ RowLaunch launch) {
   const int cluster_size = launch.cluster_size;
   const unsigned flags = launch.workspace.flags[row_of_block_anew(launch)];
@@ -269,7 +269,7 @@ constexpr bool kIsWide = std::is_same<Tiles<Element>, WideTiles<Element>>::value
 
 // What row_kernel does, for rows without options: see is_plain().
 template <class Element, template <class> class Tiles>
-__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(kIsWide<Element, Tiles>))
+__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(true, kIsWide<Element, Tiles>))
     plain_kernel(const __grid_constant__ RowLaunch launch) {
   const std::int64_t row = row_of_block(launch);
   const unsigned flags = launch.workspace.flags[row];
