@@ -20,6 +20,9 @@ export interface RankedItem {
  * The place of `item` in a ranking, counted from 0; -1 where it is not there.
  *
  * @throws TypeError `ERR_BEAR_ARGUMENT_TYPE`; RangeError `ERR_BEAR_TOKEN` for an item that is NaN or infinite
+ *
+ * @example
+ * const rank = rankOfItem(rankings[0], 7);
  */
 export function rankOfItem(ranking: readonly Pick<RankedItem, 'items'>[], item: number): number {
   if (!Number.isFinite(item)) refuse(codeFor(item, 'ERR_BEAR_TOKEN'), 'item', 'a finite number', item);

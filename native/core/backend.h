@@ -33,6 +33,9 @@ const Backend& cpu_backend();
 // Never kAborted.
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
+// Copies the logits of all rows, or only those that the lists allow, on as many threads as a call would use.
+void copy_rows(const LogitRows& rows, void* destination, std::int64_t destination_stride, bool listed_only);
+
 struct CpuInfo {
   const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"
   // Every one that this processor and this build can run.

@@ -6,14 +6,9 @@
 #include <vector>
 
 #include "native/core/logit_rows.h"
+#include "native/core/option_names.h"
 
 namespace fused_bear_loss {
-
-// The order of the enumerators is the order of the name tables in option_names.h, which is what crosses to JavaScript.
-enum class Penalty : std::int32_t { kHinge, kSoftplus, kLogSigmoid, kSigmoid, kReweight, kNone };
-enum class Reduction : std::int32_t { kMean, kSum, kNone, kWeightedMean };
-enum class ThresholdGradient : std::int32_t { kDetach, kFlow };
-enum class GradientMode : std::int32_t { kNone, kOutOfPlace, kInPlace, kInPlaceSparse };
 
 struct LossProblem : LogitRows {
   const std::int32_t* targets = nullptr;   // [rows]
@@ -35,6 +30,20 @@ struct LossProblem : LogitRows {
   std::int32_t ignore_index = -100;
   // False skips the threshold where only plain cross-entropy is wanted (penalty kNone): no pruned rate, no margin.
   bool pruning_statistics = true;
+};
+
+// An option that is a plain number, by its public name.
+struct NumberOption {
+  const char* name;
+  double LossProblem::*value;
+};
+
+// In the order of lib/options/option-table.ts, as they cross by position; compared when the addon is loaded.
+inline constexpr NumberOption kNumberOptions[] = {
+    {"lambda", &LossProblem::lambda},   {"xi", &LossProblem::xi},
+    {"margin", &LossProblem::margin},   {"temperature", &LossProblem::temperature},
+    {"softcap", &LossProblem::softcap}, {"labelSmoothing", &LossProblem::label_smoothing},
+    {"zLoss", &LossProblem::z_loss},    {"normalizer", &LossProblem::normalizer},
 };
 
 // Where the results of a call go. Every pointer may be null where the caller did not ask for it.
