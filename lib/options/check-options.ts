@@ -17,7 +17,7 @@ export type CheckedOptions<
   Given extends { [Name in DefaultedName]?: unknown } = AsyncBearLossOptions,
   Allowed = CheckedAllowed,
 > = Readonly<
-  Required<Pick<Given, DefaultedName>> &
+  Required<Pick<Given, DefaultedName & keyof Given>> &
     Omit<Given, DefaultedName | 'allowed' | 'signal'> & { allowed?: Allowed; signal?: CheckedSignal }
 >;
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   addonFile,
@@ -91,15 +91,27 @@ describe('the packed package', () => {
       expect(stdout).toMatch(/^CPU kernel {3}\w+/m);
     });
 
-    it('says why the addon cannot be loaded, where it cannot', () => {
-      const { status, stdout, stderr } = spawnSync(command(), ['doctor'], {
+    // FUSED_BEAR_LOSS_PREBUILD: where the addon is looked for instead, in vain.
+    const doctorWithoutAddon = (environment: Record<string, string>) =>
+      spawnSync(command(), ['doctor'], {
         cwd: application,
         encoding: 'utf8',
-        // Where it is looked for instead, in vain.
-        env: { ...process.env, FUSED_BEAR_LOSS_PREBUILD: application },
+        env: { ...process.env, FUSED_BEAR_LOSS_PREBUILD: application, ...environment },
       });
+
+    it('says why the addon cannot be loaded, where it must be', () => {
+      const { status, stdout, stderr } = doctorWithoutAddon({ FUSED_BEAR_LOSS_BACKEND: 'native' });
       expect([status, stderr]).toEqual([1, '']);
       expect(stdout).toMatch(/^kernel {7}not loaded: \S+/m);
+    });
+
+    const module = existsSync(join(repositoryRoot, 'dist', 'wasm', 'module-bytes.js'));
+    (module ? it : it.skip)('says that the module computes where the addon is missing, and why', () => {
+      const { status, stdout, stderr } = doctorWithoutAddon({});
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(/^addon {8}none: \S+/m);
+      expect(stdout).toMatch(/^backend {6}wasm \(\S+/m);
+      expect(stdout).toMatch(/^numbers {6}right/m);
     });
   });
 
