@@ -34,3 +34,7 @@ export type { DeviceTargets } from './loss/prepare-device-call.js';
 export type { BearLossResult, LossCounts } from './loss/result.js';
 export type { Targets } from './loss/targets.js';
 export { type TopTokensOptions, type TopTokensOutput, type TopTokensResult, topTokens } from './loss/top-tokens.js';
+export { type BearPartials, bearPartials } from './parallel/bear-partials.js';
+export { bearShardGradient } from './parallel/bear-shard-gradient.js';
+export { type MergedRows, mergeBearPartials } from './parallel/merge-bear-partials.js';
+export type { SharedOptions, VocabularyPartOptions } from './parallel/part-options.js';

@@ -4,6 +4,7 @@ import { lengthOf, shareMemory, typedArrayName } from './typed-arrays.js';
 
 interface ArrayTypes {
   Float32Array: Float32Array;
+  Float64Array: Float64Array;
   Uint16Array: Uint16Array;
   Uint8Array: Uint8Array;
   Int32Array: Int32Array;
@@ -32,7 +33,7 @@ export function assertAttached(view: ArrayBufferView & { readonly length: number
 
 /** Throws unless the view is attached and of the length. */
 export function assertLength(
-  view: Float32Array | Int32Array | Uint32Array,
+  view: Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array,
   length: number,
   what: string,
   argument: string,

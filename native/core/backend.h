@@ -9,6 +9,7 @@
 
 #include "native/core/loss_problem.h"
 #include "native/core/top_tokens_problem.h"
+#include "native/core/vocabulary_part.h"
 
 namespace fused_bear_loss {
 
@@ -32,6 +33,13 @@ const Backend& cpu_backend();
 // Runs one call of topTokens on the CPU; the constraint has been validated. Safe to call from several threads at once.
 // Never kAborted.
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
+
+// One part of a vocabulary on the CPU. The problem's ids are local (LocalIds); both are safe to call from several
+// threads at once, and never kAborted.
+ComputeStatus compute_partials(const LossProblem& problem, const PartialRows& partials);
+// The loss of whole rows, and the gradient of the part's logits.
+ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,
+                                    LossSummary& summary);
 
 struct CpuInfo {
   const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512"
