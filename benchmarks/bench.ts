@@ -4,7 +4,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { InvalidArgumentError, program } from 'commander';
-import type { CudaDeviceName } from 'fused-bear-loss';
+import type { CudaDeviceName } from 'fused-bear-loss/cuda';
 import { deviceShapes, fullShapes, listCases, smokeShapes } from './cases';
 import type { FusedBearLoss } from './contenders';
 import { describeMachine } from './machine';

@@ -1,16 +1,16 @@
 // The loss as an operation of TensorFlow.js.
 import * as tf from '@tensorflow/tfjs-core';
-import { bearError, describe } from '../loss/errors.js';
 import { fusedBearLoss } from '../loss/fused-bear-loss.js';
-import type { BearLossOptions, Reduction } from '../loss/options.js';
 import type { BearLossResult } from '../loss/result.js';
 import type { Targets } from '../loss/targets.js';
+import { bearError, describe } from '../options/errors.js';
+import type { BearLossOptions, Reduction } from '../options/options.js';
 import { sharesWasmMemory, wasmAlias, wasmOutput, wasmView } from './tfjs-wasm-memory.js';
 
 export { registerWasmTrainingKernels } from './tfjs-wasm-kernels.js';
 
 /** What the operation decides by itself: where the gradient goes, and what it is multiplied by. */
-type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device' | 'signal';
+type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device';
 
 /** What the call found beside the loss. */
 export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>;
@@ -32,7 +32,6 @@ const DECIDED: readonly string[] = [
   'gradOutput',
   'out',
   'device',
-  'signal',
 ] satisfies Decided[];
 
 /**

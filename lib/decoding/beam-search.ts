@@ -1,14 +1,11 @@
-import { positiveInteger } from '../loss/check-options.js';
+import { positiveInteger } from '../options/rules.js';
 import {
-  allowedAfter,
-  askModel,
   type DecodingOptions,
   firstPrefixes,
-  forEachBestChild,
-  makeRequest,
   normalizedScore,
   type Prefix,
   prolong,
+  prolongPrefixes,
 } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
 import { readNumber } from './rules.js';
@@ -100,17 +97,14 @@ export async function searchUsers<State>(
   endUser: number,
   observe: StepObserver,
 ): Promise<RankedItem[][]> {
-  const { trie, beamWidth, lengthPenalty } = search;
+  const { beamWidth, lengthPenalty } = search;
   let beams = firstPrefixes(search, firstUser, endUser).map((prefix) => place(search, [prefix], 0));
   let state: State | undefined;
   for (let step = 0; ; step++) {
     const prefixes = beams.flatMap((beam) => beam.prefixes);
     if (prefixes.length === 0) return beams.map(({ complete }) => rank(search, complete));
-    const allowed = allowedAfter(trie, prefixes);
-    const result = await askModel(search, makeRequest(prefixes, allowed, state));
-    state = result.state;
     const selections = beams.map(({ complete }) => beginSelection(search, complete));
-    forEachBestChild(search, prefixes, allowed, result, beamWidth, ({ user }, row, child, logProbability) => {
+    state = await prolongPrefixes(search, prefixes, state, beamWidth, ({ user }, row, child, logProbability) => {
       const selection = selections[user - firstUser] as TopSelection<Hypothesis>;
       const score = normalizedScore(logProbability, step + 1, lengthPenalty);
       if (!selection.takes(score, child)) return;

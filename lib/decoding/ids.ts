@@ -1,5 +1,5 @@
 // Tokens and items: integers in [0, 2^31).
-import { type BearErrorCode, bearError, describe } from '../loss/errors.js';
+import { type BearErrorCode, bearError, describe } from '../options/errors.js';
 
 export function isId(value: unknown): value is number {
   return typeof value === 'number' && (value | 0) === value && value >= 0;

@@ -1,9 +1,9 @@
-import { isFunction } from '../loss/abort-signal.js';
-import { assertAttached, isArrayOf } from '../loss/arrays.js';
-import { bearError, describe, refuse } from '../loss/errors.js';
-import { isUnreadable, readingError, readNumbers } from '../loss/reading.js';
+import { assertAttached } from '../loss/arrays.js';
 import { topTokens } from '../loss/top-tokens.js';
-import { viewOf } from '../loss/typed-arrays.js';
+import { isFunction } from '../options/abort-signal.js';
+import { bearError, describe, refuse } from '../options/errors.js';
+import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
+import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
 import type { TokenLists, TokenTrie } from './token-trie.js';
 import { TrieWalk } from './trie-walk.js';
@@ -77,6 +77,8 @@ export interface Prefix {
   consumed: number[];
 }
 
+type ChildVisitor = (prefix: Prefix, row: number, child: number, logProbability: number) => void;
+
 /** The empty prefix of each user, or what it is forced to. */
 export function firstPrefixes<State>(search: Search<State>, firstUser: number, endUser: number): Prefix[] {
   return Array.from({ length: endUser - firstUser }, (_, index) =>
@@ -114,8 +116,27 @@ export function normalizedScore(logProbability: number, length: number, lengthPe
   return lengthPenalty === 0 ? logProbability : logProbability / Math.max(1, length) ** lengthPenalty;
 }
 
+/**
+ * One step of a search: asks the model about the prefixes and visits the `width` best children of each, as
+ * `forEachBestChild`.
+ *
+ * @returns the model's state, for the next step
+ */
+export async function prolongPrefixes<State>(
+  search: Search<State>,
+  prefixes: readonly Prefix[],
+  state: State | undefined,
+  width: number,
+  visit: ChildVisitor,
+): Promise<State> {
+  const allowed = search.trie.allowed(prefixes.map(({ node }) => node));
+  const result = await askModel(search, makeRequest(prefixes, allowed, state));
+  forEachBestChild(search, prefixes, allowed, result, width, visit);
+  return result.state;
+}
+
 /** What the model is asked. The search keeps `allowed`, and the model gets a copy that it may do anything to. */
-export function makeRequest<State>(
+function makeRequest<State>(
   prefixes: readonly Prefix[],
   allowed: TokenLists,
   state: State | undefined,
@@ -134,19 +155,11 @@ export function makeRequest<State>(
   };
 }
 
-/** The tokens that may follow each prefix. */
-export function allowedAfter(trie: TrieWalk, prefixes: readonly Prefix[]): TokenLists {
-  return trie.allowed(prefixes.map(({ node }) => node));
-}
-
 const RESULT = 'result of the step';
 const LOGITS = 'logits of the step';
 
 /** Calls the model. */
-export async function askModel<State>(
-  { step }: Search<State>,
-  request: StepRequest<State>,
-): Promise<StepResult<State>> {
+async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
   if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // not any more
   const given = step(request);
   // Awaited, it would end in an error of the language.
@@ -190,13 +203,13 @@ const MOST_ENTRIES = 1 << 20;
  * prolonged: log-softmax over the children only, which is the probability that the loss with `allowed` trains. A logit of
  * minus infinity takes a token out, as in the loss.
  */
-export function forEachBestChild<State>(
+function forEachBestChild<State>(
   { trie, temperature, softcap }: Search<State>,
   prefixes: readonly Prefix[],
   allowed: TokenLists,
   { logits, layout }: StepResult<State>,
   width: number,
-  visit: (prefix: Prefix, row: number, child: number, logProbability: number) => void,
+  visit: ChildVisitor,
 ): void {
   const vocabSize = checkLogits(prefixes.length, allowed, logits as Float32Array, layout);
   const widest = prefixes.reduce((most, { node }) => Math.max(most, trie.childCount(node)), 1);

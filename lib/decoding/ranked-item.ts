@@ -1,5 +1,5 @@
-import { refuse } from '../loss/errors.js';
-import { elementError, forEachElement, readingError } from '../loss/reading.js';
+import { refuse } from '../options/errors.js';
+import { elementError, forEachElement, readingError } from '../options/reading.js';
 import { codeFor } from './ids.js';
 import { type Candidate, TopSelection } from './top-selection.js';
 import type { TrieWalk } from './trie-walk.js';

@@ -1,6 +1,6 @@
-import { positiveInteger } from '../loss/check-options.js';
-import { bearError, describe } from '../loss/errors.js';
-import { readNumbers } from '../loss/reading.js';
+import { bearError, describe } from '../options/errors.js';
+import { readNumbers } from '../options/reading.js';
+import { positiveInteger } from '../options/rules.js';
 
 // One relevant item a row. `ranks[i]` is where row i's item stands in its ranking, counted from 0; -1 where it is not there.
 // Formulas: evaluation script of the BEAR authors, whose ideal DCG is 1 as there is one relevant item.

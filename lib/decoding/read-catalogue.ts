@@ -1,8 +1,8 @@
 // From the sequences and items of a caller to a catalogue: every check, and each element read once.
-import { allocate, copyIndices, isArrayOf } from '../loss/arrays.js';
-import { readMembers } from '../loss/check-options.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { forEachElement } from '../loss/reading.js';
+import { allocate, copyIndices } from '../loss/arrays.js';
+import { bearError, refuse } from '../options/errors.js';
+import { forEachElement, readMembers } from '../options/reading.js';
+import { isArrayOf } from '../options/typed-arrays.js';
 import { idError, isId } from './ids.js';
 import type { Catalogue, TokenLists } from './trie-arrays.js';
 

@@ -1,6 +1,5 @@
-import { readMembers } from '../loss/check-options.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { elementError, forEachElement, readNumbers } from '../loss/reading.js';
+import { bearError, refuse } from '../options/errors.js';
+import { elementError, forEachElement, readMembers, readNumbers } from '../options/reading.js';
 import { type BeamSearchOptions, readBeamSearchOptions, searchAllUsers } from './beam-search.js';
 import type { RankedItem } from './ranked-item.js';
 import { TrieWalk } from './trie-walk.js';

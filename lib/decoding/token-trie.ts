@@ -1,5 +1,5 @@
-import { bearError, refuse } from '../loss/errors.js';
-import { forEachElement, readNumbers } from '../loss/reading.js';
+import { bearError, refuse } from '../options/errors.js';
+import { forEachElement, readNumbers } from '../options/reading.js';
 import { codeFor, idError, isId } from './ids.js';
 import { readCatalogue, readLists, repeatedError } from './read-catalogue.js';
 import {

@@ -1,9 +1,9 @@
 // A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
-import { allocate, assertAttached, isArrayOf } from '../loss/arrays.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { viewOf } from '../loss/typed-arrays.js';
+import { allocate, assertAttached } from '../loss/arrays.js';
+import { bearError, refuse } from '../options/errors.js';
+import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import { isId } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
 import type { TrieArrays } from './trie-arrays.js';

@@ -1,20 +1,6 @@
 // Typed arrays as they come from callers: of any realm, of any buffer, perhaps no longer there.
-import { bearError, describe } from './errors.js';
-import { lengthOf, shareMemory, typedArrayName } from './typed-arrays.js';
-
-interface ArrayTypes {
-  Float32Array: Float32Array;
-  Float64Array: Float64Array;
-  Uint16Array: Uint16Array;
-  Uint8Array: Uint8Array;
-  Int32Array: Int32Array;
-  Uint32Array: Uint32Array;
-  BigInt64Array: BigInt64Array;
-}
-
-export function isArrayOf<Name extends keyof ArrayTypes>(value: unknown, name: Name): value is ArrayTypes[Name] {
-  return typedArrayName(value) === name;
-}
+import { bearError, describe } from '../options/errors.js';
+import { lengthOf, shareMemory, typedArrayName } from '../options/typed-arrays.js';
 
 /** Throws where the view's buffer was transferred or detached, or shrank below the view's end. */
 export function assertAttached(view: ArrayBufferView & { readonly length: number }, argument: string): void {

@@ -1,5 +1,5 @@
-import { instructionSetWarning, native } from '../native/load-addon.js';
-import { bearError } from './errors.js';
+import { instructionSetWarning, native } from '../native/backend.js';
+import { bearError } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 const { version } = require('../../package.json') as { version: string };
@@ -16,7 +16,7 @@ export interface CudaDevice {
 export interface Capabilities {
   /** Of this package. */
   version: string;
-  /** The one that the CPU kernels use: `baseline`, `avx2` or `avx512`. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
+  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512` or `neon`. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
   instructionSet: string;
   /** All that this processor and this build have. */
   instructionSets: string[];

@@ -1,7 +1,7 @@
 // What a device answers, in the codes and words of the public errors.
 import type { NativeDeviceError, NativeDeviceErrorKind, NativeDeviceFailure } from '../native/binding.js';
-import { deviceName } from './device-arguments.js';
-import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
+import { deviceName } from '../options/device-names.js';
+import { type BearErrorCode, type BearLossError, bearError } from '../options/errors.js';
 
 const KINDS: Record<NativeDeviceErrorKind, { code: BearErrorCode; argument: string; expected: string }> = {
   'not-built': { code: 'ERR_BEAR_CUDA_NOT_BUILT', argument: 'device', expected: "'cpu' or 'auto'" },

@@ -1,35 +1,14 @@
 import type { NativeOutcome } from '../native/binding.js';
 import { computeLossAsync } from '../native/loss-calls.js';
-import { type Abortion, isAborted, reasonOf, subscribe } from './abort-signal.js';
-import { checkOptions } from './check-options.js';
-import { computeDeviceLoss } from './compute-device-loss.js';
-import type { DeviceBearLossResult } from './device-result.js';
-import { type DeviceTensor, isDeviceTensor } from './device-tensor.js';
+import { type Abortion, isAborted, reasonOf, subscribe } from '../options/abort-signal.js';
+import { type CheckedOptions, checkOptions } from '../options/check-options.js';
+import type { AsyncBearLossOptions, GradientChoice, LogitsArray, Reduction } from '../options/options.js';
 import type { Logits } from './logits.js';
-import type {
-  AnyBearLossOptions,
-  BearLossOptions,
-  CheckedOptions,
-  DeviceBearLossOptions,
-  DType,
-  LogitsArray,
-  Reduction,
-} from './options.js';
 import { outcomeError } from './outcome-errors.js';
 import { type PreparedCall, prepareCall } from './prepare-call.js';
-import type { DeviceTargets } from './prepare-device-call.js';
 import { assembleResult, type BearLossResult } from './result.js';
 import type { Targets } from './targets.js';
 
-/**
- * Of logits on a device: what {@link fusedBearLoss} does there, which does not wait for the device either. Fulfilled once
- * the work is enqueued.
- */
-export function fusedBearLossAsync<R extends Reduction = 'mean', D extends DType = DType>(
-  logits: DeviceTensor<D>,
-  targets: DeviceTargets,
-  options?: DeviceBearLossOptions<R>,
-): Promise<DeviceBearLossResult<R, D>>;
 /**
  * {@link fusedBearLoss} off the main thread: the same arguments, and the same result bit for bit.
  *
@@ -44,30 +23,26 @@ export function fusedBearLossAsync<R extends Reduction = 'mean', D extends DType
  *
  * Every error rejects the promise, also one that an argument causes: the call itself never throws.
  */
-export function fusedBearLossAsync<R extends Reduction = 'mean', A extends LogitsArray = LogitsArray>(
-  logits: Logits<A>,
-  targets: Targets,
-  options?: BearLossOptions<R>,
-): Promise<BearLossResult<R, A>>;
-export async function fusedBearLossAsync(
-  logits: Logits | DeviceTensor,
-  targets: DeviceTargets,
-  given?: AnyBearLossOptions,
-): Promise<BearLossResult | DeviceBearLossResult> {
-  const options = checkOptions(given);
-  const { signal } = options;
+export async function fusedBearLossAsync<
+  R extends Reduction = 'mean',
+  A extends LogitsArray = LogitsArray,
+  G extends GradientChoice = true,
+  S extends boolean = false,
+>(logits: Logits<A>, targets: Targets, options?: AsyncBearLossOptions<R, G, S>): Promise<BearLossResult<R, A, G, S>> {
+  const checked = checkOptions(options);
+  const { signal } = checked;
   if (signal && isAborted(signal)) throw reasonOf(signal);
-  if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
   // Before the arguments are read, as subscribing runs code of the signal's, which may be anybody's.
   const abortion = signal && subscribe(signal);
   try {
-    return await computeHostLoss(logits, targets as Targets, options, abortion);
+    const result = await computeLoss(logits, targets, checked, abortion);
+    return result as unknown as BearLossResult<R, A, G, S>;
   } finally {
     abortion?.unsubscribe();
   }
 }
 
-async function computeHostLoss(
+async function computeLoss(
   logits: Logits,
   targets: Targets,
   options: CheckedOptions,

@@ -1,11 +1,11 @@
+import type { CheckedOptions } from '../options/check-options.js';
+import { bearError, describe, refuse } from '../options/errors.js';
+import { DTYPES, type DType, type LogitsArray } from '../options/options.js';
+import { checkMembers, readingError } from '../options/reading.js';
+import { readShape } from '../options/shape.js';
+import { expectedNames } from '../options/suggest.js';
+import { lengthOf, typedArrayName, viewOf } from '../options/typed-arrays.js';
 import { assertAttached } from './arrays.js';
-import { checkMembers } from './check-options.js';
-import { bearError, describe, refuse } from './errors.js';
-import { type CheckedOptions, DTYPES, type DType, type LogitsArray } from './options.js';
-import { readingError } from './reading.js';
-import { readShape } from './shape.js';
-import { expectedNames } from './suggest.js';
-import { lengthOf, typedArrayName, viewOf } from './typed-arrays.js';
 
 /** Logits with a shape: rows of V numbers, `rowStride` apart. The leading dimensions are flattened to N. */
 export interface LogitsTensor<A extends LogitsArray = LogitsArray> {
@@ -45,11 +45,7 @@ const DTYPES_OF_ARRAY: Record<string, readonly DType[]> = {
 export function dtypesOfArray(data: unknown, argument: string): readonly DType[] {
   const dtypes = DTYPES_OF_ARRAY[typedArrayName(data) ?? ''];
   if (dtypes !== undefined) return dtypes;
-  throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-    argument,
-    expected: 'a Float32Array, Uint16Array or Float16Array',
-    received: describe(data),
-  });
+  return refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a Float32Array, Uint16Array or Float16Array', data);
 }
 
 /** The bits of a Float16Array, which older versions of Node-API do not know; the other kinds as they are. */

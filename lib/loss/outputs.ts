@@ -1,10 +1,11 @@
 // Where the results go: arrays of the caller's, or new ones.
+
+import type { CheckedOptions } from '../options/check-options.js';
+import { bearError, describe } from '../options/errors.js';
+import type { GradientMode, LogitsArray } from '../options/options.js';
+import { lengthOf, typedArrayName } from '../options/typed-arrays.js';
 import { allocate, assertAttached } from './arrays.js';
-import { assertOnHost } from './device-tensor.js';
-import { bearError, describe } from './errors.js';
 import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
-import type { CheckedOptions, GradientMode, LogitsArray } from './options.js';
-import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 /** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
 export interface RowStatistics {
@@ -57,7 +58,6 @@ function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOption
   if (given === undefined) {
     return { mode: 'out-of-place', data: allocateLike(logits.data, rows * rowStride), rowStride, isNew: true };
   }
-  assertOnHost<LogitsArray>(given, 'out.gradLogits');
   checkGradientArray(given, logits, least);
   return { mode: 'out-of-place', data: given, rowStride, isNew: false };
 }

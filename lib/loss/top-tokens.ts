@@ -1,15 +1,16 @@
+import { native } from '../native/backend.js';
 import type { NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
-import { type Constraint, checkExtents, copyAllowed } from './allowed.js';
-import { allocate, assertApart, assertAttached, isArrayOf } from './arrays.js';
-import { checkOptions, readMembers } from './check-options.js';
-import { bearError, refuse } from './errors.js';
+import { type CheckedAllowed, type CheckedOptions, checkOptions } from '../options/check-options.js';
+import { bearError, refuse } from '../options/errors.js';
+import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/options.js';
+import { readMembers } from '../options/reading.js';
+import { expectedNames } from '../options/suggest.js';
+import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
+import { checkExtents, copyAllowed } from './allowed.js';
+import { allocate, assertApart, assertAttached } from './arrays.js';
 import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
-import { type BearLossOptions, type CheckedOptions, DTYPES, type LogitsArray } from './options.js';
 import { faultError } from './outcome-errors.js';
-import { expectedNames } from './suggest.js';
 import { resolveThreads } from './threads.js';
-import { lengthOf } from './typed-arrays.js';
 
 /** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
 export interface TopTokensOutput {
@@ -113,7 +114,7 @@ export function topTokens<A extends LogitsArray = LogitsArray>(
 }
 
 interface PreparedTopTokens extends CheckedLogits {
-  allowed: Constraint;
+  allowed: CheckedAllowed;
   isListed: boolean;
   temperature: number;
   softcap: number;
@@ -177,7 +178,7 @@ function checkLayout(layout: unknown): void {
 const MOST_TOKENS = 2 ** 31;
 
 /** Logits of the allowed tokens only: N rows of as many logits as the lists have entries. */
-function readListedLogits(logits: Logits, { offsets, tokens }: Constraint, options: CheckedOptions): CheckedLogits {
+function readListedLogits(logits: Logits, { offsets, tokens }: CheckedAllowed, options: CheckedOptions): CheckedLogits {
   const { allowed, rowStride, vocabSize = MOST_TOKENS } = options;
   if (offsets === undefined || tokens === undefined) {
     const received = allowed === undefined ? 'no constraint' : 'a bitmask';
@@ -234,7 +235,7 @@ function assertIndicesApart(
   { allowed }: CheckedOptions,
 ): void {
   if (allowed === undefined) return;
-  const { offsets, tokens, bitmask } = allowed as Constraint; // on the host, as copies were made of them
+  const { offsets, tokens, bitmask } = allowed;
   for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
     if (given[name] === undefined) continue;
     const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
@@ -270,7 +271,8 @@ function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32
   switch (outcome.status) {
     case 'invalid':
       return faultError(outcome, {
-        call: { vocabSize, ignoreIndex: -1 },
+        call: { vocabSize },
+        options: { ignoreIndex: -1 },
         allowedTokenCount: allowedTokens?.length ?? 0,
       });
     case 'overlap':

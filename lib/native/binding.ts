@@ -1,4 +1,5 @@
 // The types of what the addon exports.
+import type { CrossingOptions } from '../options/option-table.js';
 
 declare const handle: unique symbol;
 /** Memory of a device, which the addon frees with its last owner or when it is released. */
@@ -15,7 +16,7 @@ export interface NativeEnqueuedLoss {
 }
 
 /**
- * One call of the loss: checked numbers and views, nothing left to decide. Names in lists cross as their position in
+ * One call of the loss: checked options and views, nothing left to decide. Names in lists cross as their position in
  * `optionNames`. Absent arrays are undefined. `On` is the type of arrays on a device, for calls that take them.
  */
 export interface NativeLossCall<On = never> {
@@ -33,24 +34,10 @@ export interface NativeLossCall<On = never> {
   allowedOffsets: Int32Array | On | undefined;
   allowedTokens: Int32Array | On | undefined;
   allowedBitmask: Uint32Array | On | undefined;
-  beamWidth: number;
-  penalty: number;
-  thresholdGradient: number;
-  reduction: number;
   gradient: number;
-  lambda: number;
-  xi: number;
-  margin: number;
-  temperature: number;
-  /** 0: none. */
-  softcap: number;
-  labelSmoothing: number;
-  zLoss: number;
-  /** 0: the number of counted rows. */
-  normalizer: number;
   gradOutput: number;
-  ignoreIndex: number;
-  pruningStatistics: boolean;
+  /** The options that cross as numbers. */
+  options: CrossingOptions;
   threads: number;
   gradLogits: Float32Array | Uint16Array | On | undefined;
   gradRowStride: number;

@@ -1,4 +1,7 @@
 // The calls of the loss, in the layout that the addon reads.
+
+import { CROSSING_OPTIONS } from '../options/option-table.js';
+import { native } from './backend.js';
 import type {
   NativeArray,
   NativeEnqueuedLoss,
@@ -12,7 +15,6 @@ import type {
   NativeSummary,
 } from './binding.js';
 import { CALL_FIELDS } from './call-fields.js';
-import { native } from './load-addon.js';
 
 export function computeLoss(call: NativeLossCall): NativeOutcome {
   const { computeLoss } = native();
@@ -37,7 +39,7 @@ export function computePartials(
   place: Float64Array,
   partials: NativePartials,
 ): NativeOutcome | undefined {
-  return native().partials(numbersOf(call), arraysOf(call), place, partialArrays(partials, call.labelSmoothing > 0));
+  return native().partials(numbersOf(call), arraysOf(call), place, partialArrays(partials, isSmoothed(call)));
 }
 
 export function computePartGradient(
@@ -45,9 +47,11 @@ export function computePartGradient(
   place: Float64Array,
   merged: NativeMergedRows,
 ): NativeOutcome {
-  const arrays = mergedArrays(merged, call.labelSmoothing > 0);
+  const arrays = mergedArrays(merged, isSmoothed(call));
   return native().partGradient(numbersOf(call), arraysOf(call), place, arrays, summary) ?? summaryOutcome();
 }
+
+const isSmoothed = ({ options }: NativeLossCall) => (options.labelSmoothing as number) > 0;
 
 // In the orders of native/binding/part_calls.cc.
 
@@ -84,27 +88,19 @@ function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
   numbers[2] = call.vocabSize;
   numbers[3] = call.rowStride;
   numbers[4] = call.dtype;
-  numbers[5] = call.beamWidth;
-  numbers[6] = call.penalty;
-  numbers[7] = call.thresholdGradient;
-  numbers[8] = call.reduction;
   numbers[9] = call.gradient;
-  numbers[10] = call.lambda;
-  numbers[11] = call.xi;
-  numbers[12] = call.margin;
-  numbers[13] = call.temperature;
-  numbers[14] = call.softcap;
-  numbers[15] = call.labelSmoothing;
-  numbers[16] = call.zLoss;
-  numbers[17] = call.normalizer;
   numbers[18] = call.gradOutput;
-  numbers[19] = call.ignoreIndex;
-  numbers[20] = call.pruningStatistics ? 1 : 0;
   numbers[21] = call.threads;
   numbers[22] = call.gradRowStride;
   numbers[23] = call.gradIsNew ? 1 : 0;
+  for (const { place, name, toNumber } of optionPlaces) {
+    const value = call.options[name];
+    numbers[place] = value === undefined ? 0 : toNumber(value);
+  }
   return numbers;
 }
+
+const optionPlaces = CROSSING_OPTIONS.map((option) => ({ ...option, place: CALL_FIELDS.numbers.indexOf(option.name) }));
 
 // What every call has, then what few have: the addon takes what lies past the end as undefined, and need not ask for it.
 function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | On | undefined)[] {

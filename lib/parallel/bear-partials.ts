@@ -1,8 +1,8 @@
 import { allocate } from '../loss/arrays.js';
 import type { Logits } from '../loss/logits.js';
-import type { LogitsArray } from '../loss/options.js';
 import type { Targets } from '../loss/targets.js';
 import { computePartials } from '../native/loss-calls.js';
+import type { LogitsArray } from '../options/options.js';
 import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
 import { partError, preparePart } from './prepare-part.js';
 

@@ -1,11 +1,11 @@
 import { assertLength } from '../loss/arrays.js';
-import { describe } from '../loss/describe.js';
-import { bearError } from '../loss/errors.js';
 import type { Logits } from '../loss/logits.js';
-import type { LogitsArray, Reduction } from '../loss/options.js';
 import { assembleResult, type BearLossResult } from '../loss/result.js';
 import type { Targets } from '../loss/targets.js';
 import { computePartGradient } from '../native/loss-calls.js';
+import { describe } from '../options/describe.js';
+import { bearError } from '../options/errors.js';
+import type { GradientChoice, LogitsArray, Reduction } from '../options/options.js';
 import type { MergedRows } from './merge-bear-partials.js';
 import { readPartOptions, type VocabularyPartOptions } from './part-options.js';
 import { partError, preparePart } from './prepare-part.js';
@@ -43,18 +43,17 @@ const MERGED_FIELDS: Fields<MergedRows> = {
  * @throws TypeError or RangeError as {@link bearPartials}; `ERR_BEAR_PARTS_MISMATCH` where `merged` is of other targets,
  *   lists or options. Then nothing has been written.
  */
-export function bearShardGradient<R extends Reduction = 'mean', A extends LogitsArray = LogitsArray>(
+export function bearShardGradient<
+  R extends Reduction = 'mean',
+  A extends LogitsArray = LogitsArray,
+  G extends GradientChoice = true,
+  S extends boolean = false,
+>(
   logitsPart: Logits<A>,
   targets: Targets,
   merged: MergedRows,
-  options: VocabularyPartOptions<R>,
-): BearLossResult<R, A>;
-export function bearShardGradient(
-  logitsPart: Logits,
-  targets: Targets,
-  merged: MergedRows,
-  options: VocabularyPartOptions,
-): BearLossResult {
+  options: VocabularyPartOptions<R, G, S>,
+): BearLossResult<R, A, G, S> {
   const checked = readPartOptions(options);
   const rows = readMerged(merged);
   assertShared(rows, 'merged', checked, 'the options');
@@ -71,7 +70,7 @@ export function bearShardGradient(
     });
   }
   const outcome = computePartGradient(part.call, part.place, rows);
-  if (outcome.status === 'done') return assembleResult(outcome, part);
+  if (outcome.status === 'done') return assembleResult(outcome, part) as unknown as BearLossResult<R, A, G, S>;
   throw partError(outcome, part, checked.vocabSize);
 }
 

@@ -1,6 +1,5 @@
 import { allocate } from '../loss/arrays.js';
-import { bearError } from '../loss/errors.js';
-import type { BearLossOptions } from '../loss/options.js';
+import { bearError } from '../options/errors.js';
 import type { BearPartials } from './bear-partials.js';
 import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
 import { assertShared, type NamedPartials, readParts } from './read-partials.js';
@@ -47,7 +46,7 @@ export function mergeBearPartials(
   parts: readonly BearPartials[],
   options: Omit<VocabularyPartOptions, 'firstToken'> & { firstToken?: number },
 ): MergedRows {
-  const shared = readPartOptions(options as BearLossOptions);
+  const shared = readPartOptions(options);
   const read = readParts(parts);
   const first = read[0] as NamedPartials;
   assertShared(first.partials, first.name, shared, 'the options');

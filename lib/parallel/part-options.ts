@@ -1,13 +1,18 @@
-import { checkOptions, OPTION_NAMES, positiveInteger, readMembers } from '../loss/check-options.js';
-import { bearError, refuse } from '../loss/errors.js';
-import type { BearLossOptions, CheckedOptions, Reduction } from '../loss/options.js';
+import { type CheckedOptions, OptionReader } from '../options/check-options.js';
+import { bearError, refuse } from '../options/errors.js';
+import { OPTIONS } from '../options/option-table.js';
+import type { BearLossOptions, GradientChoice, Reduction } from '../options/options.js';
+import { number } from '../options/rules.js';
 
 /**
  * The options of a call of one part: those of {@link fusedBearLoss}, the same in every process but for `firstToken`,
  * `threads`, `out`, and a bitmask, which is of the part's tokens. Lists and targets have ids of the whole vocabulary.
  */
-export interface VocabularyPartOptions<R extends Reduction = Reduction>
-  extends Omit<BearLossOptions<R>, 'vocabSize' | 'device' | 'signal'> {
+export interface VocabularyPartOptions<
+  R extends Reduction = Reduction,
+  G extends GradientChoice = GradientChoice,
+  S extends boolean = boolean,
+> extends Omit<BearLossOptions<R, G, S>, 'vocabSize' | 'device'> {
   /** The id of the part's first token. */
   firstToken: number;
   /** V, the tokens of all parts together. How many the part has is what its logits say. */
@@ -32,53 +37,51 @@ export interface CheckedPartOptions extends SharedOptions {
   loss: CheckedOptions;
 }
 
-/** Of host arrays, in calls that end before they return. */
-const NAMES: ReadonlySet<string> = new Set(
-  [...OPTION_NAMES, 'firstToken'].filter((name) => !['device', 'signal', 'stream'].includes(name)),
-);
-
 const MOST_TOKENS = 2 ** 31; // ids are 32-bit integers
 
-export function readPartOptions(options: unknown): CheckedPartOptions {
-  const { firstToken, vocabSize, ...rest } = readMembers(
-    options,
-    'options',
-    'an object of options',
-    NAMES,
-    (given) => Object.fromEntries([...NAMES].map((name) => [name, given[name]])),
-    '',
-  );
-  const loss = checkOptions(rest as BearLossOptions);
-  if (firstToken !== undefined) checkFirstToken(firstToken);
+const FIRST_TOKEN = 'the id of the first token of the part';
+
+// Of host arrays, in calls that end before they return.
+const { device, signal: _, ...inTable } = OPTIONS;
+const ROWS = {
+  ...inTable,
+  vocabSize: {
+    ...inTable.vocabSize,
+    check: number('the number of tokens of all parts, at most 2^31', (size) => isTokenCount(size) && size > 0),
+  },
+  firstToken: { values: 'token id', check: number(FIRST_TOKEN, isTokenCount), meaning: 'where the part begins' },
+};
+
+function isTokenCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= MOST_TOKENS;
+}
+
+interface PartOptions extends Omit<CheckedOptions, 'device'> {
+  firstToken: number | undefined;
+}
+
+const reader = new OptionReader<PartOptions>(ROWS);
+
+export function readPartOptions(options: object): CheckedPartOptions {
+  const { firstToken, vocabSize, ...loss } = reader.read(options);
+  if (vocabSize === undefined) {
+    refuse('ERR_BEAR_ARGUMENT_TYPE', 'vocabSize', 'the number of tokens of all parts', vocabSize);
+  }
   return {
-    firstToken: firstToken as number | undefined,
-    vocabSize: readVocabSize(vocabSize),
+    firstToken,
+    vocabSize,
     beamWidth: loss.pruningStatistics ? loss.beamWidth : 1,
     temperature: loss.temperature,
     softcap: loss.softcap ?? 0,
     smoothed: loss.labelSmoothing > 0,
-    loss,
+    loss: { ...loss, device: device.byDefault },
   };
-}
-
-function readVocabSize(vocabSize: unknown): number {
-  const size = positiveInteger(vocabSize, 'vocabSize');
-  if (size > MOST_TOKENS) refuse('ERR_BEAR_OPTION_VALUE', 'vocabSize', 'at most 2^31 tokens', size);
-  return size;
-}
-
-function checkFirstToken(firstToken: unknown): void {
-  const expected = 'the id of the first token of the part';
-  if (typeof firstToken !== 'number') refuse('ERR_BEAR_ARGUMENT_TYPE', 'firstToken', expected, firstToken);
-  if (!Number.isSafeInteger(firstToken) || firstToken < 0) {
-    refuse('ERR_BEAR_OPTION_VALUE', 'firstToken', expected, firstToken);
-  }
 }
 
 /** Where a part of `tokens` tokens begins. Throws where it would not lie in the vocabulary. */
 export function placeOf({ firstToken, vocabSize }: CheckedPartOptions, tokens: number): number {
   if (firstToken === undefined) {
-    refuse('ERR_BEAR_ARGUMENT_TYPE', 'firstToken', 'the id of the first token of the part', firstToken);
+    refuse('ERR_BEAR_ARGUMENT_TYPE', 'firstToken', FIRST_TOKEN, firstToken);
   }
   if (firstToken + tokens <= vocabSize) return firstToken;
   throw bearError('ERR_BEAR_PARTS_COVERAGE', {

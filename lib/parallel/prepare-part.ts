@@ -1,11 +1,11 @@
-import type { BearLossError } from '../loss/errors.js';
-import { bearError } from '../loss/errors.js';
 import type { Logits } from '../loss/logits.js';
-import type { CheckedOptions } from '../loss/options.js';
 import { outcomeError } from '../loss/outcome-errors.js';
 import { type PreparedCall, prepareCall } from '../loss/prepare-call.js';
 import type { Targets } from '../loss/targets.js';
 import type { NativeOutcome } from '../native/binding.js';
+import type { CheckedOptions } from '../options/check-options.js';
+import type { BearLossError } from '../options/errors.js';
+import { bearError } from '../options/errors.js';
 import { fingerprintOf } from './fingerprint.js';
 import { type CheckedPartOptions, placeOf } from './part-options.js';
 

@@ -1,9 +1,9 @@
 // The parts that a merge is given, which may have come over a network: every member is read once and looked at.
-import { assertLength, isArrayOf } from '../loss/arrays.js';
-import { readMembers } from '../loss/check-options.js';
-import { describe } from '../loss/describe.js';
-import { type BearErrorDetails, bearError, refuse } from '../loss/errors.js';
-import { forEachElement, isArray } from '../loss/reading.js';
+import { assertLength } from '../loss/arrays.js';
+import { describe } from '../options/describe.js';
+import { type BearErrorDetails, bearError, refuse } from '../options/errors.js';
+import { forEachElement, isArray, readMembers } from '../options/reading.js';
+import { isArrayOf } from '../options/typed-arrays.js';
 import type { BearPartials } from './bear-partials.js';
 import type { SharedOptions } from './part-options.js';
 import { ROW_FLAGS } from './row-flags.js';

@@ -1,6 +1,6 @@
 // What a call of the loss consists of as it crosses from JavaScript: numbers by position in a Float64Array, views by
 // position in an array. Positions, as reading some forty fields by name cost more than all the rest of a small call:
-// each name has to become a JavaScript string first. lib/native.ts writes both in this order and compares the names
+// each name has to become a JavaScript string first. lib/native writes both in this order and compares the names
 // when it loads the addon.
 #pragma once
 

@@ -8,7 +8,7 @@
 namespace fused_bear_loss {
 namespace {
 
-// The names of NativeFault in lib/native.ts.
+// The names of NativeFault in lib/native/binding.ts.
 const char* fault_name(ProblemError error) {
   switch (error) {
     case ProblemError::kTargetOutOfRange:

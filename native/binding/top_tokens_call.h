@@ -6,7 +6,7 @@
 
 namespace fused_bear_loss {
 
-// The numbers of a call by position, in a Float64Array; lib/native.ts writes them in this order.
+// The numbers of a call by position, in a Float64Array; lib/loss/top-tokens.ts writes them in this order.
 inline constexpr const char* kTopTokensNumberNames[] = {
     "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
 

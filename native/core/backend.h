@@ -42,7 +42,7 @@ ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows
                                     LossSummary& summary);
 
 struct CpuInfo {
-  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512"
+  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"
   // Every one that this processor and this build can run.
   const char* instruction_sets[3] = {};
   std::size_t instruction_set_count = 0;

@@ -1,5 +1,5 @@
-// The public names of the enumerated options, in enumerator order. lib/loss/options.ts holds the same lists as types;
-// a test compares the two.
+// The public names of the enumerated options, in enumerator order. lib/options/options.ts holds the same lists as
+// types; a test compares the two.
 #pragma once
 
 namespace fused_bear_loss {

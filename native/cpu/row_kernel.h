@@ -88,6 +88,7 @@ struct RowKernel {
 FBL_DECLARE_ROW_KERNEL(baseline)
 FBL_DECLARE_ROW_KERNEL(avx2)
 FBL_DECLARE_ROW_KERNEL(avx512)
+FBL_DECLARE_ROW_KERNEL(neon)
 #undef FBL_DECLARE_ROW_KERNEL
 
 } // namespace fused_bear_loss

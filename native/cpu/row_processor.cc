@@ -58,6 +58,45 @@ bool is_too_small(const GradientFactors& factors) {
   return factor > 0 && factor < double{std::numeric_limits<float>::min()};
 }
 
+// About where logits scale to u; -infinity or infinity where the softcap lets none do so.
+float logit_at(const LogitScale& scale, double u) {
+  const double capped = u * scale.temperature;
+  return static_cast<float>(scale.softcap > 0 ? scale.softcap * std::atanh(capped / scale.softcap) : capped);
+}
+
+// Makes the sums relative to about the log-sum-exp of the others, where a target far above them is the reference:
+// relative to that, their exponentials would vanish in float32.
+void move_from_certain_target(const LogitScale& scale, RowSums& sums) {
+  constexpr double kVanishing = 1e-30;
+  if (sums.target_logit < sums.reference_logit || sums.sum_others == 0 || sums.sum_others > kVanishing) return;
+  const double target = scaled_logit(scale, sums.target_logit);
+  const float reference = logit_at(scale, target + std::log(sums.sum_others));
+  if (!std::isfinite(reference)) return;
+  const double distance = target - scaled_logit(scale, reference);
+  sums.reference_logit = reference;
+  sums.sum_others *= std::exp(distance);
+  sums.sum_differences += sums.allowed_count * distance;
+}
+
+// A logit halfway between two others after scaling, which a softcap bends.
+float halfway(const LogitScale& scale, double low, double high) {
+  const double wanted = 0.5 * (scaled_logit(scale, low) + scaled_logit(scale, high));
+  for (int step = 0; step < 30; ++step) {
+    const double middle = 0.5 * (low + high);
+    (scaled_logit(scale, middle) < wanted ? low : high) = middle;
+  }
+  return static_cast<float>(high);
+}
+
+// What exponentials are relative to where the factor of the sweep's reference is too small. No logit but the target is
+// more than e^40 times as probable as that reference. Relative to a target much further away, the others would vanish.
+float larger_reference(const LogitScale& scale, const RowSums& sums) {
+  constexpr double kFar = 80;
+  const double distance = scaled_logit(scale, sums.max_logit) - scaled_logit(scale, sums.reference_logit);
+  if (sums.target_logit < sums.max_logit || distance < kFar) return sums.max_logit;
+  return halfway(scale, sums.reference_logit, sums.max_logit);
+}
+
 bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
   return (words[position >> 5] >> (position & 31) & 1u) != 0;
 }
@@ -193,6 +232,7 @@ void RowProcessor::read_merged(std::int64_t row, RowSums& sums) {
     sums.allowed_count = merged.allowed_count[row];
     sums.sum_differences = merged.sum_differences[row];
   }
+  if (!sums.poisoned) move_from_certain_target(options_.scale, sums);
   if (outputs_.rank != nullptr && !sums.poisoned) prepare(row);
 }
 
@@ -296,11 +336,10 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   GradientFactors factors = {options_.scale, sums.reference_logit,
                              c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
   const float* exponentials = row == kept_row_ ? kept_ : nullptr;
-  // Then the largest logit, which may be e^40 times as probable as the reference, is the better one.
-  if (is_too_small(factors) && sums.target_logit < sums.max_logit) {
-    factors.reference_logit = sums.max_logit;
-    factors.exponential =
-        c.probability * multiplier * std::exp(log_probability(options_.scale, sums, record.loss, sums.max_logit));
+  if (is_too_small(factors)) {
+    factors.reference_logit = larger_reference(options_.scale, sums);
+    factors.exponential = c.probability * multiplier *
+                          std::exp(log_probability(options_.scale, sums, record.loss, factors.reference_logit));
     exponentials = nullptr; // they are relative to the other
   }
   GradientJob job = {

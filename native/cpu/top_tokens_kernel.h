@@ -40,6 +40,7 @@ FBL_SHARED_INLINE std::uint32_t position_of(TokenKey key) { return ~static_cast<
 FBL_DECLARE_TOP_TOKENS_KERNEL(baseline)
 FBL_DECLARE_TOP_TOKENS_KERNEL(avx2)
 FBL_DECLARE_TOP_TOKENS_KERNEL(avx512)
+FBL_DECLARE_TOP_TOKENS_KERNEL(neon)
 #undef FBL_DECLARE_TOP_TOKENS_KERNEL
 
 } // namespace fused_bear_loss

@@ -3,10 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { deviceUnderTest } from '../support/backend-under-test';
 import { type ProbeAnswer, probeProblems } from '../support/instruction-set-probe';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { runReference } from '../support/loss-call';
 import { expectAllClose, ORDINARY } from '../support/tolerance';
-
-const INSTRUCTION_SETS = ['baseline', 'avx2', 'avx512'] as const;
 
 function probe(instructionSet: string): ProbeAnswer {
   const script = join(__dirname, '../support/instruction-set-probe.ts');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { topTokens } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { SeededRandom } from '../support/random';
 import { probeShapes, type TopTokensAnswer } from '../support/top-tokens-probe';
 import {
@@ -157,7 +158,7 @@ function probe(instructionSet: string): TopTokensAnswer {
 }
 
 describe('topTokens of each instruction set', () => {
-  for (const name of ['baseline', 'avx2', 'avx512']) {
+  for (const name of INSTRUCTION_SETS) {
     const answer = probe(name);
     const isThere = answer.instructionSet === name;
     const why = isThere ? '' : ` (skipped: this machine runs ${answer.instructionSet} instead)`;

@@ -1,7 +1,7 @@
 // One case for every code that the documentation lists. The other files go through the arguments one by one.
 import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { bearPartials, capabilities, mergeBearPartials } from '../../lib/index';
-import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/loss/errors';
+import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/options/errors';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
 import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
 

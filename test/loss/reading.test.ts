@@ -1,7 +1,7 @@
 // Arguments that change while they are read, or that are not what they say.
 import { beamSearch, rankOfItem, TokenTrie } from '../../lib/decoding/index';
 import { fusedBearLoss, fusedBearLossAsync, topTokens } from '../../lib/index';
-import { describe as describeValue } from '../../lib/loss/describe';
+import { describe as describeValue } from '../../lib/options/describe';
 import { runAsync, runSync, validCall, validLists } from './refusal';
 
 function revoked(target: object = {}): never {

@@ -1,6 +1,6 @@
 /** What every refusal of a bad argument has in common, checked in one place. */
 import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
-import type { BearErrorCode, BearLossError } from '../../lib/loss/errors';
+import type { BearErrorCode, BearLossError } from '../../lib/options/errors';
 
 // Bad arguments have bad types, so the calls of these tests are untyped.
 export interface AnyCall {

@@ -34,7 +34,7 @@ export function logitsOfPart({ logits, dtype, rows, vocabSize, rowStride = vocab
 }
 
 export function optionsOfPart(call: LossCall, part: Part, overrides: BearLossOptions = {}): VocabularyPartOptions {
-  const { device: _, signal: __, ...options } = { ...call.options, ...overrides };
+  const { device: _, ...options } = { ...call.options, ...overrides };
   const { allowed } = options;
   return {
     ...options,

@@ -20,7 +20,7 @@ export function runs(count: number): number {
 }
 
 /** Null where the device can be tested, else why not. */
-export function whyUnavailable(): string | null {
+function whyUnavailable(): string | null {
   if (device === 'cpu' || device === 'auto') return null;
   const { cuda } = capabilities();
   return cuda.available ? null : (cuda.reason ?? 'CUDA is not available');

@@ -1,6 +1,7 @@
 // Every public call, a line each. The harnesses take the calls from here (docs/robustness.md): failing allocations, memory
 // that changes, and any value in any position. A new public function enters all of them with one line.
 const core = require('fused-bear-loss');
+const cuda = require('fused-bear-loss/cuda');
 const decoding = require('fused-bear-loss/decoding');
 
 const ROWS = 3;
@@ -166,7 +167,7 @@ const publicCalls = [
 
 // Those that need a device, apart from the others: only the tests' addon emulates one.
 
-const { DeviceTensor, CudaStream } = core;
+const { DeviceTensor, CudaStream } = cuda;
 const onDevice = (data, shape = [data.length], dtype = undefined) => DeviceTensor.fromHost(data, shape, dtype);
 const logitsOnDevice = (size) => onDevice(logits(size), [ROWS, size]);
 const disposing = (use) => (made) => {
@@ -180,7 +181,7 @@ const hostCopy = disposing((tensor) => tensor.toHost());
 
 /** The loss on the device, its results in host memory. */
 async function deviceLoss(...args) {
-  const result = core.fusedBearLoss(...args);
+  const result = cuda.fusedBearLoss(...args);
   try {
     return [await result.read(), result.loss.toHost(), result.gradLogits?.toHost(), result.rows?.nll.toHost()];
   } finally {
@@ -205,7 +206,7 @@ const deviceCalls = [
   {
     // Not read: what is enqueued writes to the caller's tensor, whatever becomes of the reading.
     name: 'fusedBearLoss on the device with out',
-    run: (...args) => core.fusedBearLoss(...args).dispose(),
+    run: (...args) => cuda.fusedBearLoss(...args).dispose(),
     makeArguments: sized((size) => [
       logitsOnDevice(size),
       onDevice(targets()),
@@ -239,7 +240,7 @@ const deviceCalls = [
   },
   {
     name: 'deviceMemory',
-    run: () => core.deviceMemory().releaseCached(),
+    run: () => cuda.deviceMemory().releaseCached(),
     makeArguments: () => [],
   },
 ];

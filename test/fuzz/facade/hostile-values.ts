@@ -77,7 +77,7 @@ const GrowableSharedArrayBuffer = SharedArrayBuffer as unknown as new (
   options: { maxByteLength: number },
 ) => SharedArrayBuffer;
 
-export function detach(buffer: ArrayBufferLike): void {
+function detach(buffer: ArrayBufferLike): void {
   if (buffer instanceof SharedArrayBuffer) return;
   try {
     structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });

@@ -1,7 +1,7 @@
+import { unwrap } from '../loss/device-errors.js';
+import { native } from '../native/backend.js';
 import type { NativeMemoryCounts } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
-import { type CudaDeviceName, readDevice } from './device-arguments.js';
-import { unwrap } from './device-errors.js';
+import { type CudaDeviceName, readDevice } from '../options/device-names.js';
 
 /** Blocks are rounded up, so bytes may be more than was asked for. */
 export interface MemoryUse {

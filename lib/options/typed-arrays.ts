@@ -22,6 +22,20 @@ export function typedArrayName(value: unknown): string | undefined {
   return tag.call(value);
 }
 
+interface ArrayTypes {
+  Float32Array: Float32Array;
+  Float64Array: Float64Array;
+  Uint16Array: Uint16Array;
+  Uint8Array: Uint8Array;
+  Int32Array: Int32Array;
+  Uint32Array: Uint32Array;
+  BigInt64Array: BigInt64Array;
+}
+
+export function isArrayOf<Name extends keyof ArrayTypes>(value: unknown, name: Name): value is ArrayTypes[Name] {
+  return typedArrayName(value) === name;
+}
+
 /** The number of elements; 0 where the buffer is not there any more. */
 export function lengthOf(array: TypedArray): number {
   return length.call(array);

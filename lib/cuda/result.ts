@@ -1,28 +1,21 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { outcomeError } from '../loss/outcome-errors.js';
+import { type AskedFor, type LossByReduction, type LossCounts, lossCounts } from '../loss/result.js';
+import { native } from '../native/backend.js';
 import type { NativeEnqueuedLoss, NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
-import type { DeviceRowStatistics } from './device-outputs.js';
+import { bearError } from '../options/errors.js';
+import type { DType, GradientChoice, Reduction } from '../options/options.js';
 import type { DeviceTensor } from './device-tensor.js';
-import { bearError } from './errors.js';
-import type { DType, Reduction } from './options.js';
-import { outcomeError } from './outcome-errors.js';
-import type { PreparedDeviceCall } from './prepare-device-call.js';
-import { type LossCounts, lossCounts } from './result.js';
+import type { DeviceRowStatistics } from './outputs.js';
+import type { PreparedDeviceCall } from './prepare-call.js';
 
 /** What `read()` brings to the host. */
-export interface DeviceLossReading<R extends Reduction = Reduction> extends LossCounts {
-  /** As `BearLossResult.loss`. */
-  loss: R extends 'none' ? Float32Array : number;
-}
+export interface DeviceLossReading<R extends Reduction = Reduction> extends LossCounts, LossByReduction<R> {}
 
-/** The results of a call with logits on a device. They stay there, and may not be there yet: the call does not wait. */
-export interface DeviceBearLossResult<R extends Reduction = Reduction, D extends DType = DType> {
+interface EnqueuedLoss<R extends Reduction> {
   /** The loss, []; for reduction `none` that of each row, [N]. */
   loss: DeviceTensor<'float32'>;
-  /** [..., V] in the logits' dtype: a new tensor, `out.gradLogits`, or in place the logits. */
-  gradLogits?: DeviceTensor<D>;
-  /** Where `rows: true` asked for them. */
-  rows?: DeviceRowStatistics;
   /**
    * Waits for the device, without blocking, and says what the rows were like. Throws what is wrong with targets or allowed
    * tokens that are on the device (their rows are NaN), and what the device reports.
@@ -33,8 +26,20 @@ export interface DeviceBearLossResult<R extends Reduction = Reduction, D extends
   [Symbol.dispose](): void;
 }
 
+/**
+ * The results of a call with logits on a device. They stay there, and may not be there yet: the call does not wait.
+ * `gradLogits` is a tensor [..., V] in the logits' dtype: a new one, `out.gradLogits`, or in place the logits. It is there
+ * unless `gradient` (`G`) is false, `rows` where `rows` (`S`) is true.
+ */
+export type DeviceBearLossResult<
+  R extends Reduction = Reduction,
+  D extends DType = DType,
+  G extends GradientChoice = GradientChoice,
+  S extends boolean = boolean,
+> = EnqueuedLoss<R> & AskedFor<G, DeviceTensor<D>, S, DeviceRowStatistics>;
+
 export function assembleDeviceResult(enqueued: NativeEnqueuedLoss, prepared: PreparedDeviceCall): DeviceBearLossResult {
-  const { outputs, call } = prepared;
+  const { outputs, options } = prepared;
   let pending: NativeEnqueuedLoss | undefined = enqueued;
 
   const read = async (): Promise<DeviceLossReading> => {
@@ -55,7 +60,7 @@ export function assembleDeviceResult(enqueued: NativeEnqueuedLoss, prepared: Pre
     const isVector = outputs.loss.shape.length > 0;
     return {
       loss: (isVector ? await outputs.loss.toHostAsync() : outcome.loss) as DeviceLossReading['loss'],
-      ...lossCounts(outcome, call.pruningStatistics),
+      ...lossCounts(outcome, options.pruningStatistics),
     };
   };
 

@@ -1,7 +1,4 @@
-// The options of the loss: their types, their defaults and what they mean. docs/math.md has the formulas.
-import type { CheckedSignal } from './abort-signal.js';
-import type { CudaStream } from './cuda-stream.js';
-import type { DeviceTensor } from './device-tensor.js';
+// The types of the options. docs/math.md has the formulas; option-table.ts has ranges and defaults.
 
 // The lists are in the order of native/core/option_names.h, as names cross to the addon by their position; a test
 // compares the two.
@@ -9,12 +6,14 @@ export const PENALTIES = ['hinge', 'softplus', 'log-sigmoid', 'sigmoid', 'reweig
 export const REDUCTIONS = ['mean', 'sum', 'none', 'weighted-mean'] as const;
 export const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 export const THRESHOLD_GRADIENTS = ['detach', 'flow'] as const;
+export const GRADIENTS = [true, false, 'in-place', 'in-place-sparse'] as const;
 export const GRADIENT_MODES = ['none', 'out-of-place', 'in-place', 'in-place-sparse'] as const;
 
 export type Penalty = (typeof PENALTIES)[number];
 export type Reduction = (typeof REDUCTIONS)[number];
 export type DType = (typeof DTYPES)[number];
 export type ThresholdGradient = (typeof THRESHOLD_GRADIENTS)[number];
+export type GradientChoice = (typeof GRADIENTS)[number];
 export type GradientMode = (typeof GRADIENT_MODES)[number];
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
@@ -51,8 +50,16 @@ export interface GradientOutput {
   rowStride?: number;
 }
 
-/** N rows are scored at a time, each with V logits. Every option is optional, and `undefined` means its default. */
-export interface BearLossOptions<R extends Reduction = Reduction> {
+/**
+ * N rows are scored at a time, each with V logits. Every option is optional, and `undefined` means its default.
+ *
+ * `R`, `G` and `S` are the types of `reduction`, `gradient` and `rows`, which decide the type of the result.
+ */
+export interface BearLossOptions<
+  R extends Reduction = Reduction,
+  G extends GradientChoice = GradientChoice,
+  S extends boolean = boolean,
+> {
   /** V, the number of tokens. Needed where `logits` is a flat array whose length is not N * V, or has padded rows. */
   vocabSize?: number;
   /** Elements from the start of one row of the logits to that of the next; at least V, default V. */
@@ -107,9 +114,9 @@ export interface BearLossOptions<R extends Reduction = Reduction> {
    * Default true: d loss / d logits in a new array, or in `out.gradLogits`. `in-place`: written over the logits.
    * `in-place-sparse`: the same, but only the entries of allowed tokens; needs the constraint as lists. false: none.
    */
-  gradient?: boolean | 'in-place' | 'in-place-sparse';
+  gradient?: G;
   /** Whether the result carries per-row statistics, default false. */
-  rows?: boolean;
+  rows?: S;
   /**
    * Default true. False skips the search for the threshold; only with penalty `none`. Then prunedRate and the rows'
    * threshold and margin are NaN.
@@ -121,76 +128,21 @@ export interface BearLossOptions<R extends Reduction = Reduction> {
   device?: Device;
   /** Most threads to use; default the environment's FUSED_BEAR_LOSS_THREADS, else all. Results do not depend on it. */
   threads?: number;
-  /** Ends an asynchronous call early: its promise is rejected with `signal.reason` and nothing is written. */
+}
+
+/** Options of an asynchronous call. */
+export interface AsyncBearLossOptions<
+  R extends Reduction = Reduction,
+  G extends GradientChoice = GradientChoice,
+  S extends boolean = boolean,
+> extends BearLossOptions<R, G, S> {
+  /** Ends the call early: its promise is rejected with `signal.reason` and nothing is written. */
   signal?: AbortSignal;
 }
 
-/** The constraint where its arrays are on the device. */
-export type DeviceAllowedTokens =
-  | { offsets: Int32Array | DeviceTensor<'int32'>; tokens: Int32Array | DeviceTensor<'int32'> }
-  | { bitmask: Uint32Array | DeviceTensor<'uint32'> };
-
-export interface DeviceGradientOutput {
-  /** Takes the gradient in place of a new tensor: dtype and device of the logits, at least (N - 1) * rowStride + V elements. */
-  gradLogits?: DeviceTensor;
-  /** Elements from row to row, at least V, default V. Elements between the rows are left alone. */
-  rowStride?: number;
-}
-
-/**
- * Options of a call whose logits are on a device. Arrays may be there as well; what is in host memory is copied before the
- * call returns.
- */
-export interface DeviceBearLossOptions<R extends Reduction = Reduction>
-  extends Omit<BearLossOptions<R>, 'tokenWeights' | 'penaltyWeights' | 'allowed' | 'gradOutput' | 'out' | 'threads'> {
-  tokenWeights?: Float32Array | DeviceTensor<'float32'>;
-  penaltyWeights?: Float32Array | DeviceTensor<'float32'>;
-  allowed?: AllowedTokenLists | AllowedTokenBitmask | DeviceAllowedTokens;
-  gradOutput?: number | Float32Array | DeviceTensor<'float32'>;
-  out?: DeviceGradientOutput;
-  /** Where the work is enqueued, default the device's default stream. Of the logits' device. */
-  stream?: CudaStream;
-}
-
-/** Options of any call. */
-export interface AnyBearLossOptions extends Omit<DeviceBearLossOptions, 'out'> {
-  out?: GradientOutput | DeviceGradientOutput;
-  threads?: number;
-}
-
-export const DEFAULTS = {
-  beamWidth: 10,
-  penalty: 'hinge',
-  lambda: 0.25,
-  xi: 1,
-  margin: 0,
-  thresholdGradient: 'detach',
-  temperature: 1,
-  labelSmoothing: 0,
-  zLoss: 0,
-  ignoreIndex: -100,
-  reduction: 'mean',
-  gradOutput: 1,
-  gradient: true,
-  rows: false,
-  pruningStatistics: true,
-  device: 'auto',
-} as const satisfies BearLossOptions;
-
-/** Either both lists or the bitmask. */
-interface CheckedAllowed {
-  offsets: Int32Array | DeviceTensor<'int32'> | undefined;
-  tokens: Int32Array | DeviceTensor<'int32'> | undefined;
-  bitmask: Uint32Array | DeviceTensor<'uint32'> | undefined;
-}
-
-type DefaultedName = keyof typeof DEFAULTS;
-
-/** Options whose values have been checked, with defaults filled in. */
-export type CheckedOptions = Readonly<
-  Required<Pick<AnyBearLossOptions, DefaultedName>> &
-    Omit<AnyBearLossOptions, DefaultedName | 'allowed' | 'signal'> & {
-      allowed?: CheckedAllowed;
-      signal?: CheckedSignal;
-    }
->;
+/** The members of a result that are there where the option `Asked` is not false. */
+export type IfAsked<Asked, Members> = [Asked] extends [false]
+  ? Record<never, never>
+  : false extends Asked
+    ? Partial<Members>
+    : Members;

@@ -1,5 +1,5 @@
 // One shape for every error that a bad argument causes, to the loss and to decoding.
-import { describe } from './describe.js';
+import { cudaObjectName, describe } from './describe.js';
 
 export { describe } from './describe.js';
 
@@ -53,7 +53,10 @@ const ERROR_CLASSES = {
   ERR_BEAR_CUDA_LAUNCH_FAILED: RangeError,
   /** Whatever else the CUDA runtime reports. */
   ERR_BEAR_CUDA_FAILED: RangeError,
-  /** Inputs, outputs and streams of one call that are not all on one device. */
+  /**
+   * Inputs, outputs and streams of one call that are not all on one device: also a tensor of a device that the main entry
+   * is given, and arrays in host memory that `fused-bear-loss/cuda` is given.
+   */
   ERR_BEAR_DEVICE_MISMATCH: TypeError,
   /** A tensor or stream after its `dispose()`. */
   ERR_BEAR_DISPOSED: TypeError,
@@ -117,7 +120,11 @@ export function bearError(code: BearErrorCode, details: BearErrorDetails): BearL
   return Object.assign(error, { code, ...details }) as BearLossError;
 }
 
-/** Throws what says that the argument should have been something else. */
+/**
+ * Throws what says that the argument should have been something else. An object of the entry `fused-bear-loss/cuda` is of
+ * the wrong type because it is of the wrong entry.
+ */
 export function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
-  throw bearError(code, { argument, expected, received: describe(value) });
+  const isElsewhere = code === 'ERR_BEAR_ARGUMENT_TYPE' && cudaObjectName(value) !== undefined;
+  throw bearError(isElsewhere ? 'ERR_BEAR_DEVICE_MISMATCH' : code, { argument, expected, received: describe(value) });
 }

@@ -1,29 +1,25 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
+
+import { assertAttached, copyIndices } from '../loss/arrays.js';
+import { checkStride, rowsExtent } from '../loss/logits.js';
+import { lossCall } from '../loss/loss-call.js';
+import { readTargets, type Targets } from '../loss/targets.js';
 import type { NativeLossCall, NativeStorage, NativeStream } from '../native/binding.js';
-import { assertAttached, copyIndices, isArrayOf } from './arrays.js';
+import { deviceIndex, deviceName } from '../options/device-names.js';
+import { bearError, describe } from '../options/errors.js';
+import { DTYPES, type DType } from '../options/options.js';
+import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
 import { openStream } from './cuda-stream.js';
-import { deviceIndex, deviceName } from './device-arguments.js';
-import { type DeviceLogits, type DeviceOutputs, prepareDeviceOutputs } from './device-outputs.js';
 import { type DeviceTensor, isDeviceTensor, openOn, openStorage, type TensorDType } from './device-tensor.js';
-import { bearError, describe } from './errors.js';
-import { checkStride, rowsExtent } from './logits.js';
-import {
-  type CheckedOptions,
-  DTYPES,
-  type DType,
-  GRADIENT_MODES,
-  PENALTIES,
-  REDUCTIONS,
-  THRESHOLD_GRADIENTS,
-} from './options.js';
-import { readTargets, type Targets } from './targets.js';
-import { lengthOf } from './typed-arrays.js';
+import type { CheckedDeviceOptions } from './options.js';
+import { type DeviceLogits, type DeviceOutputs, prepareDeviceOutputs } from './outputs.js';
 
 /** Targets of logits on a device: there as well, or in host memory. */
 export type DeviceTargets = Targets | DeviceTensor<'int32'>;
 
 export interface PreparedDeviceCall {
   call: NativeLossCall<NativeStorage>;
+  options: CheckedDeviceOptions;
   outputs: DeviceOutputs;
   stream: NativeStream | undefined;
   gradientArgument: string;
@@ -34,7 +30,7 @@ export interface PreparedDeviceCall {
 export function prepareDeviceCall(
   tensor: DeviceTensor,
   targets: DeviceTargets,
-  options: CheckedOptions,
+  options: CheckedDeviceOptions,
 ): PreparedDeviceCall {
   const logits = readDeviceLogits(tensor, options);
   const { device, rows, vocabSize } = logits;
@@ -72,54 +68,39 @@ export function prepareDeviceCall(
     tokenWeights: rowArray(options.tokenWeights, 'tokenWeights'),
     penaltyWeights: rowArray(options.penaltyWeights, 'penaltyWeights'),
     gradOutputRows: typeof gradOutput === 'number' ? undefined : rowArray(gradOutput, 'gradOutput'),
-    allowedOffsets: offsets && sized<Int32Array>(offsets, 'int32', rows + 1, 'N + 1', 'allowed.offsets'),
-    allowedTokens: tokens && sized<Int32Array>(tokens, 'int32', entries, 'any', 'allowed.tokens'),
-    allowedBitmask:
-      bitmask &&
-      sized<Uint32Array>(bitmask, 'uint32', rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask'),
-  };
-  const outputs = prepareDeviceOutputs(logits, options, stream);
-  return {
-    outputs,
-    stream,
-    gradientArgument: options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits',
-    allowedTokenCount: entries,
-    call: {
-      device,
-      rows,
-      vocabSize,
-      rowStride: logits.rowStride,
-      dtype: DTYPES.indexOf(logits.tensor.dtype),
-      ...inputs,
-      gradOutput: typeof gradOutput === 'number' ? gradOutput : 1,
-      beamWidth: options.beamWidth,
-      penalty: PENALTIES.indexOf(options.penalty),
-      thresholdGradient: THRESHOLD_GRADIENTS.indexOf(options.thresholdGradient),
-      reduction: REDUCTIONS.indexOf(options.reduction),
-      lambda: options.lambda,
-      xi: options.xi,
-      margin: options.margin,
-      temperature: options.temperature,
-      softcap: options.softcap ?? 0,
-      labelSmoothing: options.labelSmoothing,
-      zLoss: options.zLoss,
-      normalizer: options.normalizer ?? 0,
-      ignoreIndex: options.ignoreIndex,
-      pruningStatistics: options.pruningStatistics,
-      threads: 0,
-      gradient: GRADIENT_MODES.indexOf(outputs.gradientMode),
-      gradLogits: outputs.gradient && openStorage(outputs.gradient, 'out.gradLogits'),
-      gradRowStride: outputs.gradientRowStride,
-      gradIsNew: true,
-      rowLosses: options.reduction === 'none' ? openStorage(outputs.loss, 'loss') : undefined,
-      nll: outputs.rows && openStorage(outputs.rows.nll, 'rows'),
-      logSumExp: outputs.rows && openStorage(outputs.rows.logSumExp, 'rows'),
-      threshold: outputs.rows && openStorage(outputs.rows.threshold, 'rows'),
-      margins: outputs.rows && openStorage(outputs.rows.margin, 'rows'),
-      penalties: outputs.rows && openStorage(outputs.rows.penalty, 'rows'),
-      rank: outputs.rows && openStorage(outputs.rows.rank, 'rows'),
+    allowed: {
+      offsets: offsets && sized<Int32Array>(offsets, 'int32', rows + 1, 'N + 1', 'allowed.offsets'),
+      tokens: tokens && sized<Int32Array>(tokens, 'int32', entries, 'any', 'allowed.tokens'),
+      bitmask:
+        bitmask &&
+        sized<Uint32Array>(bitmask, 'uint32', rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask'),
     },
   };
+  const outputs = prepareDeviceOutputs(logits, options, stream);
+  const { gradient, loss, rows: statistics } = outputs;
+  const handle = (output: DeviceTensor) => openStorage(output, 'out.gradLogits');
+  const call = lossCall<NativeStorage>(
+    options,
+    { device, rows, vocabSize, rowStride: logits.rowStride, dtype: logits.tensor.dtype, threads: 0 },
+    inputs,
+    {
+      gradientMode: outputs.gradientMode,
+      gradLogits: gradient && handle(gradient),
+      gradRowStride: outputs.gradientRowStride,
+      gradIsNew: true,
+      rowLosses: options.reduction === 'none' ? handle(loss) : undefined,
+      rows: statistics && {
+        nll: handle(statistics.nll),
+        logSumExp: handle(statistics.logSumExp),
+        threshold: handle(statistics.threshold),
+        margin: handle(statistics.margin),
+        penalty: handle(statistics.penalty),
+        rank: handle(statistics.rank),
+      },
+    },
+  );
+  const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
+  return { call, options, outputs, stream, gradientArgument, allowedTokenCount: entries };
 }
 
 const NO_CONSTRAINT = { offsets: undefined, tokens: undefined, bitmask: undefined };
@@ -128,7 +109,7 @@ function lengthOfEither(value: Float32Array | Int32Array | Uint32Array | DeviceT
   return isDeviceTensor(value) ? value.length : lengthOf(value);
 }
 
-function readDeviceLogits(tensor: DeviceTensor, options: CheckedOptions): DeviceLogits {
+function readDeviceLogits(tensor: DeviceTensor, options: CheckedDeviceOptions): DeviceLogits {
   const storage = openStorage(tensor, 'logits');
   const device = deviceIndex(tensor.device);
   if (!DTYPES.includes(tensor.dtype as DType) || (options.dtype ?? tensor.dtype) !== tensor.dtype) {
@@ -158,7 +139,7 @@ function shapeError(argument: string, expected: string, received: string): Error
 }
 
 /** `auto` is where the logits are, and so is `cuda`, which names no device. */
-function checkDeviceOption({ device }: CheckedOptions, actual: number): void {
+function checkDeviceOption({ device }: CheckedDeviceOptions, actual: number): void {
   if (device === 'auto' || device === 'cuda' || deviceIndex(device) === actual) return;
   throw mismatch('device', `'auto' or '${deviceName(actual)}', where the logits are`, `'${device}'`);
 }

@@ -1,9 +1,11 @@
 // Where the results of a call on a device go: tensors of the caller's, or new ones.
+
+import { checkStride, rowsExtent } from '../loss/logits.js';
 import type { NativeStorage, NativeStream } from '../native/binding.js';
+import { bearError, describe } from '../options/errors.js';
+import type { DType, GradientMode } from '../options/options.js';
 import { type DeviceTensor, isDeviceTensor, newTensor, openOn } from './device-tensor.js';
-import { bearError, describe } from './errors.js';
-import { checkStride, rowsExtent } from './logits.js';
-import type { CheckedOptions, DType, GradientMode } from './options.js';
+import type { CheckedDeviceOptions } from './options.js';
 
 /** Logits on a device that have been found to hold `rows` rows of `vocabSize` numbers, `rowStride` apart. */
 export interface DeviceLogits {
@@ -39,7 +41,7 @@ export interface DeviceOutputs {
 /** Throws where one of them cannot be had; then the others are given back at once. */
 export function prepareDeviceOutputs(
   logits: DeviceLogits,
-  options: CheckedOptions,
+  options: CheckedDeviceOptions,
   stream: NativeStream | undefined,
 ): DeviceOutputs {
   const created: DeviceTensor[] = [];
@@ -78,7 +80,7 @@ export function prepareDeviceOutputs(
 
 function prepareGradient(
   { tensor, rows, vocabSize, rowStride: logitsStride, device }: DeviceLogits,
-  { gradient, out }: CheckedOptions,
+  { gradient, out }: CheckedDeviceOptions,
   create: (shape: readonly number[], dtype: DType, cleared: boolean) => DeviceTensor<DType>,
 ): { mode: GradientMode; tensor: DeviceTensor<DType> | undefined; rowStride: number } {
   if (gradient === false) return { mode: 'none', tensor: undefined, rowStride: vocabSize };

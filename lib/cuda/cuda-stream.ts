@@ -1,9 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { unwrap } from '../loss/device-errors.js';
+import { native } from '../native/backend.js';
 import type { NativeStream } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
-import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
-import { unwrap } from './device-errors.js';
-import { bearError } from './errors.js';
+import { registerCudaObject } from '../options/describe.js';
+import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
+import { bearError } from '../options/errors.js';
 
 let handleOf: (stream: CudaStream) => NativeStream | undefined;
 
@@ -24,6 +26,7 @@ export class CudaStream {
   private constructor(handle: NativeStream, device: number) {
     this.device = deviceName(device) as `cuda:${number}`;
     this.#handle = handle;
+    registerCudaObject(this, 'a CudaStream');
   }
 
   /** A new stream, which does not wait for the default one. */

@@ -25,7 +25,8 @@ function describeObject(value: object | null): string {
   if (Array.isArray(value)) return `an array of length ${value.length}`;
   const arrayType = typedArrayName(value);
   if (arrayType !== undefined) return `${arrayType}(${lengthOf(value as Float32Array)})`;
-  return 'an object';
+  const name = cudaObjectName(value);
+  return name === undefined ? 'an object' : `${name}, which the entry fused-bear-loss/cuda takes`;
 }
 
 /** Whether the value is a Proxy that was revoked, of which nothing can be read. Runs no code of the value's. */
@@ -36,4 +37,18 @@ export function isRevoked(value: unknown): boolean {
   } catch {
     return true;
   }
+}
+
+// The objects of the entry `fused-bear-loss/cuda`. The other entries know no more of them than their names, to tell callers
+// who pass one where it belongs.
+const cudaObjects = new WeakMap<object, string>();
+
+/** Registers an object of that entry. */
+export function registerCudaObject(object: object, name: string): void {
+  cudaObjects.set(object, name);
+}
+
+/** `a DeviceTensor` or `a CudaStream`; undefined for every other value. Runs no code of the value's. */
+export function cudaObjectName(value: unknown): string | undefined {
+  return typeof value === 'object' && value !== null ? cudaObjects.get(value) : undefined;
 }

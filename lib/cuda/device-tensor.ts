@@ -1,15 +1,17 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { allocate, assertAttached } from '../loss/arrays.js';
+import { unwrap } from '../loss/device-errors.js';
+import { native } from '../native/backend.js';
 import type { NativeDeviceFailure, NativeStorage, NativeStream } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
-import { allocate, assertAttached } from './arrays.js';
+import { registerCudaObject } from '../options/describe.js';
+import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
+import { bearError, describe } from '../options/errors.js';
+import type { LogitsArray } from '../options/options.js';
+import { readShape } from '../options/shape.js';
+import { expectedNames } from '../options/suggest.js';
+import { lengthOf, memoryOf, typedArrayName } from '../options/typed-arrays.js';
 import { type CudaStream, openStream } from './cuda-stream.js';
-import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from './device-arguments.js';
-import { unwrap } from './device-errors.js';
-import { bearError, describe } from './errors.js';
-import type { LogitsArray } from './options.js';
-import { readShape } from './shape.js';
-import { expectedNames } from './suggest.js';
-import { lengthOf, memoryOf, typedArrayName } from './typed-arrays.js';
 
 /** Logits and everything beside them: targets and allowed ids are `int32`, a bitmask is `uint32`. */
 export const TENSOR_DTYPES = ['float32', 'float16', 'bfloat16', 'int32', 'uint32'] as const;
@@ -88,6 +90,7 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     this.device = deviceName(device) as `cuda:${number}`;
     this.length = length;
     this.#storage = storage;
+    registerCudaObject(this, 'a DeviceTensor');
   }
 
   /** A tensor of zeros. */
@@ -246,16 +249,6 @@ export function openOn(tensor: DeviceTensor, dtype: TensorDType, device: number,
     });
   }
   return openStorage(tensor, argument);
-}
-
-/** Throws where the value is on a device, which a call with logits in host memory has no use for. */
-export function assertOnHost<Value>(value: Value | DeviceTensor, argument: string): asserts value is Value {
-  if (!isDeviceTensor(value)) return;
-  throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
-    argument,
-    expected: 'an array in host memory, where the logits are',
-    received: `a tensor on ${value.device}`,
-  });
 }
 
 /** A tensor for results: its content is what the memory held before, unless it is to be zeros. */

@@ -2,6 +2,7 @@
 // time, so what is checked must be what is used. What a caller's own code throws passes through as it is.
 import { describe, isRevoked } from './describe.js';
 import { type BearErrorCode, type BearLossError, bearError, refuse } from './errors.js';
+import { nearestName } from './suggest.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 /** An object that a Proxy stands in for, or inherits from. A chain of Proxies may be without an end. */
@@ -37,6 +38,58 @@ export function readingError(error: unknown, object: unknown, argument: string):
 /** Array.isArray, which throws for a Proxy that was revoked. */
 export function isArray(value: unknown): value is readonly unknown[] {
   return !isRevoked(value) && Array.isArray(value);
+}
+
+/** Throws unless the value is an object that has only these members; returns it. Errors call a member `prefix` + name. */
+export function checkMembers(
+  value: unknown,
+  argument: string,
+  what: string,
+  names: ReadonlySet<string>,
+  prefix = `${argument}.`,
+): object {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || isArray(value)) {
+    refuse('ERR_BEAR_ARGUMENT_TYPE', argument, what, value);
+  }
+  for (const name of namesOf(value, argument)) {
+    if (!names.has(name)) throw unknownMember(name, `${prefix}${name}`, [...names]);
+  }
+  return value;
+}
+
+function namesOf(value: object, argument: string): string[] {
+  try {
+    return Object.keys(value);
+  } catch (error) {
+    throw readingError(error, value, argument);
+  }
+}
+
+/** `read` of an object that has only these members. */
+export function readMembers<Members>(
+  value: unknown,
+  argument: string,
+  what: string,
+  names: ReadonlySet<string>,
+  read: (given: Record<string, unknown>) => Members,
+  prefix?: string,
+): Members {
+  const given = checkMembers(value, argument, what, names, prefix);
+  try {
+    return read(given as Record<string, unknown>);
+  } catch (error) {
+    throw readingError(error, given, argument);
+  }
+}
+
+function unknownMember(name: string, argument: string, names: readonly string[]): Error {
+  const nearest = nearestName(name, names);
+  const hint = nearest === undefined ? `: ${names.join(', ')}` : ` (did you mean ${nearest}?)`;
+  return bearError('ERR_BEAR_OPTION_UNKNOWN', {
+    argument,
+    expected: `a name that exists${hint}`,
+    received: describe(name),
+  });
 }
 
 /**

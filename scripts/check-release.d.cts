@@ -1,0 +1,4 @@
+/** Paths in the package. */
+export const ADDONS: string[];
+export function findProblems(folder: string): string[];
+export function neededGlibc(file: string): string;

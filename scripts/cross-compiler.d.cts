@@ -1,0 +1,2 @@
+export function buildTargets(): string[];
+export function crossCompiler(target: string): { prefix: string; processor: string } | undefined;
