@@ -4,14 +4,14 @@ const { execFileSync } = require('node:child_process');
 const { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join, sep } = require('node:path');
+const { SHIPPED_TARGETS, addonFile } = require('./prebuild-targets.cjs');
 
 const root = join(__dirname, '..');
 const MEGABYTE = 1e6;
 const LARGEST = { packed: 5 * MEGABYTE, unpacked: 14 * MEGABYTE };
 
-/** The platform table of the README calls these native. */
-const ADDONS = ['prebuilds/linux-x64/fused-bear-loss.glibc.node', 'prebuilds/linux-arm64/fused-bear-loss.glibc.node'];
-const WITH_CUDA = 'prebuilds/linux-x64/fused-bear-loss.glibc.node';
+const ADDONS = SHIPPED_TARGETS.map(addonFile);
+const WITH_CUDA = addonFile('linux-x64');
 
 const REQUIRED = [
   ...ADDONS,
@@ -107,6 +107,6 @@ function main() {
   }
 }
 
-module.exports = { ADDONS, findProblems, neededGlibc };
+module.exports = { findProblems, neededGlibc };
 
 if (require.main === module) main();

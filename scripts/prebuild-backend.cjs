@@ -5,12 +5,15 @@
 // The addon of linux-x64 has CUDA inside; FBL_CUDA=OFF in the environment makes one without.
 const { spawnSync } = require('node:child_process');
 const { join } = require('node:path');
-const { crossCompiler } = require('./cross-compiler.cjs');
+const { crossCompiler } = require('./prebuild-targets.cjs');
 
 const root = join(__dirname, '..');
 const { PREBUILD_PLATFORM: platform, PREBUILD_ARCH: arch } = process.env;
 const target = `${platform}-${arch}`;
-const settings = { FBL_CUDA: target === 'linux-x64' ? (process.env.FBL_CUDA ?? 'ON') : 'OFF' };
+const settings = {
+  FBL_WARNINGS_AS_ERRORS: 'OFF',
+  FBL_CUDA: target === 'linux-x64' ? (process.env.FBL_CUDA ?? 'ON') : 'OFF',
+};
 if (target !== `${process.platform}-${process.arch}`) {
   const { prefix, processor } = crossCompiler(target);
   Object.assign(settings, {

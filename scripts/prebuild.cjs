@@ -12,7 +12,7 @@ const { join } = require('node:path');
 const { promisify } = require('node:util');
 const prebuildify = promisify(require('prebuildify'));
 const { name } = require('../package.json');
-const { buildTargets, crossCompiler } = require('./cross-compiler.cjs');
+const { buildTargets, crossCompiler } = require('./prebuild-targets.cjs');
 
 const root = join(__dirname, '..');
 

@@ -25,7 +25,7 @@ export interface Jax {
   tree: { ref(tree: never): unknown };
 }
 
-/** The options of `fusedBearLoss`, but for those that the step decides by itself. */
+/** The options of `fusedBearLoss`, without those that the step sets itself. */
 export type JaxBearLossOptions<R extends Reduction = Reduction> = Omit<
   BearLossOptions<R>,
   'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'out' | 'device'
@@ -65,6 +65,11 @@ type Compiled<Arguments extends unknown[], Result> = ((...args: Arguments) => Re
  * @param logitsOf the model: float32 logits [..., V] of parameters and batch, both arrays or trees of arrays. Consumes its
  *   arguments, as functions for `jit` do.
  * @param options of every step
+ * @throws TypeError or RangeError as `fusedBearLoss`, from the step
+ *
+ * @example
+ * const step = bearLossStep(jax, logitsOf, { beamWidth: 10 });
+ * const { loss, gradients } = await step(parameters, batch, targets);
  */
 export function bearLossStep<Parameters, Batch, R extends Reduction = 'mean'>(
   jax: Jax,

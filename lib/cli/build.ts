@@ -28,6 +28,7 @@ export function buildAddon({ cuda }: BuildOptions): BuildOutcome {
     );
   }
   const file = builtAddonFile();
+  if (file === undefined) return fail('there is no cache folder to write to: set XDG_CACHE_HOME or HOME');
   mkdirSync(dirname(file), { recursive: true });
   // Beside the file, so that the addon takes its place in one step: another process may be loading or building it.
   const folder = mkdtempSync(join(dirname(file), 'build-'));

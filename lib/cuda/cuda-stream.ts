@@ -1,11 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-
 import { unwrap } from '../loss/device-errors.js';
 import { native } from '../native/backend.js';
 import type { NativeStream } from '../native/binding.js';
 import { registerCudaObject } from '../options/describe.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
 
 let handleOf: (stream: CudaStream) => NativeStream | undefined;
 
@@ -13,6 +12,12 @@ let handleOf: (stream: CudaStream) => NativeStream | undefined;
  * A queue of work on a CUDA device. Calls on one stream run in order; without the option `stream` they go to the
  * device's default stream. A tensor that is used on two streams is waited for by itself: work on the second comes after
  * what was enqueued for it on the first. Only what other libraries enqueue has to be ordered by hand.
+ *
+ * Methods throw ERR_BEAR_DISPOSED after `dispose()`, and a code of ERR_BEAR_CUDA_ for what the device reports.
+ *
+ * @example
+ * using stream = CudaStream.create();
+ * using result = fusedBearLoss(logits, targets, { stream });
  */
 export class CudaStream {
   /** As `cuda:0`. */
@@ -70,13 +75,14 @@ export class CudaStream {
 /** The addon's handle; throws where the stream was disposed or is not of the device, which is that of the logits. */
 export function openStream(stream: CudaStream, argument: string, device = deviceIndex(stream.device)): NativeStream {
   if (deviceIndex(stream.device) !== device) {
-    throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
+    fail(
+      'ERR_BEAR_DEVICE_MISMATCH',
       argument,
-      expected: `a stream of ${deviceName(device)}, where the tensors are`,
-      received: `one of ${stream.device}`,
-    });
+      `a stream of ${deviceName(device)}, where the tensors are`,
+      `one of ${stream.device}`,
+    );
   }
   const handle = handleOf(stream);
   if (handle !== undefined) return handle;
-  throw bearError('ERR_BEAR_DISPOSED', { argument, expected: 'a stream', received: 'one that was disposed' });
+  fail('ERR_BEAR_DISPOSED', argument, 'a stream', 'one that was disposed');
 }

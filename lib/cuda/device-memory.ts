@@ -20,7 +20,15 @@ export interface DeviceMemory extends MemoryUse {
   releaseCached(): void;
 }
 
-/** What this process holds of a device's memory. */
+/**
+ * Returns what this process holds of a device's memory.
+ *
+ * @param device default: `cuda`, the first device
+ * @throws RangeError with a code of ERR_BEAR_CUDA_ if the device cannot be used
+ *
+ * @example
+ * const { allocatedBytes, cachedBytes } = deviceMemory();
+ */
 export function deviceMemory(device: CudaDeviceName = 'cuda'): DeviceMemory {
   const index = readDevice(device);
   const counts = unwrap(native().device.memory(index), index);

@@ -1,12 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-
 import { allocate, assertAttached } from '../loss/arrays.js';
 import { unwrap } from '../loss/device-errors.js';
 import { native } from '../native/backend.js';
 import type { NativeDeviceFailure, NativeStorage, NativeStream } from '../native/binding.js';
 import { registerCudaObject } from '../options/describe.js';
 import { type CudaDeviceName, checkPointer, deviceIndex, deviceName, readDevice } from '../options/device-names.js';
-import { bearError, describe } from '../options/errors.js';
+import { fail, refuse } from '../options/errors.js';
 import type { LogitsArray } from '../options/options.js';
 import { readShape } from '../options/shape.js';
 import { expectedNames } from '../options/suggest.js';
@@ -69,6 +68,12 @@ let construct: <D extends TensorDType>(storage: NativeStorage, description: Desc
 /**
  * Numbers in the memory of a CUDA device. `dispose()` (or `using`) gives the memory back at once; a tensor that nobody
  * holds any more gives it back when it is collected. Work that was enqueued before still has it.
+ *
+ * Methods throw ERR_BEAR_DISPOSED after `dispose()`, and a code of ERR_BEAR_CUDA_ for what the device reports. Shapes and
+ * dtypes that do not fit are ERR_BEAR_SHAPE and ERR_BEAR_DTYPE.
+ *
+ * @example
+ * using logits = DeviceTensor.fromHost(new Float32Array(rows * vocabSize), [rows, vocabSize]);
  */
 export class DeviceTensor<D extends TensorDType = TensorDType> {
   readonly shape: readonly number[];
@@ -118,11 +123,12 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     assertAttached(data, 'data');
     const description = describeTensor(shape ?? [lengthOf(data)], ownDType, index);
     if (description.length !== lengthOf(data)) {
-      throw bearError('ERR_BEAR_SHAPE', {
-        argument: 'data',
-        expected: `${description.length} elements for the shape [${description.shape.join(', ')}]`,
-        received: describe(data),
-      });
+      refuse(
+        'ERR_BEAR_SHAPE',
+        'data',
+        `${description.length} elements for the shape [${description.shape.join(', ')}]`,
+        data,
+      );
     }
     return construct(unwrap(native().device.upload(index, bytesOf(data), undefined), index), description);
   }
@@ -190,11 +196,7 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     const index = deviceIndex(this.device);
     const sourceStorage = openOn(source, this.dtype, index, 'source');
     if (source.length !== this.length) {
-      throw bearError('ERR_BEAR_SHAPE', {
-        argument: 'source',
-        expected: `${this.length} elements`,
-        received: `a tensor [${source.shape.join(', ')}]`,
-      });
+      fail('ERR_BEAR_SHAPE', 'source', `${this.length} elements`, `a tensor [${source.shape.join(', ')}]`);
     }
     const queue = stream && openStream(stream, 'stream', index);
     unwrap(native().device.copy(storage, sourceStorage, this.byteLength, queue), index);
@@ -229,24 +231,19 @@ export function isDeviceTensor(value: unknown): value is DeviceTensor {
 export function openStorage(tensor: DeviceTensor, argument: string): NativeStorage {
   const storage = storageOf(tensor);
   if (storage !== undefined) return storage;
-  throw bearError('ERR_BEAR_DISPOSED', {
-    argument,
-    expected: 'a tensor that has its memory',
-    received: 'one that was disposed',
-  });
+  fail('ERR_BEAR_DISPOSED', argument, 'a tensor that has its memory', 'one that was disposed');
 }
 
 /** The handle of a tensor of this dtype on this device. */
 export function openOn(tensor: DeviceTensor, dtype: TensorDType, device: number, argument: string): NativeStorage {
-  if (tensor.dtype !== dtype) {
-    throw bearError('ERR_BEAR_DTYPE', { argument, expected: `a tensor of ${dtype}`, received: tensor.dtype });
-  }
+  if (tensor.dtype !== dtype) fail('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, tensor.dtype);
   if (deviceIndex(tensor.device) !== device) {
-    throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
+    fail(
+      'ERR_BEAR_DEVICE_MISMATCH',
       argument,
-      expected: `a tensor on ${deviceName(device)}, where the rest of the call is`,
-      received: `one on ${tensor.device}`,
-    });
+      `a tensor on ${deviceName(device)}, where the rest of the call is`,
+      `one on ${tensor.device}`,
+    );
   }
   return openStorage(tensor, argument);
 }
@@ -276,38 +273,30 @@ function describeTensor<D extends TensorDType>(given: readonly number[], dtype: 
   const shape = readShape(given, 'shape', 0);
   const length = shape.reduce((product, extent) => product * extent, 1);
   if (!Number.isSafeInteger(length * 4)) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'shape',
-      expected: 'no more elements than can be counted',
-      received: `[${shape.join(', ')}]`,
-    });
+    fail('ERR_BEAR_SHAPE', 'shape', 'no more elements than can be counted', `[${shape.join(', ')}]`);
   }
-  if (!TENSOR_DTYPES.includes(dtype)) {
-    throw bearError('ERR_BEAR_DTYPE', {
-      argument: 'dtype',
-      expected: expectedNames(dtype, TENSOR_DTYPES),
-      received: describe(dtype),
-    });
-  }
+  if (!TENSOR_DTYPES.includes(dtype)) refuse('ERR_BEAR_DTYPE', 'dtype', expectedNames(dtype, TENSOR_DTYPES), dtype);
   return { shape, dtype, length, device };
 }
 
 function readDType(data: HostTensorData, given: TensorDType | undefined): TensorDType {
   const possible = DTYPES_OF_ARRAY[typedArrayName(data) ?? ''];
   if (possible === undefined) {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-      argument: 'data',
-      expected: 'a Float32Array, Uint16Array, Float16Array, Int32Array or Uint32Array',
-      received: describe(data),
-    });
+    refuse(
+      'ERR_BEAR_ARGUMENT_TYPE',
+      'data',
+      'a Float32Array, Uint16Array, Float16Array, Int32Array or Uint32Array',
+      data,
+    );
   }
   if (given === undefined && possible.length === 1) return possible[0] as TensorDType;
   if (given !== undefined && possible.includes(given)) return given;
-  throw bearError('ERR_BEAR_DTYPE', {
-    argument: 'dtype',
-    expected: `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
-    received: describe(given),
-  });
+  refuse(
+    'ERR_BEAR_DTYPE',
+    'dtype',
+    `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
+    given,
+  );
 }
 
 /** The bytes of an array, as the addon copies them. */

@@ -1,6 +1,6 @@
 import { outcomeError } from '../loss/outcome-errors.js';
 import { enqueueLoss } from '../native/loss-calls.js';
-import { bearError, describe, refuse } from '../options/errors.js';
+import { refuse } from '../options/errors.js';
 import type { DType, GradientChoice, Reduction } from '../options/options.js';
 import { DeviceTensor, openStorage } from './device-tensor.js';
 import { checkDeviceOptions, type DeviceBearLossOptions } from './options.js';
@@ -8,9 +8,10 @@ import { type DeviceTargets, prepareDeviceCall } from './prepare-call.js';
 import { assembleDeviceResult, type DeviceBearLossResult } from './result.js';
 
 /**
- * The BEAR loss of logits on a device, as the function of the same name in `fused-bear-loss` computes it of host arrays.
- * Enqueues the work and returns at once: loss, gradient and row statistics are tensors on that device, and
- * `await result.read()` brings the counts to the host.
+ * Returns the BEAR loss of logits on a device, and its gradient, as tensors on that device. The function of the same name in
+ * `fused-bear-loss` does the same for host arrays, bit for bit.
+ *
+ * Enqueues the work and does not wait for it. `await result.read()` brings the loss and the counts to the host.
  *
  * @param logits [..., V] of dtype float32, float16 or bfloat16; a last dimension above `vocabSize` is padding. Not
  *   written, unless `gradient` is in place.
@@ -18,6 +19,11 @@ import { assembleDeviceResult, type DeviceBearLossResult } from './result.js';
  * @param options see {@link DeviceBearLossOptions}.
  * @throws TypeError or RangeError with a `code`. Then nothing was enqueued, and nothing that the call allocated is left.
  *   Bad targets and allowed ids that are on the device make their rows NaN, and `read()` throws.
+ *
+ * @example
+ * using logits = DeviceTensor.fromPointer(pointer, [rows, vocabSize], 'bfloat16');
+ * using result = fusedBearLoss(logits, targets, { beamWidth: 10 });
+ * const { loss } = await result.read();
  */
 export function fusedBearLoss<
   R extends Reduction = 'mean',
@@ -50,5 +56,5 @@ function assertOnDevice(logits: unknown): asserts logits is DeviceTensor {
   if (DeviceTensor.isDeviceTensor(logits)) return;
   const expected = 'a DeviceTensor, as arrays in host memory are for the entry fused-bear-loss';
   if (typeof logits !== 'object' || logits === null) refuse('ERR_BEAR_ARGUMENT_TYPE', 'logits', expected, logits);
-  throw bearError('ERR_BEAR_DEVICE_MISMATCH', { argument: 'logits', expected, received: describe(logits) });
+  refuse('ERR_BEAR_DEVICE_MISMATCH', 'logits', expected, logits);
 }

@@ -1,6 +1,6 @@
 // The options of calls with logits on a device: those of the main entry, and what may be on the device as well.
 import { type CheckedAllowed, type CheckedOptions, OptionReader } from '../options/check-options.js';
-import { bearError, refuse } from '../options/errors.js';
+import { fail, refuse } from '../options/errors.js';
 import { OPTIONS } from '../options/option-table.js';
 import type {
   AllowedTokenBitmask,
@@ -59,7 +59,7 @@ function orTensor(dtype: TensorDType, host: rules.Rule): rules.Rule {
   return (value, argument) => {
     if (!DeviceTensor.isDeviceTensor(value)) return host(value, argument);
     if (value.dtype === dtype) return value;
-    throw bearError('ERR_BEAR_DTYPE', { argument, expected: `a tensor of ${dtype}`, received: value.dtype });
+    fail('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, value.dtype);
   };
 }
 
@@ -68,7 +68,7 @@ const stream: rules.Rule = (value, argument) => {
   return value;
 };
 
-const { threads: _threads, signal: _signal, ...shared } = OPTIONS;
+const { threads: _threads, borrow: _borrow, signal: _signal, ...shared } = OPTIONS;
 const weights = { ...OPTIONS.tokenWeights, check: orTensor('float32', rules.float32Array) };
 
 const reader = new OptionReader<CheckedDeviceOptions>({

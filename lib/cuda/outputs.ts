@@ -1,8 +1,7 @@
 // Where the results of a call on a device go: tensors of the caller's, or new ones.
-
 import { checkStride, rowsExtent } from '../loss/logits.js';
 import type { NativeStorage, NativeStream } from '../native/binding.js';
-import { bearError, describe } from '../options/errors.js';
+import { fail, refuse } from '../options/errors.js';
 import type { DType, GradientMode } from '../options/options.js';
 import { type DeviceTensor, isDeviceTensor, newTensor, openOn } from './device-tensor.js';
 import type { CheckedDeviceOptions } from './options.js';
@@ -90,20 +89,17 @@ function prepareGradient(
   const given = out?.gradLogits;
   if (given !== undefined) {
     if (!isDeviceTensor(given)) {
-      throw bearError('ERR_BEAR_DEVICE_MISMATCH', {
-        argument: 'out.gradLogits',
-        expected: `a tensor on ${tensor.device}, where the logits are`,
-        received: describe(given),
-      });
+      refuse('ERR_BEAR_DEVICE_MISMATCH', 'out.gradLogits', `a tensor on ${tensor.device}, where the logits are`, given);
     }
     openOn(given, tensor.dtype, device, 'out.gradLogits');
     const least = rowsExtent(rows, vocabSize, rowStride, 'out.gradLogits');
     if (given.length < least) {
-      throw bearError('ERR_BEAR_OUT_TOO_SMALL', {
-        argument: 'out.gradLogits',
-        expected: `at least ${least} elements`,
-        received: `a tensor [${given.shape.join(', ')}]`,
-      });
+      fail(
+        'ERR_BEAR_OUT_TOO_SMALL',
+        'out.gradLogits',
+        `at least ${least} elements`,
+        `a tensor [${given.shape.join(', ')}]`,
+      );
     }
     return { mode: 'out-of-place', tensor: given as DeviceTensor<DType>, rowStride };
   }

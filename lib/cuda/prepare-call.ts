@@ -1,12 +1,11 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
-
 import { assertAttached, copyIndices } from '../loss/arrays.js';
 import { checkStride, rowsExtent } from '../loss/logits.js';
 import { lossCall } from '../loss/loss-call.js';
 import { readTargets, type Targets } from '../loss/targets.js';
 import type { NativeLossCall, NativeStorage, NativeStream } from '../native/binding.js';
 import { deviceIndex, deviceName } from '../options/device-names.js';
-import { bearError, describe } from '../options/errors.js';
+import { bearError, describe, fail } from '../options/errors.js';
 import { DTYPES, type DType } from '../options/options.js';
 import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
 import { openStream } from './cuda-stream.js';
@@ -48,11 +47,7 @@ export function prepareDeviceCall(
   ): A | NativeStorage => {
     if (!isDeviceTensor(value)) assertAttached(value, argument);
     if (lengthOfEither(value) !== length) {
-      throw bearError('ERR_BEAR_SHAPE', {
-        argument,
-        expected: `${what} = ${length} elements`,
-        received: describeArray(value),
-      });
+      fail('ERR_BEAR_SHAPE', argument, `${what} = ${length} elements`, describeArray(value));
     }
     if (isDeviceTensor(value)) return onDevice(value, dtype, argument);
     return isArrayOf(value, 'Float32Array') ? value : (copyIndices(value, argument) as A);
@@ -113,11 +108,7 @@ function readDeviceLogits(tensor: DeviceTensor, options: CheckedDeviceOptions): 
   const storage = openStorage(tensor, 'logits');
   const device = deviceIndex(tensor.device);
   if (!DTYPES.includes(tensor.dtype as DType) || (options.dtype ?? tensor.dtype) !== tensor.dtype) {
-    throw bearError('ERR_BEAR_DTYPE', {
-      argument: 'logits',
-      expected: `a tensor of ${options.dtype ?? DTYPES.join(', ')}`,
-      received: tensor.dtype,
-    });
+    fail('ERR_BEAR_DTYPE', 'logits', `a tensor of ${options.dtype ?? DTYPES.join(', ')}`, tensor.dtype);
   }
   checkDeviceOption(options, device);
   const columns = tensor.shape.at(-1);

@@ -1,10 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-
 import { outcomeError } from '../loss/outcome-errors.js';
 import { type AskedFor, type LossByReduction, type LossCounts, lossCounts } from '../loss/result.js';
 import { native } from '../native/backend.js';
 import type { NativeEnqueuedLoss, NativeOutcome } from '../native/binding.js';
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
 import type { DType, GradientChoice, Reduction } from '../options/options.js';
 import type { DeviceTensor } from './device-tensor.js';
 import type { DeviceRowStatistics } from './outputs.js';
@@ -44,11 +43,7 @@ export function assembleDeviceResult(enqueued: NativeEnqueuedLoss, prepared: Pre
 
   const read = async (): Promise<DeviceLossReading> => {
     if (pending === undefined) {
-      throw bearError('ERR_BEAR_DISPOSED', {
-        argument: 'result',
-        expected: 'a result that has its tensors',
-        received: 'one that was disposed',
-      });
+      fail('ERR_BEAR_DISPOSED', 'result', 'a result that has its tensors', 'one that was disposed');
     }
     const handle = pending;
     const outcome = await new Promise<NativeOutcome>((resolve) => {

@@ -36,6 +36,9 @@ const BOUND_SLACK = 1e-3;
  *
  * @returns for each user at most `count` items, best first
  * @throws as `beamSearch`
+ *
+ * @example
+ * const rankings = await exactTopItems({ trie, users: 2, count: 10, step });
  */
 export async function exactTopItems<State>(options: ExactTopItemsOptions<State>): Promise<RankedItem[][]> {
   const { search, given } = readSearchOptions(options, ['count'], DEFAULT_USERS_PER_STEP);

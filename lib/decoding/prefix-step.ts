@@ -1,7 +1,7 @@
 import { assertAttached } from '../loss/arrays.js';
 import { topTokens } from '../loss/top-tokens.js';
 import { isFunction } from '../options/abort-signal.js';
-import { bearError, describe, refuse } from '../options/errors.js';
+import { bearError, describe, fail, refuse } from '../options/errors.js';
 import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
@@ -33,7 +33,7 @@ export interface StepResult<State> {
    * Doubles are rounded to float32.
    */
   logits: Float32Array | Float64Array;
-  /** Default 'dense'. */
+  /** @default 'dense' */
   layout?: 'dense' | 'allowed';
   /** Whatever the model needs to continue these rows; handed back at the next step. */
   state: State;
@@ -46,23 +46,30 @@ export interface DecodingOptions<State> {
   trie: TokenTrie;
   /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
   users: number;
-  /** Divides the logits, as in the loss: from 1e-36 to 1e36, default 1. */
+  /**
+   * Divides the logits, as in the loss: from 1e-36 to 1e36.
+   *
+   * @default 1
+   */
   temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default none. */
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default: none. */
   softcap?: number;
   /**
-   * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of
-   * their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
+   * If a prefix has one child, that child has probability 1. 'skip' passes such tokens along without a step of their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
    * compared after equal numbers of TOKENS, as `generate` of the usual libraries does. Scores of items are equal, what a
    * narrow beam prunes may differ. Train and decode the same way.
+   *
+   * @default 'skip'
    */
   forcedTokens?: 'skip' | 'step';
   /**
-   * Exponent of the length that a log-probability is divided by, default 0: none. The length is counted as hypotheses are
+   * Exponent of the length that a log-probability is divided by. 0: none. The length is counted as hypotheses are
    * compared: in choices with `forcedTokens: 'skip'`, in tokens with 'step'. Above 0 favours longer items.
+   *
+   * @default 0
    */
   lengthPenalty?: number;
-  /** Users decoded together, which bounds the rows of a step. */
+  /** Users decoded together, which bounds the rows of a step. Default: 128; 64 in `exactTopItems`. */
   usersPerStep?: number;
 }
 
@@ -160,7 +167,7 @@ const LOGITS = 'logits of the step';
 
 /** Calls the model. */
 async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
-  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // not any more
+  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // a revoked Proxy
   const given = step(request);
   // Awaited, it would end in an error of the language.
   if (isUnreadable(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
@@ -259,16 +266,16 @@ function checkLogits(
   if (layout === 'allowed') {
     if (length === allowed.tokens.length) return 0;
     const expected = `one for each of the ${allowed.tokens.length} allowed tokens`;
-    throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
+    fail('ERR_BEAR_SHAPE', LOGITS, expected, received);
   }
   const vocabSize = length / rows;
   const largest = allowed.tokens.reduce((most, token) => Math.max(most, token), 0);
   if (Number.isInteger(vocabSize) && vocabSize > largest) return vocabSize;
   const expected = `${rows} rows of more than ${largest} tokens (the largest allowed)`;
-  throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
+  fail('ERR_BEAR_SHAPE', LOGITS, expected, received);
 }
 
-/** Names the first logit of the row that is NaN or plus infinity, or says that the scaled ones are too large. */
+/** The error for a row: its first logit that is NaN or plus infinity, or else that the scaled logits overflow. */
 function notFinite(
   logits: Float32Array,
   row: number,
@@ -291,7 +298,7 @@ function notFinite(
 function changedTrie({ user, node }: Prefix, token: unknown): Error {
   return bearError('ERR_BEAR_TRIE_NODE', {
     argument: 'trie',
-    expected: 'arrays that nobody has written to',
-    received: `none by token ${describe(token)} below node ${node}, for user ${user}`,
+    expected: 'a trie whose arrays have not been written to',
+    received: `node ${node} without the child of token ${describe(token)}, for user ${user}`,
   });
 }

@@ -1,5 +1,5 @@
 import { instructionSetWarning, native } from '../native/backend.js';
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 const { version } = require('../../package.json') as { version: string };
@@ -10,6 +10,7 @@ export interface CudaDevice {
   name: string;
   /** As `9.0`. */
   computeCapability: string;
+  /** Total memory of the device, in bytes. */
   memoryBytes: number;
 }
 
@@ -35,16 +36,18 @@ export interface Capabilities {
   warnings: string[];
 }
 
-/** What this machine and this build of the addon can do, and why not more. Throws ERR_BEAR_ADDON_NOT_FOUND. */
+/**
+ * Returns what this machine and this build of the addon can do, and why not more.
+ *
+ * @throws Error `ERR_BEAR_ADDON_NOT_FOUND`, or RangeError `ERR_BEAR_OUT_OF_MEMORY`
+ *
+ * @example
+ * const { instructionSet, threads, cuda } = capabilities();
+ */
 export function capabilities(): Capabilities {
   const cpu = native().cpuInfo();
   const cuda = native().cudaInfo();
-  if ('status' in cuda) {
-    throw bearError('ERR_BEAR_OUT_OF_MEMORY', {
-      argument: 'capabilities',
-      expected: 'memory to describe the devices in',
-    });
-  }
+  if ('status' in cuda) fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
   const { built, available, reason, devices } = cuda;
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {

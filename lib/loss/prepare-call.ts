@@ -5,12 +5,13 @@ import { deviceIndex } from '../options/device-names.js';
 import type { LogitsArray } from '../options/options.js';
 import { typedArrayName } from '../options/typed-arrays.js';
 import { checkExtents, copyAllowed } from './allowed.js';
-import { assertApart, assertLength } from './arrays.js';
+import { allocate, assertApart, assertLength } from './arrays.js';
 import { type Logits, nativeView, readLogits, rowsExtent } from './logits.js';
 import { lossCall } from './loss-call.js';
 import { type Outputs, prepareOutputs } from './outputs.js';
 import { readTargets, type Targets } from './targets.js';
 import { resolveThreads } from './threads.js';
+import type { Allocate } from './uncleared-array.js';
 
 export interface PreparedCall {
   call: NativeLossCall;
@@ -22,7 +23,12 @@ export interface PreparedCall {
 }
 
 /** Throws before anything is allocated that is not small, and never after anything was written. */
-export function prepareCall(logits: Logits, targets: Targets, options: CheckedOptions): PreparedCall {
+export function prepareCall(
+  logits: Logits,
+  targets: Targets,
+  options: CheckedOptions,
+  newGradient: Allocate = allocate,
+): PreparedCall {
   const targetIds = readTargets(targets);
   const checked = readLogits(logits, targetIds.length, options);
   const { rows, vocabSize } = checked;
@@ -32,7 +38,7 @@ export function prepareCall(logits: Logits, targets: Targets, options: CheckedOp
   checkRowArray(options.penaltyWeights, rows, 'penaltyWeights');
   const allowed = copyAllowed(options.allowed);
   checkExtents(allowed, rows, vocabSize);
-  const outputs = prepareOutputs(checked, options);
+  const outputs = prepareOutputs(checked, options, newGradient);
   const { gradient } = outputs;
   const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
   if (gradient.data !== undefined && !gradient.isNew) {

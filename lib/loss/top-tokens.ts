@@ -1,7 +1,7 @@
 import { native } from '../native/backend.js';
 import type { NativeOutcome } from '../native/binding.js';
 import { type CheckedAllowed, type CheckedOptions, checkOptions } from '../options/check-options.js';
-import { bearError, refuse } from '../options/errors.js';
+import { bearError, fail, refuse } from '../options/errors.js';
 import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/options.js';
 import { readMembers } from '../options/reading.js';
 import { expectedNames } from '../options/suggest.js';
@@ -26,11 +26,13 @@ export interface TopTokensOptions
     'vocabSize' | 'rowStride' | 'dtype' | 'temperature' | 'softcap' | 'allowed' | 'threads'
   > {
   /**
-   * Default `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry,
-   * from a model that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   * `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry, from a model
+   * that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   *
+   * @default 'dense'
    */
   layout?: 'dense' | 'allowed';
-  /** Arrays for the results; default new ones. They may not share memory with an input or one another. */
+  /** Arrays for the results. They may not share memory with an input or one another. Default: new arrays. */
   out?: TopTokensOutput;
 }
 
@@ -79,6 +81,9 @@ const LAYOUTS = ['dense', 'allowed'] as const;
  * @param logits N * V numbers as {@link fusedBearLoss} takes them; a flat array needs `vocabSize`. Not written.
  * @param beamWidth B, a positive integer; more than there are tokens is legal.
  * @throws TypeError or RangeError as {@link fusedBearLoss}. Then nothing has been written.
+ *
+ * @example
+ * const { tokens, logProbabilities } = topTokens(logits, 10, { vocabSize: 32000 });
  */
 export function topTokens<A extends LogitsArray = LogitsArray>(
   logits: Logits<A>,
@@ -182,11 +187,7 @@ function readListedLogits(logits: Logits, { offsets, tokens }: CheckedAllowed, o
   const { allowed, rowStride, vocabSize = MOST_TOKENS } = options;
   if (offsets === undefined || tokens === undefined) {
     const received = allowed === undefined ? 'no constraint' : 'a bitmask';
-    throw bearError('ERR_BEAR_OPTION_CONFLICT', {
-      argument: 'layout',
-      expected: "allowed: { offsets, tokens } with 'allowed'",
-      received,
-    });
+    fail('ERR_BEAR_OPTION_CONFLICT', 'layout', "allowed: { offsets, tokens } with 'allowed'", received);
   }
   if (rowStride !== undefined) refuse('ERR_BEAR_OPTION_CONFLICT', 'rowStride', "layout 'dense'", rowStride);
   if (!ArrayBuffer.isView(logits)) {

@@ -200,11 +200,15 @@ export interface NativeBinding {
     arrays: (NativeArray | undefined)[],
     summary: Float64Array,
   ): NativeOutcome | undefined;
-  /** Reads `numbers` before it returns; looks at `arrays` again when it is done. */
+  /**
+   * Reads `numbers` before it returns; looks at `arrays` again when it is done. `lent` is the sum of 1 for the logits and
+   * 2 for the gradient. `state` is shared memory: not 0 at [0] aborts the call, not 0 at [1] says that it has begun.
+   */
   computeLossAsync(
     numbers: Float64Array,
     arrays: (NativeArray | undefined)[],
-    abortFlag: Int32Array | undefined,
+    lent: number,
+    state: Int32Array | undefined,
     done: (outcome: NativeOutcome) => void,
   ): NativeOutcome | undefined;
   /** Undefined: done. `numbers` are in the order of `callFields.topTokensNumbers`. */

@@ -5,9 +5,16 @@ import { napiVersion, target } from './target.js';
 
 const { version } = require('../../package.json') as { version: string };
 
-/** One folder for each version of the package, version of Node-API and kind of system. Need not exist. */
-export function cacheFolder(): string {
-  return join(userCacheFolder(), 'fused-bear-loss', version, `napi-v${napiVersion}-${target()}`);
+/**
+ * One folder for each version of the package, version of Node-API and kind of system. Need not exist. Undefined where the
+ * user has no folder: an unknown user id without HOME, as some containers have, or a runtime that tells nothing.
+ */
+export function cacheFolder(): string | undefined {
+  try {
+    return join(userCacheFolder(), 'fused-bear-loss', version, `napi-v${napiVersion}-${target()}`);
+  } catch {
+    return undefined;
+  }
 }
 
 function userCacheFolder(): string {

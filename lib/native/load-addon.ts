@@ -41,8 +41,20 @@ export interface AddonMissing {
  * Throws only ERR_BEAR_OUT_OF_MEMORY.
  */
 export function loadAddon(): AddonFound | AddonMissing {
-  const searched = addonFiles();
   const attempts: AddonAttempt[] = [];
+  let searched: string[];
+  try {
+    searched = addonFiles();
+  } catch (error) {
+    // A bundle of ES modules has no __dirname, and a runtime may refuse the environment.
+    return {
+      addon: undefined,
+      reason: `no addon can be looked for: ${firstLine(error)}`,
+      present: false,
+      attempts,
+      searched: [],
+    };
+  }
   for (const file of searched) {
     if (!existsSync(file)) continue;
     try {
@@ -64,17 +76,19 @@ export function loadAddon(): AddonFound | AddonMissing {
 function addonFiles(): string[] {
   const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD;
   const root = chosen ?? packageRoot();
+  const built = chosen === undefined ? builtAddonFile() : undefined;
   const tag = process.platform === 'linux' ? `.${libc()}` : '';
   return [
     join(root, 'build', 'Release', ADDON_NAME),
-    ...(chosen === undefined ? [builtAddonFile()] : []),
+    ...(built === undefined ? [] : [built]),
     join(root, 'prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`),
   ];
 }
 
-/** Where `fused-bear-loss build` puts the addon. */
-export function builtAddonFile(): string {
-  return join(cacheFolder(), ADDON_NAME);
+/** Where `fused-bear-loss build` puts the addon; undefined where the user has no cache folder. */
+export function builtAddonFile(): string | undefined {
+  const folder = cacheFolder();
+  return folder === undefined ? undefined : join(folder, ADDON_NAME);
 }
 
 // The loader of glibc maps a truncated file and the process dies at the first access past its end (SIGBUS). Linkers put

@@ -51,19 +51,24 @@ export function reasonOf({ signal }: CheckedSignal): unknown {
 
 /** What a signal says of a call. */
 export interface Abortion {
-  /** The kernel looks at it; 1: aborted. */
-  flag: Int32Array;
+  /** What the addon and this thread tell each other: [0] is 1 once the call is aborted, [1] is 1 once it has begun. */
+  state: Int32Array;
   /** Fulfilled at the abort. */
   aborted: Promise<void>;
   unsubscribe(): void;
 }
 
+/** Of a call that has been aborted: whether the addon may still use what it was lent. */
+export function hasBegun({ state }: Abortion): boolean {
+  return Atomics.load(state, 1) === 1;
+}
+
 export function subscribe({ signal, addEventListener, removeEventListener }: CheckedSignal): Abortion {
-  const flag = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const state = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
   let abort = () => {};
   const aborted = new Promise<void>((resolve) => {
     abort = () => {
-      Atomics.store(flag, 0, 1);
+      Atomics.store(state, 0, 1);
       resolve();
     };
   });
@@ -79,5 +84,5 @@ export function subscribe({ signal, addEventListener, removeEventListener }: Che
       // The call has ended, and its gradient is written: a signal that fails now cannot make it a refused one.
     }
   };
-  return { flag, aborted, unsubscribe };
+  return { state, aborted, unsubscribe };
 }

@@ -1,6 +1,6 @@
 // Options as a caller gave them, read once, checked by the table, each by itself and against one another.
 import type { CheckedSignal } from './abort-signal.js';
-import { bearError, describe } from './errors.js';
+import { describe, fail } from './errors.js';
 import { type DefaultedName, OPTIONS, type OptionRow } from './option-table.js';
 import type { AsyncBearLossOptions, BearLossOptions } from './options.js';
 import { checkMembers, readingError } from './reading.js';
@@ -64,7 +64,7 @@ export function checkOption<Name extends keyof BearLossOptions>(name: Name, valu
 
 function checkTogether(options: CheckedOptions): void {
   const conflict = (argument: string, expected: string, received: string): never => {
-    throw bearError('ERR_BEAR_OPTION_CONFLICT', { argument, expected, received });
+    fail('ERR_BEAR_OPTION_CONFLICT', argument, expected, received);
   };
   const { reduction, gradient, allowed, penalty } = options;
   if (options.normalizer !== undefined && reduction !== 'mean') {

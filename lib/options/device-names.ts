@@ -1,5 +1,5 @@
 // How callers name devices and addresses.
-import { bearError, describe } from './errors.js';
+import { refuse } from './errors.js';
 
 /** A CUDA device; `cuda` is `cuda:0`. */
 export type CudaDeviceName = 'cuda' | `cuda:${number}`;
@@ -18,29 +18,15 @@ export function deviceIndex(name: string): number {
 /** The index of a device that the caller named. */
 export function readDevice(device: unknown): number {
   const expected = "'cuda', or 'cuda:' and a device's number";
-  if (typeof device !== 'string') {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', { argument: 'device', expected, received: describe(device) });
-  }
-  if (!/^cuda(:\d{1,4})?$/.test(device)) {
-    throw bearError('ERR_BEAR_OPTION_VALUE', { argument: 'device', expected, received: describe(device) });
-  }
+  if (typeof device !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', 'device', expected, device);
+  if (!/^cuda(:\d{1,4})?$/.test(device)) refuse('ERR_BEAR_OPTION_VALUE', 'device', expected, device);
   return deviceIndex(device);
 }
 
 /** Throws unless it can be an address of elements of this size. */
 export function checkPointer(pointer: unknown, elementBytes: number): void {
-  if (typeof pointer !== 'bigint') {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-      argument: 'pointer',
-      expected: 'an address as a bigint',
-      received: describe(pointer),
-    });
-  }
+  if (typeof pointer !== 'bigint') refuse('ERR_BEAR_ARGUMENT_TYPE', 'pointer', 'an address as a bigint', pointer);
   const isAddress = pointer > 0n && pointer < 2n ** 64n && pointer % BigInt(elementBytes) === 0n;
   if (isAddress) return;
-  throw bearError('ERR_BEAR_POINTER', {
-    argument: 'pointer',
-    expected: `an address above 0 that is a multiple of ${elementBytes}`,
-    received: describe(pointer),
-  });
+  refuse('ERR_BEAR_POINTER', 'pointer', `an address above 0 that is a multiple of ${elementBytes}`, pointer);
 }

@@ -120,11 +120,16 @@ export function bearError(code: BearErrorCode, details: BearErrorDetails): BearL
   return Object.assign(error, { code, ...details }) as BearLossError;
 }
 
+/** Throws the error of an argument; `received` is what came, in words. */
+export function fail(code: BearErrorCode, argument: string, expected: string, received?: string): never {
+  throw bearError(code, { argument, expected, ...(received !== undefined && { received }) });
+}
+
 /**
- * Throws what says that the argument should have been something else. An object of the entry `fused-bear-loss/cuda` is of
- * the wrong type because it is of the wrong entry.
+ * Throws the error of an argument that has the wrong value. An object of the entry `fused-bear-loss/cuda` is of the wrong
+ * type because it is of the wrong entry.
  */
 export function refuse(code: BearErrorCode, argument: string, expected: string, value: unknown): never {
   const isElsewhere = code === 'ERR_BEAR_ARGUMENT_TYPE' && cudaObjectName(value) !== undefined;
-  throw bearError(isElsewhere ? 'ERR_BEAR_DEVICE_MISMATCH' : code, { argument, expected, received: describe(value) });
+  return fail(isElsewhere ? 'ERR_BEAR_DEVICE_MISMATCH' : code, argument, expected, describe(value));
 }

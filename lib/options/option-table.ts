@@ -29,11 +29,12 @@ export interface OptionRow {
   toNumber?: (value: never) => number;
 }
 
-const isNumber = (value: number) => value;
-const isFlag = (value: boolean) => (value ? 1 : 0);
+const asNumber = (value: number) => value;
+const asInteger = (value: number) => value;
+const asFlag = (value: boolean) => (value ? 1 : 0);
 const positionIn = (names: readonly string[]) => (value: string) => names.indexOf(value);
 const listed = (names: readonly unknown[]) =>
-  names.map((name) => (typeof name === 'string' ? `'${name}'` : String(name))).join(', ');
+  names.map((name) => (typeof name === 'string' ? `\`'${name}'\`` : `\`${name}\``)).join(', ');
 
 const SCALE = { values: '1e-36 to 1e36', check: rules.scale };
 const FACTOR = { values: '-1e36 to 1e36', check: rules.factor };
@@ -55,7 +56,7 @@ export const OPTIONS = {
     otherwise: 'from the array',
     meaning: 'dtype of the logits; required for a `Uint16Array`',
   },
-  beamWidth: { ...POSITIVE_INTEGER, byDefault: 10, meaning: 'B; may be above V', toNumber: isNumber },
+  beamWidth: { ...POSITIVE_INTEGER, byDefault: 10, meaning: 'B; may be above V', toNumber: asInteger },
   penalty: {
     values: listed(PENALTIES),
     check: rules.oneOf(PENALTIES),
@@ -68,16 +69,16 @@ export const OPTIONS = {
     byDefault: 0.25,
     meaning: 'weight of the penalty',
     actsFor: ['hinge', ...WITHOUT_HINGE],
-    toNumber: isNumber,
+    toNumber: asNumber,
   },
   xi: {
     ...SCALE,
     byDefault: 1,
     meaning: 'scale of the pruning margin',
     actsFor: WITHOUT_HINGE,
-    toNumber: isNumber,
+    toNumber: asNumber,
   },
-  margin: { ...FACTOR, byDefault: 0, meaning: 'margin of the hinge', actsFor: ['hinge'], toNumber: isNumber },
+  margin: { ...FACTOR, byDefault: 0, meaning: 'added to the pruning margin', actsFor: ['hinge'], toNumber: asNumber },
   thresholdGradient: {
     values: listed(THRESHOLD_GRADIENTS),
     check: rules.oneOf(THRESHOLD_GRADIENTS),
@@ -86,33 +87,33 @@ export const OPTIONS = {
     actsFor: ['hinge', 'softplus', 'log-sigmoid', 'sigmoid'],
     toNumber: positionIn(THRESHOLD_GRADIENTS),
   },
-  temperature: { ...SCALE, byDefault: 1, meaning: 'divides the logits', toNumber: isNumber },
+  temperature: { ...SCALE, byDefault: 1, meaning: 'divides the logits', toNumber: asNumber },
   softcap: {
     ...SCALE,
     otherwise: 'none',
     meaning: '`c * tanh(logit / c)`, before the temperature',
-    toNumber: isNumber,
+    toNumber: asNumber,
   },
   labelSmoothing: {
     values: '0 to below 1',
     check: rules.belowOne,
     byDefault: 0,
     meaning: 'share of the cross-entropy that is spread over the allowed tokens',
-    toNumber: isNumber,
+    toNumber: asNumber,
   },
   zLoss: {
     values: '0 to 1e36',
     check: rules.factorFromZero,
     byDefault: 0,
     meaning: 'adds `zLoss * logSumExp^2`',
-    toNumber: isNumber,
+    toNumber: asNumber,
   },
   ignoreIndex: {
     values: '32-bit integer',
     check: rules.int32,
     byDefault: -100,
     meaning: 'rows with this target are ignored',
-    toNumber: isNumber,
+    toNumber: asInteger,
   },
   tokenWeights: { ...WEIGHTS, meaning: 'multiplies the loss and gradient of each row' },
   penaltyWeights: { ...WEIGHTS, meaning: 'multiplies lambda per row', actsFor: ['hinge', ...WITHOUT_HINGE] },
@@ -133,7 +134,7 @@ export const OPTIONS = {
     ...SCALE,
     otherwise: 'counted rows',
     meaning: "divisor of `'mean'`, for gradient accumulation",
-    toNumber: isNumber,
+    toNumber: asNumber,
   },
   gradOutput: {
     values: '-1e36 to 1e36, or `Float32Array` [N]',
@@ -151,9 +152,9 @@ export const OPTIONS = {
   pruningStatistics: {
     ...SWITCH,
     byDefault: true,
-    meaning: '`false`: no threshold is computed',
+    meaning: '`false` computes no threshold',
     actsFor: ['none'],
-    toNumber: isFlag,
+    toNumber: asFlag,
   },
   out: {
     values: '`{ gradLogits, rowStride }`',
@@ -162,7 +163,7 @@ export const OPTIONS = {
     meaning: 'where the gradient is written',
   },
   device: {
-    values: "'auto', 'cpu', 'cuda', 'cuda:1' and so on",
+    values: "`'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'` and so on",
     check: rules.device,
     byDefault: 'auto',
     meaning: "`'auto'` is the CPU; `'cuda'` copies the arrays to a GPU and back",
@@ -172,6 +173,11 @@ export const OPTIONS = {
     check: rules.threadCount,
     otherwise: 'all',
     meaning: 'threads of the kernel; results do not depend on it, bit for bit',
+  },
+  borrow: {
+    ...SWITCH,
+    byDefault: false,
+    meaning: 'uses logits and gradient where they lie, no copies; asynchronous calls only',
   },
   signal: {
     values: '`AbortSignal`',
@@ -195,7 +201,12 @@ type Crossing = {
 /** The values of the options that cross to the addon as numbers. */
 export type CrossingOptions = { readonly [Name in Crossing]?: unknown };
 
-/** How each of them becomes one. */
-export const CROSSING_OPTIONS = Object.entries(OPTIONS).flatMap(([name, row]: [string, OptionRow]) =>
+const crossing = Object.entries(OPTIONS).flatMap(([name, row]: [string, OptionRow]) =>
   row.toNumber === undefined ? [] : [{ name: name as Crossing, toNumber: row.toNumber as (value: unknown) => number }],
 );
+
+/** How each of them becomes one, in the order of native/binding/call_fields.h: plain numbers last. */
+export const CROSSING_OPTIONS = [
+  ...crossing.filter(({ toNumber }) => toNumber !== asNumber),
+  ...crossing.filter(({ toNumber }) => toNumber === asNumber),
+];

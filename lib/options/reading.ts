@@ -1,7 +1,7 @@
 // Objects and lists of callers, each member read once. Getters, traps and other threads may give something else the second
 // time, so what is checked must be what is used. What a caller's own code throws passes through as it is.
 import { describe, isRevoked } from './describe.js';
-import { type BearErrorCode, type BearLossError, bearError, refuse } from './errors.js';
+import { type BearErrorCode, type BearLossError, bearError, fail, refuse } from './errors.js';
 import { nearestName } from './suggest.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
@@ -115,11 +115,12 @@ export function forEachElement(
     const elements = list as ArrayLike<unknown>;
     const { length } = elements;
     if (!Number.isSafeInteger(length) || length < 0) {
-      throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
+      fail(
+        'ERR_BEAR_ARGUMENT_TYPE',
         argument,
-        expected: `an array of ${what}`,
-        received: `${describe(list)} whose length is ${describe(length)}`,
-      });
+        `an array of ${what}`,
+        `${describe(list)} whose length is ${describe(length)}`,
+      );
     }
     for (let index = 0; index < length; index++) visit(elements[index], index);
     return length;

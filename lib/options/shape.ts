@@ -1,4 +1,4 @@
-import { bearError, describe, refuse } from './errors.js';
+import { describe, fail, refuse } from './errors.js';
 import { forEachElement, isArray } from './reading.js';
 
 /** More would be a mistake. */
@@ -17,5 +17,5 @@ export function readShape(shape: unknown, argument: string, fewest: number): rea
     extents.length >= fewest && extents.every((extent) => Number.isSafeInteger(extent) && (extent as number) >= 0);
   if (isShape) return extents as number[];
   const received = `[${extents.map(describe).join(', ')}]`;
-  throw bearError('ERR_BEAR_SHAPE', { argument, expected, received });
+  fail('ERR_BEAR_SHAPE', argument, expected, received);
 }

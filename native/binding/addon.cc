@@ -51,7 +51,7 @@ Napi::Value compute_loss(const Napi::CallbackInfo& info) {
   return outcome_of(env, status, summary);
 }
 
-// (numbers, arrays, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
+// (numbers, arrays, lent: number, state: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
 //   NativeOutcome, and `done` is never called; or undefined, and it will be.
 Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -60,8 +60,9 @@ Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Backend& backend = backend_of(call);
   const Napi::Object refusal = refusal_of(env, call);
   if (!refusal.IsEmpty()) return refusal;
-  auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count);
-  auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[2], info[3].As<Napi::Function>());
+  const LentMemory lent = read_lent_memory(info[2]);
+  auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count, lent);
+  auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[3], info[4].As<Napi::Function>());
   BackgroundCalls::of(env).compute(env, std::move(loss));
   return env.Undefined();
 }
@@ -85,7 +86,9 @@ Napi::Object option_names(Napi::Env env) {
 
 Napi::Object call_fields(Napi::Env env) {
   Napi::Object fields = Napi::Object::New(env);
-  fields.Set("numbers", names_of(env, kNumberFieldNames));
+  Napi::Array numbers = names_of(env, kNumberFieldNames);
+  for (const NumberOption& option : kNumberOptions) numbers.Set(numbers.Length(), option.name);
+  fields.Set("numbers", numbers);
   fields.Set("arrays", names_of(env, kArrayFieldNames));
   fields.Set("summary", names_of(env, kSummaryFieldNames));
   fields.Set("topTokensNumbers", names_of(env, kTopTokensNumberNames));

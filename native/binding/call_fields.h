@@ -6,63 +6,42 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+
+#include "native/core/loss_problem.h"
 
 namespace fused_bear_loss {
 
+// What a call has beside the plain numbers among its options (kNumberOptions), which follow.
 enum class NumberField : std::uint32_t {
   kDevice,
   kRows,
   kVocabSize,
   kRowStride,
   kDType,
-  kBeamWidth,
-  kPenalty,
-  kThresholdGradient,
-  kReduction,
   kGradient,
-  kLambda,
-  kXi,
-  kMargin,
-  kTemperature,
-  kSoftcap,
-  kLabelSmoothing,
-  kZLoss,
-  kNormalizer,
   kGradOutput,
-  kIgnoreIndex,
-  kPruningStatistics,
   kThreads,
   kGradRowStride,
   kGradIsNew,
+  // Options, in the order of lib/options/option-table.ts.
+  kBeamWidth,
+  kPenalty,
+  kThresholdGradient,
+  kIgnoreIndex,
+  kReduction,
+  kPruningStatistics,
 };
 
-inline constexpr const char* kNumberFieldNames[] = {"device",
-                                                    "rows",
-                                                    "vocabSize",
-                                                    "rowStride",
-                                                    "dtype",
-                                                    "beamWidth",
-                                                    "penalty",
-                                                    "thresholdGradient",
-                                                    "reduction",
-                                                    "gradient",
-                                                    "lambda",
-                                                    "xi",
-                                                    "margin",
-                                                    "temperature",
-                                                    "softcap",
-                                                    "labelSmoothing",
-                                                    "zLoss",
-                                                    "normalizer",
-                                                    "gradOutput",
-                                                    "ignoreIndex",
-                                                    "pruningStatistics",
-                                                    "threads",
-                                                    "gradRowStride",
-                                                    "gradIsNew"};
-static_assert(sizeof(kNumberFieldNames) / sizeof(*kNumberFieldNames) ==
-                  static_cast<std::size_t>(NumberField::kGradIsNew) + 1,
+inline constexpr const char* kNumberFieldNames[] = {
+    "device",           "rows",       "vocabSize",         "rowStride",     "dtype",
+    "gradient",         "gradOutput", "threads",           "gradRowStride", "gradIsNew",
+    "beamWidth",        "penalty",    "thresholdGradient", "ignoreIndex",   "reduction",
+    "pruningStatistics"};
+inline constexpr std::size_t kNumberFieldCount = std::size(kNumberFieldNames);
+static_assert(kNumberFieldCount == static_cast<std::size_t>(NumberField::kPruningStatistics) + 1,
               "one name for each number");
+inline constexpr std::size_t kNumberCount = kNumberFieldCount + std::size(kNumberOptions);
 
 // What every call has comes first: an array may end early, and what would follow is undefined.
 enum class ArrayField : std::uint32_t {
@@ -100,7 +79,7 @@ inline constexpr const char* kArrayFieldNames[] = {"logits",
                                                    "margins",
                                                    "penalties",
                                                    "rank"};
-static_assert(sizeof(kArrayFieldNames) / sizeof(*kArrayFieldNames) == static_cast<std::size_t>(ArrayField::kRank) + 1,
+static_assert(std::size(kArrayFieldNames) == static_cast<std::size_t>(ArrayField::kRank) + 1,
               "one name for each array");
 
 // The summary of a call whose rows are all finite, in a Float64Array.

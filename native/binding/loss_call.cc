@@ -60,13 +60,16 @@ class Numbers {
  public:
   explicit Numbers(const Napi::Value& array) : env_(array.Env()) {
     const View view = view_of(env_, array, "numbers");
-    check_view(env_, "numbers", view, napi_float64_array, std::size(kNumberFieldNames));
+    check_view(env_, "numbers", view, napi_float64_array, kNumberCount);
     values_ = static_cast<const double*>(view.data);
   }
 
   Napi::Env env() const { return env_; }
 
   double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
+
+  // In the order of kNumberOptions.
+  const double* options() const { return values_ + kNumberFieldCount; }
 
   std::int64_t integer(NumberField field, double least, double most) const {
     const double value = number(field);
@@ -113,14 +116,8 @@ void read_options(const Numbers& numbers, LossProblem& problem) {
   problem.ignore_index =
       static_cast<std::int32_t>(numbers.integer(NumberField::kIgnoreIndex, kLeastInt32, kLargestInt32));
   problem.threads = static_cast<std::int32_t>(numbers.integer(NumberField::kThreads, 0, kLargestInt32));
-  problem.lambda = numbers.number(NumberField::kLambda);
-  problem.xi = numbers.number(NumberField::kXi);
-  problem.margin = numbers.number(NumberField::kMargin);
-  problem.temperature = numbers.number(NumberField::kTemperature);
-  problem.softcap = numbers.number(NumberField::kSoftcap);
-  problem.label_smoothing = numbers.number(NumberField::kLabelSmoothing);
-  problem.z_loss = numbers.number(NumberField::kZLoss);
-  problem.normalizer = numbers.number(NumberField::kNormalizer);
+  const double* value = numbers.options();
+  for (const NumberOption& option : kNumberOptions) problem.*option.value = *value++;
   problem.grad_output = numbers.number(NumberField::kGradOutput);
   problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }

@@ -56,8 +56,7 @@ void sum_differences_of(const RowView& view, const LogitScale& scale, RowSums& s
   });
 }
 
-// How many of the largest logits a sweep keeps: two at least, which tells a row with a single allowed token from
-// others.
+// How many of the largest logits a sweep keeps: at least two, to recognise a row with a single allowed token.
 std::int64_t candidate_width(std::int64_t beam_width) { return beam_width > 2 ? beam_width : 2; }
 
 // What the largest logits say of the row's threshold.

@@ -11,10 +11,10 @@ namespace fused_bear_loss {
 namespace {
 
 constexpr std::int32_t kMostThreads = 1024;
-// Calls until the pool asks again for threads that it could not have.
+// Calls until the pool tries again to start threads that it could not start.
 constexpr std::int32_t kCallsBetweenTries = 1000;
 
-// Lives on the stack of the call that it belongs to.
+// On the stack of its call.
 struct Job {
   TaskView task;
   std::int32_t places;      // pool threads that may still join

@@ -23,15 +23,15 @@ std::int64_t vectors_in(std::size_t shared_bytes) {
 }
 
 // Blocks of the smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so
-// that one can load while another reduces and a third writes; or else of the largest.
+// that one can load while another reduces and a third writes; or else of the largest. Whether or not the device grants
+// such a cluster: the order of sums follows from the slices.
 int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
   if (properties.compute_major < kFirstMajorWithClusters) return 1;
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
   const std::int64_t roomy = vectors_in(share < kReservedBytes ? 0 : share - kReservedBytes);
   const std::int64_t largest = vectors_in(properties.shared_bytes_per_block);
-  const int most = std::min(kMaxClusterSize, properties.max_cluster_size);
   int size = 1;
-  while (size < most && (vectors + size - 1) / size > roomy) size *= 2;
+  while (size < kMaxClusterSize && (vectors + size - 1) / size > roomy) size *= 2;
   // A row that no cluster can keep is better off with blocks that do not wait for each other.
   return (vectors + size - 1) / size <= largest ? size : 1;
 }
@@ -70,14 +70,15 @@ LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& propert
   plan.slices = slices_for(vectors, properties);
   const std::int64_t slice = (vectors + plan.slices - 1) / plan.slices;
   plan.threads = threads_for(slice, problem.beam_width);
+  const std::int64_t room = vectors_in(properties.granted_shared_bytes());
   // A row is kept for its gradient, and for what else goes through it again. Else a block needs no others.
   const bool is_read_again = problem.gradient != GradientMode::kNone || problem.beam_width > kMaxQueueWidth;
-  plan.cluster_size = is_read_again ? plan.slices : 1;
-  const std::int64_t room = vectors_in(properties.shared_bytes_per_block);
+  if (is_read_again && plan.slices <= properties.max_cluster_size && slice <= room) plan.cluster_size = plan.slices;
+  const std::int64_t share = plan.cluster_size == plan.slices ? slice : vectors;
   // A list of tokens may be short however long the vocabulary is: kept where it fits.
   const bool listed = problem.allowed_offsets != nullptr;
-  const bool fits = slice <= room;
-  if (is_read_again && (fits || listed)) plan.row_capacity = std::min(slice, room);
+  const bool fits = share <= room;
+  if (is_read_again && (fits || listed)) plan.row_capacity = std::min(share, room);
   plan.residency = !is_read_again || !fits ? Residency::kGlobal
                    : plan.cluster_size > 1 ? Residency::kCluster
                                            : Residency::kShared;

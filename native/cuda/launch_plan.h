@@ -13,10 +13,16 @@ namespace fused_bear_loss::cuda {
 // What the plan needs to know of a device.
 struct DeviceProperties {
   int compute_major = 0;
-  int max_cluster_size = 8; // a power of two; the same for every kernel, as the order of sums depends on it
   std::size_t shared_bytes_per_block = 0; // the most that a kernel may opt in for
   std::size_t shared_bytes_per_multiprocessor = 0;
-  std::size_t shared_bytes_without_asking = 0; // per block, where the device refuses more
+  // What the device grants of that, asked once. No sum depends on it.
+  int max_cluster_size = 8;
+  bool refuses_to_opt_in = false;
+  std::size_t shared_bytes_without_asking = 0; // per block
+
+  std::size_t granted_shared_bytes() const {
+    return refuses_to_opt_in ? shared_bytes_without_asking : shared_bytes_per_block;
+  }
 };
 DeviceProperties device_properties_of(const cudaDeviceProp& properties);
 
@@ -30,14 +36,15 @@ enum class Residency {
 struct LaunchPlan {
   Residency residency = Residency::kShared;
   int threads = 0;      // of a block
-  int slices = 1;       // of a row, whose sums are taken apart: as many as the largest cluster for it has blocks
+  int slices = 1;       // of a row, whose sums are taken apart: as many as its cluster has blocks, or would have
   int cluster_size = 1; // blocks that share a row: `slices`, or 1
   std::int64_t row_capacity = 0; // 16-byte vectors of a row that a block keeps in shared memory
   std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
-// Of the kernel that sweeps rows. Threads and slices depend on vocabulary, dtype, beam width and device only, so that a
-// loss is the same bit for bit with and without its gradient.
+// Of the kernel that sweeps rows. Threads and slices depend on vocabulary, dtype, beam width and what the device is,
+// and not on what it grants, so that a loss is the same bit for bit with and without its gradient, and without
+// clusters.
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties);
 
 // Whether the fast kernel for rows without options can do it.

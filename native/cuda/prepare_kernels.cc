@@ -25,10 +25,10 @@ bool is_refusal(cudaError_t status) {
 
 cudaError_t allow_shared_memory(const void* kernel, DeviceProperties& properties) {
   const cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                  static_cast<int>(properties.shared_bytes_per_block));
+                                                  static_cast<int>(properties.granted_shared_bytes()));
   if (!is_refusal(status)) return status;
   cudaGetLastError();
-  properties.shared_bytes_per_block = properties.shared_bytes_without_asking;
+  properties.refuses_to_opt_in = true;
   return cudaSuccess;
 }
 
@@ -42,7 +42,7 @@ cudaError_t has_room_for_cluster(const void* kernel, int size, const DevicePrope
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(size));
   config.blockDim = dim3(kMaxThreads);
-  config.dynamicSmemBytes = properties.shared_bytes_per_block;
+  config.dynamicSmemBytes = properties.granted_shared_bytes();
   config.attrs = &cluster;
   config.numAttrs = 1;
   int clusters = 0;

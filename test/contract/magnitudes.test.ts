@@ -1,6 +1,4 @@
 /** Along the border of what float32 holds: sizes of logits, temperatures, caps and every other option at its ends. */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { deserialize } from 'node:v8';
 import { type BearLossOptions, type BearLossResult, topTokens } from '../../lib/index';
 import { describeContract, deviceUnderTest } from '../support/backend-under-test';
@@ -19,6 +17,7 @@ import {
   saturatedProblems,
   softcapProblems,
 } from '../support/magnitude-problems';
+import { runProbe } from '../support/run-probe';
 import { expectClose, ORDINARY } from '../support/tolerance';
 
 /** Throws with the name of the first problem that `check` refuses. */
@@ -157,13 +156,7 @@ if (deviceUnderTest === 'cpu') {
 }
 
 function probe(instructionSet: string): MagnitudeAnswer {
-  const script = join(__dirname, '../support/magnitude-probe.ts');
-  const child = spawnSync(process.execPath, ['--import', 'tsx', script], {
-    env: { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet },
-    maxBuffer: 2 ** 28,
-  });
-  if (child.status !== 0) throw new Error(`the probe for ${instructionSet} failed: ${child.stderr}`);
-  const { results, ...answer } = deserialize(child.stdout) as MagnitudeAnswer;
+  const { results, ...answer } = deserialize(runProbe('magnitude-probe.ts', instructionSet)) as MagnitudeAnswer;
   return { ...answer, results: results.map(ownArrays) };
 }
 

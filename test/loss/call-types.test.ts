@@ -74,12 +74,14 @@ describe('the type of a result', () => {
 });
 
 describe('the type of the options', () => {
-  it('has a signal in asynchronous calls only', async () => {
+  it('has a signal, and borrows, in asynchronous calls only', async () => {
     const { signal } = new AbortController();
-    const result = await fusedBearLossAsync(logits(), [0], { signal });
+    const result = await fusedBearLossAsync(logits(), [0], { signal, borrow: true });
     expect(result.countedRows).toBe(1);
     // @ts-expect-error: a synchronous call cannot be aborted
     expect(() => fusedBearLoss(logits(), [0], { signal })).toThrow('signal');
+    // @ts-expect-error
+    expect(() => fusedBearLoss(logits(), [0], { borrow: true })).toThrow('borrow');
   });
 
   it('knows nothing of devices but their names', () => {

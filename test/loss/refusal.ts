@@ -107,3 +107,20 @@ export function transfer<View extends ArrayBufferView>(view: View): View {
   structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
   return view;
 }
+
+export function sharedFloats(length: number): Float32Array<SharedArrayBuffer> {
+  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
+}
+
+export interface WebAssemblyMemory {
+  buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
+/** Memory of 64 KiB that may grow. The types of WebAssembly come with those of browsers only. */
+export function webAssemblyMemory(): WebAssemblyMemory {
+  const { Memory } = Reflect.get(globalThis, 'WebAssembly') as {
+    Memory: new (pages: { initial: number; maximum: number }) => WebAssemblyMemory;
+  };
+  return new Memory({ initial: 1, maximum: 3 });
+}

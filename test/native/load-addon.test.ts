@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import * as os from 'node:os';
 import { dirname, join } from 'node:path';
 import type * as Index from '../../lib/index';
 import { type AddonFound, type AddonMissing, loadAddon } from '../../lib/native/load-addon';
@@ -14,7 +14,7 @@ let built: string;
 let shipped: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-loader-'));
+  folder = mkdtempSync(join(os.tmpdir(), 'fused-bear-loss-loader-'));
   process.env.FUSED_BEAR_LOSS_PREBUILD = folder;
   built = join(folder, 'build', 'Release', 'fused_bear_loss.node');
   shipped = join(folder, 'prebuilds', target, `fused-bear-loss${tag}.node`);
@@ -25,6 +25,15 @@ afterEach(() => {
   else process.env.FUSED_BEAR_LOSS_PREBUILD = before;
   rmSync(folder, { recursive: true });
 });
+
+/** That of the compiler behind jest's transform. */
+function foreignAddon(): string | undefined {
+  try {
+    return require.resolve(`@swc/core-${process.platform}-${process.arch}-gnu`);
+  } catch {
+    return undefined;
+  }
+}
 
 /** The addon of this clone. */
 function realAddon(): string {
@@ -69,6 +78,52 @@ describe('loadAddon()', () => {
       file: shipped,
       attempts: [{ file: built, reason: expect.stringMatching(/\S/) }],
     });
+  });
+
+  it('does without the cache folder where the user has no home', () => {
+    delete process.env.FUSED_BEAR_LOSS_PREBUILD;
+    jest.spyOn(os, 'homedir').mockImplementation(() => {
+      throw new Error('uv_os_homedir returned ENOENT');
+    });
+    const { XDG_CACHE_HOME: cache } = process.env;
+    delete process.env.XDG_CACHE_HOME;
+    expect(loadAddon()).toMatchObject({ file: expect.stringMatching(/fused_bear_loss\.node$/) });
+    if (cache !== undefined) process.env.XDG_CACHE_HOME = cache;
+    jest.restoreAllMocks();
+  });
+
+  it('says why where it cannot look for any', () => {
+    delete process.env.FUSED_BEAR_LOSS_PREBUILD;
+    jest.isolateModules(() => {
+      jest.doMock('../../lib/native/package-root', () => ({
+        packageRoot() {
+          throw new ReferenceError('__dirname is not defined');
+        },
+      }));
+      const isolated = require('../../lib/native/load-addon') as { loadAddon: typeof loadAddon };
+      expect(isolated.loadAddon()).toMatchObject({
+        addon: undefined,
+        reason: 'no addon can be looked for: __dirname is not defined',
+        present: false,
+      });
+      jest.dontMock('../../lib/native/package-root');
+    });
+  });
+
+  const foreign = foreignAddon();
+  (foreign ? it : it.skip)("does not call another package's addon", () => {
+    mkdirSync(dirname(shipped), { recursive: true });
+    symlinkSync(foreign as string, shipped);
+    expect((loadAddon() as AddonMissing).reason).toContain('another package');
+  });
+
+  it('survives an addon for another processor', () => {
+    const addon = readFileSync(realAddon());
+    if (process.platform === 'linux')
+      addon.writeUInt16LE(243, 0x12); // RISC-V
+    else addon.fill(0, 0, 64);
+    put(shipped, addon);
+    expect(loadAddon()).toMatchObject({ addon: undefined, present: true, reason: expect.stringContaining(shipped) });
   });
 
   it('does not call the addon of another version', () => {

@@ -1,13 +1,12 @@
 // What a user gets who has no compiler: the tarball with the prebuilt addons inside, installed and run.
 import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ADDONS, findProblems, neededGlibc } from '../../scripts/check-release.cjs';
-import { buildTargets } from '../../scripts/cross-compiler.cjs';
+import { findProblems, neededGlibc } from '../../scripts/check-release.cjs';
+import { addonFile, buildTargets, isCurrent, SHIPPED_TARGETS } from '../../scripts/prebuild-targets.cjs';
 import {
   findOnPath,
   installPackage,
   linkCommands,
-  listFiles,
   makeTemporaryFolder,
   packRepository,
   removeFolder,
@@ -16,27 +15,16 @@ import {
 } from './support.js';
 
 const MEGABYTE = 1e6;
-const targetOf = (addon: string) => addon.split('/')[1] ?? '';
+const ADDONS = SHIPPED_TARGETS.map(addonFile);
+const targets = SHIPPED_TARGETS.filter((target) => buildTargets().includes(target));
 const here = `${process.platform}-${process.arch}`;
-/** Those of ADDONS that this machine can build. */
-const buildable = ADDONS.filter((addon) => buildTargets().includes(targetOf(addon)));
-const own = buildable.find((addon) => targetOf(addon) === here);
+const own = targets.includes(here) ? addonFile(here) : undefined;
 const hasCuda = findOnPath('nvcc') !== undefined;
 
-/** The newest change among what the addons are made from. */
-function newestSource(): number {
-  const sources = listFiles(join(repositoryRoot, 'native')).map((file) => join('native', file));
-  return Math.max(...[...sources, 'CMakeLists.txt'].map((file) => statSync(join(repositoryRoot, file)).mtimeMs));
-}
-
-/** A prebuild takes minutes, so those that are newer than every source serve. */
 function makePrebuilds(): void {
-  const newest = newestSource();
-  const isCurrent = (addon: string) =>
-    existsSync(join(repositoryRoot, addon)) && statSync(join(repositoryRoot, addon)).mtimeMs > newest;
-  const targets = buildable.filter((addon) => !isCurrent(addon)).map(targetOf);
-  if (targets.length === 0) return;
-  const env = { ...process.env, FBL_PREBUILD_TARGETS: targets.join(','), ...(hasCuda ? {} : { FBL_CUDA: 'OFF' }) };
+  const outdated = targets.filter((target) => !isCurrent(target));
+  if (outdated.length === 0) return;
+  const env = { ...process.env, FBL_PREBUILD_TARGETS: outdated.join(','), ...(hasCuda ? {} : { FBL_CUDA: 'OFF' }) };
   run('npm', ['run', 'prebuild'], { cwd: repositoryRoot, env });
 }
 
@@ -47,7 +35,7 @@ function makePrebuilds(): void {
 
     const needsReadelf = findOnPath('readelf') ? describe : describe.skip;
 
-    needsReadelf.each(buildable)('%s', (addon) => {
+    needsReadelf.each(targets.map(addonFile))('%s', (addon) => {
       it('is smaller than 3.7 MB', () => {
         expect(statSync(join(repositoryRoot, addon)).size).toBeLessThan(3.7 * MEGABYTE);
       });
@@ -125,7 +113,7 @@ function makePrebuilds(): void {
       });
     });
 
-    const complete = buildable.length === ADDONS.length && hasCuda && findOnPath('readelf');
+    const complete = targets.length === ADDONS.length && hasCuda && findOnPath('readelf');
     const whole = complete ? describe : describe.skip;
     whole(`a release${complete ? '' : ' (needs nvcc, readelf and the compilers of all platforms)'}`, () => {
       let folder: string;

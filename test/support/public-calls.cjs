@@ -14,6 +14,11 @@ const lists = () => ({ offsets: Int32Array.of(0, 2, 4, 7), tokens: Int32Array.of
 const bitmask = (size) => ({ bitmask: new Uint32Array(ROWS * Math.ceil(size / 32)).fill(0xffffffff) });
 const halves = (size) => new Uint16Array(ROWS * size).fill(0x3c00);
 const room = (size) => ({ gradLogits: new Float32Array(ROWS * size) });
+const shared = (array) => {
+  const copy = new array.constructor(new SharedArrayBuffer(array.byteLength));
+  copy.set(array);
+  return copy;
+};
 const sequences = () => [[0, 1], [0, 2], [1, 0, 3], [4]];
 const trie = () => decoding.TokenTrie.fromSequences(sequences(), [7, 3, 9, 5]);
 const step = ({ allowed }) => ({
@@ -92,6 +97,18 @@ const publicCalls = [
     targets(),
     { signal: new AbortController().signal, out: room(size) },
   ]),
+  lossAsync('borrowed', (size) => [logits(size), targets(), { borrow: true, out: room(size), rows: true }]),
+  lossAsync('borrowed in place', (size) => [
+    logits(size),
+    targets(),
+    { borrow: true, gradient: 'in-place', reduction: 'weighted-mean', tokenWeights: new Float32Array(ROWS).fill(1) },
+  ]),
+  lossAsync('of shared memory', (size) => [
+    shared(logits(size)),
+    targets(),
+    { out: { gradLogits: shared(logits(size)) } },
+  ]),
+  lossAsync('of shared memory, into an array', (size) => [shared(logits(size)), targets(), { out: room(size) }]),
   lossAsync('with lists', (size) => [logits(size), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
   best('of a narrow beam', (size) => [logits(size), 2, { vocabSize: size }]),
   best('of a wide beam', (size) => [logits(size), 40, { vocabSize: size, threads: 2 }]),

@@ -14,7 +14,7 @@ namespace {
 // Of each case, what this device has of the properties that the case was written for.
 bool fit_to_device(mutation::SmallCase& small, const cuda::DeviceProperties& device) {
   cuda::DeviceProperties& wanted = small.properties;
-  wanted.shared_bytes_per_block = std::min(wanted.shared_bytes_per_block, device.shared_bytes_per_block);
+  wanted.shared_bytes_per_block = std::min(wanted.shared_bytes_per_block, device.granted_shared_bytes());
   constexpr int kFirstMajorWithClusters = 9;
   return wanted.compute_major < kFirstMajorWithClusters || device.max_cluster_size >= wanted.max_cluster_size;
 }

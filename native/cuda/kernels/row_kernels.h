@@ -175,13 +175,14 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksWithOptions)
   row_barrier(cluster_size); // everyone has read the row's flags
   if (threadIdx.x == 0) conclude(launch, row, flags);
   __syncthreads();
-  if (cluster_size > 1) FBL_CLUSTER_LEAVE();
   if (launch.write_gradient) {
     const std::int64_t same_row = forgotten(row); // a row's concluding needs all registers
     const RowPart<Element> part(launch, same_row, flags);
     write_gradient(part, block_state().factors, gradient_row_of<Element>(launch, same_row), cluster_size);
   }
-  if (cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
+  // No block ends while another reads its memory. A whole barrier: writing a listed row's gradient has one of its own,
+  // which may not lie between the halves of another.
+  if (cluster_size > 1) FBL_CLUSTER_BARRIER();
 }
 
 // A block's part of a plain row.

@@ -12,22 +12,25 @@ const results = [];
 for (const [rows, vocabSize] of [
   [3, 300],
   [2, 16_000],
-  [2, 30_000],
+  [1, 30_000],
+  [1, 60_000],
   [1, 130_000],
 ]) {
   const logits = Float32Array.from({ length: rows * vocabSize }, (_, i) => 3 * Math.sin(i * i));
   const targets = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabSize);
-  for (const gradient of [false, true]) {
-    const result = fusedBearLoss(logits, targets, { vocabSize, device: 'cuda', rows: true, gradient });
-    const { threshold, rank, nll, logSumExp } = result.rows;
-    results.push({
-      shape: [rows, vocabSize],
-      loss: result.loss,
-      prunedRate: result.prunedRate,
-      decisions: [bits(threshold), bits(rank)],
-      statistics: [...nll, ...logSumExp],
-      gradient: gradient ? Array.from(result.gradLogits) : undefined,
-    });
+  // Rows without options have a kernel of their own.
+  for (const options of [{}, { rows: true }, { rows: true, labelSmoothing: 0.1 }]) {
+    for (const gradient of [false, true]) {
+      const result = fusedBearLoss(logits, targets, { vocabSize, device: 'cuda', gradient, ...options });
+      results.push({
+        shape: [rows, vocabSize],
+        options,
+        loss: result.loss,
+        prunedRate: result.prunedRate,
+        rows: options.rows ? Object.values(result.rows).map(bits) : undefined,
+        gradient: gradient ? bits(result.gradLogits) : undefined,
+      });
+    }
   }
 }
 process.stdout.write(JSON.stringify({ results, clusterSizes: emulator.clusterSizes(), reports: emulator.reports() }));

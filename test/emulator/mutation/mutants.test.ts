@@ -81,6 +81,11 @@ void give_back(Block block) noexcept {
   ++counts_.cached_blocks; // one more
   counts_.cached_bytes += size;
   return is_over(block) ? true : false;
+#if defined(FBL_SIMT_EMULATION)
+  if (block.pointer == nullptr) return;
+#else
+  if (block.pointer != nullptr) return;
+#endif
 }
 `;
 
@@ -95,6 +100,11 @@ describe('the mutants of host code', () => {
       'if (block.uses.empty() && keeps_ != true) return;',
       'if (block.uses.empty() || keeps_ == true) return;',
     ]);
+  });
+
+  it('leave what the emulator alone compiles as it is', () => {
+    expect(afters(11)).toEqual([]);
+    expect(afters(13)).toHaveLength(3);
   });
 
   it('lack each wait and each count', () => {

@@ -128,8 +128,11 @@ export const isHostCode = (file: string): boolean => file.endsWith('.cc');
 export function mutantsOf(file: string, source: string): Mutant[] {
   const seen = new Map<string, number>();
   const mutants: Mutant[] = [];
+  let emulated = false; // lines that no device has
   source.split('\n').forEach((text, index) => {
     const before = text.trim();
+    if (/^#(if|else|elif|endif)/.test(before)) emulated = before === '#if defined(FBL_SIMT_EMULATION)';
+    if (emulated) return;
     if (/^(\/\/|#|static_assert|template|constexpr|FBL_DEVICE .*\{$)/.test(before)) return;
     const rules = isHostCode(file) ? hostRules : kernelRules;
     for (const after of new Set(rules.flatMap((rule) => rule(before)))) {

@@ -91,16 +91,29 @@ const compileKernel = (source: string, object: string, overlay = snapshot) => {
   return run(compiler, ['-I', overlay, ...commonFlags, ...kernelFlags, '-c', join(file, source), '-o', object]);
 };
 
-const mainOf = {
-  kernels: 'test/emulator/mutation/run_small_cases.cc',
-  host: 'test/emulator/mutation/run_host_cases.cc',
+/** The programs' own sources. */
+const programs = {
+  kernels: ['test/emulator/mutation/run_small_cases.cc'],
+  host: ['host_case', 'plan_cases', 'run_host_cases'].map((name) => `test/emulator/mutation/${name}.cc`),
 };
+const ownObjects = (program: keyof typeof programs) => programs[program].map((source) => objectOf(build, source));
 
+// All that the host code includes, compiled once: half of what a file takes.
+const hostHeader = join(build, 'host.h');
+const hostFlags = [...commonFlags, '-O1'];
 const compileHost = (source: string, object: string) =>
-  run(compiler, [...commonFlags, '-O1', '-c', source, '-o', object]);
+  run(compiler, [...hostFlags, '-include', hostHeader, '-c', source, '-o', object]);
+
+async function precompileHostHeader(): Promise<void> {
+  const includes = hostFiles.flatMap(
+    (file) => readFileSync(join(snapshot, file), 'utf8').match(/^#include .*/gm) ?? [],
+  );
+  writeFileSync(hostHeader, `${[...new Set(includes)].join('\n')}\n`);
+  await mustRun(compiler, [...hostFlags, '-x', 'c++-header', hostHeader, '-o', `${hostHeader}.gch`]);
+}
 
 interface Baseline {
-  objects: string[]; // of all but the kernels and the programs' main files
+  objects: string[]; // of all but the kernels and the programs' own sources
   dependents: Map<string, string[]>; // the kernels' sources that include a file
 }
 
@@ -111,10 +124,11 @@ async function buildBaseline(): Promise<Baseline> {
     ...[...sources.emulator.simt, ...sources.emulator.runtime],
     ...sources.deviceCheck.smallCases,
   ];
-  await inParallel([...host, ...Object.values(mainOf)], async (source) => {
+  await inParallel([...host, ...Object.values(programs).flat()], async (source) => {
     const file = hostFiles.includes(source) ? join(snapshot, source) : source;
     await mustRun(compiler, [...commonFlags, '-O2', '-c', file, '-o', objectOf(build, source)]);
   });
+  await precompileHostHeader();
   const dependents = new Map<string, string[]>();
   await inParallel(sources.cuda.kernels, async (source) => {
     const { ok, output } = await compileKernel(source, objectOf(build, source));
@@ -134,7 +148,7 @@ async function link(program: string, objects: readonly string[]): Promise<void> 
 /** Compiles what the mutant changes for one dtype, and runs its cases. Null: nothing was found. */
 async function verdictIn(dtype: DType, mutant: Mutant, folder: string, baseline: Baseline): Promise<string | null> {
   const dependents = baseline.dependents.get(mutant.file) ?? [];
-  const objects = [...baseline.objects, objectOf(build, mainOf.kernels)];
+  const objects = [...baseline.objects, ...ownObjects('kernels')];
   for (const source of sources.cuda.kernels) {
     const ofOtherDType = Object.values(rowKernels).includes(source) && source !== rowKernels[dtype];
     const anew = dependents.includes(source) && !ofOtherDType;
@@ -160,7 +174,7 @@ async function verdictOfHost(mutant: Mutant, folder: string, baseline: Baseline)
   await link(program, [
     ...baseline.objects.map((object) => (object === former ? anew : object)),
     ...sources.cuda.kernels.map((source) => objectOf(build, source)),
-    objectOf(build, mainOf.host),
+    ...ownObjects('host'),
   ]);
   const { ok, output } = await runWithinLimit(program, []);
   return ok ? null : (output.trim().split('\n')[0] ?? 'ended without a word');
@@ -233,13 +247,16 @@ async function main({ pattern, sample, seed }: Selection): Promise<void> {
   const baseline = await buildBaseline();
   const kernelObjects = sources.cuda.kernels.map((source) => objectOf(build, source));
   const program = join(build, 'run_small_cases');
-  await link(program, [...baseline.objects, ...kernelObjects, objectOf(build, mainOf.kernels)]);
+  await link(program, [...baseline.objects, ...kernelObjects, ...ownObjects('kernels')]);
   const hostProgram = join(build, 'run_host_cases');
-  await link(hostProgram, [...baseline.objects, ...kernelObjects, objectOf(build, mainOf.host)]);
-  for (const dtype of ['float32', 'bfloat16']) {
+  await link(hostProgram, [...baseline.objects, ...kernelObjects, ...ownObjects('host')]);
+  const areKernels = mutants.some(({ file }) => !isHostCode(file));
+  for (const dtype of areKernels ? ['float32', 'bfloat16'] : []) {
     console.log(`without a mutant, ${dtype}: ${(await mustRun(program, [dtype])).trim()}`);
   }
-  console.log(`without a mutant, host code: ${(await mustRun(hostProgram, [])).trim()}`);
+  if (mutants.some(({ file }) => isHostCode(file))) {
+    console.log(`without a mutant, host code: ${(await mustRun(hostProgram, [])).trim()}`);
+  }
   const { unlisted, foundAfterAll } = await judge(mutants, baseline);
 
   const listed = mutants.filter((mutant) => listedSurvivors.has(nameOf(mutant))).length - foundAfterAll.length;

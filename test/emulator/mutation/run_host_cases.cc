@@ -2,12 +2,14 @@
 // 1 at the first thing that is wrong, for the mutation run of native/cuda/*.cc.
 #include <cuda_runtime_api.h>
 
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <random>
 #include <string>
 #include <thread>
@@ -15,47 +17,19 @@
 
 #include "native/core/backend.h"
 #include "native/core/device_api.h"
+#include "native/cuda/kernels/row_launch.h"
+#include "native/cuda/kernels/shared_layout.h"
 #include "native/cuda/launch_plan.h"
+#include "native/cuda/staged_loss.h"
+#include "test/emulator/mutation/host_case.h"
 #include "test/emulator/runtime/runtime_state.h"
+#include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/reports.h"
 #include "test/emulator/simt/settings.h"
+#include "test/faults/allocations/failing_allocator.h"
 
 namespace fused_bear_loss::mutation {
 namespace {
-
-const char* current_case = "";
-
-[[noreturn]] void fail(const char* what, double got = 0, double expected = 0) {
-  std::printf("%s, seed %llu: %s: got %.9g, expected %.9g\n", current_case,
-              static_cast<unsigned long long>(simt::settings().seed), what, got, expected);
-  std::fflush(stdout);
-  std::_Exit(1);
-}
-void expect(bool holds, const char* what) {
-  if (!holds) fail(what);
-}
-void expect_equal(double got, double expected, const char* what) {
-  if (got != expected) fail(what, got, expected);
-}
-
-std::uint64_t calls_of(const char* name) {
-  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
-  return simt::runtime().calls[name];
-}
-std::uint64_t calls() {
-  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
-  std::uint64_t sum = 0;
-  for (const auto& each : simt::runtime().calls) sum += each.second;
-  return sum;
-}
-void fail_call(const char* name, std::uint64_t nth, cudaError_t error) {
-  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
-  simt::runtime().faults.push_back({name, nth, error});
-}
-void end_faults() {
-  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
-  simt::runtime().faults.clear();
-}
 
 // Expects a DeviceError of this kind.
 void expect_error(DeviceErrorKind kind, const std::function<void()>& run, const char* what, const char* says = "") {
@@ -180,6 +154,11 @@ void staged_losses() {
     }
   }
   chunk_bytes("2500");
+  Problem capped(3, 130, 130, 9);
+  capped.problem.gradient = GradientMode::kOutOfPlace;
+  capped.problem.softcap = 3;
+  capped.problem.temperature = 0.5;
+  expect_as_on_cpu(capped, 0);
   expect_as_on_cpu(Problem(1, 5, 5, 1), 1);
   Problem wide(2, 4001, 4001, 2);
   wide.problem.beam_width = 300;
@@ -203,6 +182,104 @@ void staged_and_aborted() {
   expect(before == problem.all(), "nothing is written by a call that is aborted");
   abort = 0;
   expect(cuda_backend(0).compute(problem.problem, problem.outputs(), summary, &abort) == ComputeStatus::kOk, "ok");
+}
+
+// The flag is set while kernels run, at each of them in turn.
+void staged_and_aborted_on_the_way() {
+  if (simt::settings().seed != 0) return; // work is done at once
+  chunk_bytes("1100");
+  for (const Reduction reduction : {Reduction::kMean, Reduction::kWeightedMean}) {
+    for (std::uint64_t kernel = 1; kernel < 30; ++kernel) {
+      Problem problem(9, 130, 130, 4);
+      problem.problem.gradient = GradientMode::kOutOfPlace;
+      problem.problem.reduction = reduction;
+      const std::vector<float> before = problem.all();
+      std::atomic<std::int32_t> abort{0};
+      const std::uint64_t launched = calls_of("cudaLaunchKernelEx");
+      simt::runtime().foreign_writes.push_back({kernel, &abort, {1, 0, 0, 0}});
+      LossSummary summary;
+      const ComputeStatus status = cuda_backend(0).compute(problem.problem, problem.outputs(), summary, &abort);
+      simt::runtime().foreign_writes.clear();
+      if (abort == 0) {
+        expect(status == ComputeStatus::kOk && kernel > calls_of("cudaLaunchKernelEx") - launched, "a flag never set");
+        break;
+      }
+      expect(status == ComputeStatus::kAborted, "aborted on the way");
+      expect(before == problem.all(), "nothing is written by a call that is aborted on the way");
+      expect(calls_of("cudaLaunchKernelEx") - launched <= kernel + 1, "few kernels after that");
+    }
+  }
+}
+
+// What a call takes of memory and of the bus.
+void staged_with_no_more_than_it_takes() {
+  const DeviceApi& api = device_api();
+  const auto run = [&](Problem& problem) {
+    LossSummary summary;
+    expect(cuda_backend(0).compute(problem.problem, problem.outputs(), summary, nullptr) == ComputeStatus::kOk, "ok");
+  };
+  const std::size_t row_bytes = 132 * sizeof(float);
+  const auto expect_blocks = [&](std::int64_t rows_of_chunk, double slots) {
+    chunk_bytes(std::to_string(static_cast<std::size_t>(rows_of_chunk) * row_bytes).c_str());
+    api.release_cached(0);
+    const std::int64_t held = api.memory(0).device.used_blocks;
+    Problem problem(6, 130, 130, 4);
+    run(problem);
+    const double others = 2 + 6 + 1; // targets and weights, what is known of each row, the workspace
+    expect_equal(static_cast<double>(api.memory(0).device.cached_blocks), others + slots, "blocks of a call");
+    expect_equal(static_cast<double>(api.memory(0).device.used_blocks), static_cast<double>(held), "and none stays");
+  };
+  expect_blocks(6, 1);
+  expect_blocks(3, 2);
+  expect_blocks(2, 3);
+  expect_blocks(1, 3);
+  // Copies: the inputs, the chunks to the device, their gradients back, what is known of each row, and the report.
+  const auto expect_copies = [&](const char* what, Problem problem, std::uint64_t copies) {
+    const std::uint64_t before = calls_of("cudaMemcpyAsync");
+    run(problem);
+    expect_equal(static_cast<double>(calls_of("cudaMemcpyAsync") - before), static_cast<double>(copies), what);
+  };
+  Problem problem(6, 130, 130, 4);
+  chunk_bytes(std::to_string(2 * row_bytes).c_str()); // three chunks
+  problem.problem.gradient = GradientMode::kNone;
+  expect_copies("copies without a gradient", problem, 2 + 3 + 6 + 1);
+  problem.problem.gradient = GradientMode::kOutOfPlace;
+  expect_copies("copies with a gradient", problem, 2 + 3 + 3 + 6 + 1);
+  problem.problem.reduction = Reduction::kWeightedMean;
+  expect_copies("copies of chunks that stay in their slots", problem, 2 + 3 + 3 + 6 + 1);
+  chunk_bytes(std::to_string(row_bytes).c_str());
+  expect_copies("copies of chunks that do not", problem, 2 + 6 + 6 + 6 + 6 + 1);
+  // Only a gradient that is not the call's own waits in a buffer.
+  problem.grad_is_new = true;
+  faults::fail_bytes(6 * 130 * sizeof(float));
+  run(problem);
+  faults::fail_bytes(0);
+  unsetenv("FUSED_BEAR_LOSS_CUDA_CHUNK_BYTES");
+  expect_equal(static_cast<double>(cuda::staging_chunk_bytes()), 32 << 20, "bytes of a chunk by default");
+  chunk_bytes("0");
+  expect_equal(static_cast<double>(cuda::staging_chunk_bytes()), 32 << 20, "bytes of a chunk of none");
+}
+
+// Lists, masks and weights of each row go along.
+void staged_with_constraints() {
+  chunk_bytes("1100");
+  const std::vector<std::int32_t> offsets = {0, 3, 5, 9};
+  const std::vector<std::int32_t> tokens = {1, 4, 128, 0, 7, 2, 3, 5, 129};
+  std::vector<std::uint32_t> bits(3 * 5, 0xa5a5a5a5u);
+  for (const GradientMode mode : {GradientMode::kNone, GradientMode::kOutOfPlace}) {
+    Problem listed(3, 130, 130, 8);
+    listed.problem.gradient = mode;
+    listed.problem.beam_width = 2;
+    listed.targets = {4, 0, 129};
+    listed.problem.allowed_offsets = offsets.data();
+    listed.problem.allowed_tokens = tokens.data();
+    expect_as_on_cpu(listed, 0);
+    Problem masked(3, 130, 130, 8);
+    masked.problem.gradient = mode;
+    masked.targets = {0, 2, 5};
+    masked.problem.allowed_bitmask = bits.data();
+    expect_as_on_cpu(masked, 0);
+  }
 }
 
 void staged_side_by_side() {
@@ -264,11 +341,10 @@ Bytes downloaded(const DeviceStorage& storage) {
   return bytes;
 }
 
-void transfers() {
+void transfers_of(std::initializer_list<std::size_t> sizes) {
   const DeviceApi& api = device_api();
   const auto stream = api.create_stream(0);
-  for (const std::size_t bytes :
-       {std::size_t{1}, std::size_t{700}, std::size_t{4} << 20, (std::size_t{4} << 20) + 1, std::size_t{13} << 20}) {
+  for (const std::size_t bytes : sizes) {
     const auto storage = api.allocate(0, bytes, stream);
     const auto copy = api.allocate(0, bytes, api.adopt_stream(0, nullptr));
     const Bytes sent = pattern(bytes, 1);
@@ -287,13 +363,25 @@ void transfers() {
     expect(received == sent, "a download keeps what was there when it was asked for");
     expect(downloaded(*copy) == Bytes(bytes, 0), "and what came later is there, too");
   }
-  stream->synchronize();
+}
+
+void transfers() {
+  transfers_of({1, 700});
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
   const auto storage = api.allocate(0, 100, stream);
   api.clear(*storage, stream);
   const std::uint64_t streams = calls_of("cudaStreamCreateWithFlags");
   downloaded(*storage);
   expect_equal(static_cast<double>(calls_of("cudaStreamCreateWithFlags")), static_cast<double>(streams),
                "one stream for all downloads");
+}
+
+// Of one whole piece, and of three, so that a page-locked buffer is used again. Each byte is followed, which takes as
+// long as all other cases: two orders are enough for what reports find in any.
+void transfers_in_pieces() {
+  if (simt::settings().seed > 1) return;
+  transfers_of({std::size_t{4} << 20, (std::size_t{8} << 20) + 1});
 }
 
 void blocks_go_from_stream_to_stream() {
@@ -363,6 +451,24 @@ void counts_of_memory() {
   api.release_cached(0);
   expect_equal(static_cast<double>(simt::runtime().live.device_allocations), static_cast<double>(live + 2),
                "released memory is the system's");
+  // Events are used again, and go with the blocks that they guarded.
+  api.release_cached(0);
+  const std::size_t events = simt::runtime().live.events;
+  for (int turn = 0; turn < 2; ++turn) {
+    const std::uint64_t made = calls_of("cudaEventCreateWithFlags");
+    for (int use = 0; use < 4; ++use) {
+      const auto used = api.allocate(0, 3000, stream);
+      api.clear(*used, stream);
+    }
+    expect_equal(static_cast<double>(calls_of("cudaEventCreateWithFlags") - made), 2, "events that are made");
+    fail_call("cudaEventQuery", 1, cudaErrorUnknown);
+    { const auto unordered = api.allocate(0, 3000, nullptr); }
+    end_faults();
+    expect(cudaPeekAtLastError() == cudaSuccess, "an event that does not say has no error for others");
+    api.release_cached(0);
+    expect_equal(static_cast<double>(simt::runtime().live.events), static_cast<double>(events),
+                 "events after their release");
+  }
   // Where memory is short, what is cached goes first.
   { const auto cached = api.allocate(0, 777, stream); }
   fail_call("cudaMalloc", 1, cudaErrorMemoryAllocation);
@@ -380,6 +486,82 @@ void counts_of_memory() {
   end_faults();
 }
 
+// Which block is handed out while the work of its last user has yet to run.
+void blocks_that_are_in_use() {
+  if (simt::settings().seed == 0) return; // all work is done at once
+  const DeviceApi& api = device_api();
+  const std::size_t bytes = 70000; // nobody else's size
+  cudaStream_t handle = nullptr;
+  cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking);
+  const auto busy = api.adopt_stream(0, handle);
+  const auto other = api.create_stream(0);
+  const auto keep_busy = [handle] {
+    const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+    for (int i = 0; i < 200; ++i) simt::enqueue(handle, "nothing", [] {});
+  };
+  const void* block = nullptr;
+  {
+    const auto used = api.allocate(0, bytes, busy);
+    block = used->data();
+    keep_busy();
+    api.clear(*used, busy);
+  }
+  {
+    const auto elsewhere = api.allocate(0, bytes, other);
+    expect(elsewhere->data() != block, "another stream does not wait for it");
+    const auto unordered = api.allocate(0, bytes, nullptr);
+    expect(unordered->data() != block, "who names no stream does not get it");
+    const auto behind = api.allocate(0, bytes, busy);
+    expect(behind->data() == block, "the stream itself goes on with it");
+  }
+  cudaStreamSynchronize(handle);
+  cudaStreamDestroy(handle);
+  api.release_cached(0);
+}
+
+// Each allocation of the host fails in turn: an error or success, and the memory that work still uses stays there.
+void host_memory_that_runs_out() {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
+  api.release_cached(0);
+  const std::size_t events = simt::runtime().live.events;
+  auto kept = api.allocate(0, 90000, stream);
+  cudaSetDevice(1); // what is freed belongs to another device than the current one
+  for (std::int64_t nth = 1; nth < 60; ++nth) {
+    api.release_cached(0);
+    const DeviceMemoryReport before = api.memory(0);
+    const std::size_t live = simt::runtime().live.device_allocations;
+    const Bytes sent = pattern(90000, static_cast<unsigned>(nth));
+    faults::arm(nth, faults::Failing::kOne);
+    bool failed = false;
+    try {
+      const auto dropped = api.allocate(0, 90000, stream);
+      api.upload(*dropped, sent.data(), 90000, stream);
+      api.copy(*kept, *dropped, 90000, stream);
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    const bool armed_to_the_end = faults::disarm() == 0;
+    const DeviceMemoryReport after = api.memory(0);
+    expect_equal(static_cast<double>(after.device.used_blocks), static_cast<double>(before.device.used_blocks),
+                 "used blocks after memory ran out");
+    expect_equal(static_cast<double>(after.device.used_bytes), static_cast<double>(before.device.used_bytes),
+                 "used bytes after memory ran out");
+    expect_equal(static_cast<double>(after.pinned.used_blocks), static_cast<double>(before.pinned.used_blocks),
+                 "used page-locked blocks after memory ran out");
+    api.release_cached(0);
+    expect_equal(static_cast<double>(simt::runtime().live.device_allocations), static_cast<double>(live),
+                 "allocations after memory ran out");
+    if (!failed) expect(downloaded(*kept) == sent, "what was asked for is done");
+    if (armed_to_the_end) break;
+  }
+  cudaSetDevice(0);
+  kept = nullptr;
+  api.release_cached(0);
+  expect_equal(static_cast<double>(simt::runtime().live.events), static_cast<double>(events),
+               "events after memory ran out");
+}
+
 // ---- devices, streams, addresses
 
 void devices() {
@@ -389,7 +571,7 @@ void devices() {
   expect_error(
       DeviceErrorKind::kDeviceNotFound, [&] { api.create_stream(-1); }, "device -1");
   expect(cuda_info().available && cuda_info().devices.size() == 2 && cuda_info().built, "two devices are available");
-  expect(cuda_info().devices[1].compute_capability == "9.0" && cuda_info().devices[1].index == 1, "and described");
+  expect(cuda_info().devices[1].compute_capability == "8.0" && cuda_info().devices[1].index == 1, "and described");
   fail_call("cudaGetDeviceProperties", 2, cudaErrorInvalidValue);
   const CudaInfo failed = cuda_info();
   expect(!failed.available && failed.devices.empty() && !failed.reason.empty(), "all devices or none");
@@ -531,6 +713,122 @@ void losses_on_the_device() {
   expect_equal(static_cast<double>(first.fault.value), -5, "and its value");
 }
 
+// A loss of tensors whose rows are `stride` floats apart, as on the CPU.
+void expect_tensors_as_on_cpu(Problem host, int device) {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(device);
+  host.problem.logits = host.logits.data();
+  host.problem.targets = host.targets.data();
+  host.problem.token_weights = host.weights.data();
+  Problem reference = host;
+  reference.problem.logits = reference.logits.data();
+  LossSummary expected;
+  cpu_backend().compute(reference.problem, reference.outputs(), expected, nullptr);
+  const std::size_t bytes = host.logits.size() * sizeof(float);
+  const std::size_t rows = host.targets.size();
+  const auto logits = api.allocate(device, bytes, stream);
+  const auto gradient = api.allocate(device, bytes, stream);
+  const auto targets = api.allocate(device, rows * sizeof(std::int32_t), stream);
+  const auto weights = api.allocate(device, rows * sizeof(float), stream);
+  api.upload(*logits, host.logits.data(), bytes, stream);
+  api.upload(*gradient, host.gradient.data(), bytes, stream);
+  api.upload(*targets, host.targets.data(), rows * sizeof(std::int32_t), stream);
+  api.upload(*weights, host.weights.data(), rows * sizeof(float), stream);
+  DeviceLossCall call;
+  call.problem = host.problem;
+  call.problem.logits = logits->data();
+  call.problem.targets = static_cast<const std::int32_t*>(targets->data());
+  call.problem.token_weights = static_cast<const float*>(weights->data());
+  const bool with_gradient = host.problem.gradient != GradientMode::kNone;
+  call.outputs.grad_logits = with_gradient ? gradient->data() : nullptr;
+  call.outputs.grad_row_stride = host.problem.row_stride;
+  call.storages = {logits, gradient, targets, weights};
+  expect_same(api.enqueue_loss(call, stream)->wait().summary, expected);
+  api.download(*gradient, host.gradient.data(), bytes);
+  for (std::size_t i = 0; i < host.gradient.size(); ++i) {
+    if (std::fabs(host.gradient[i] - reference.gradient[i]) > 1e-6f) {
+      fail("a gradient of tensors", host.gradient[i], reference.gradient[i]);
+    }
+  }
+}
+
+// Rows that are aligned and that are not; that fill the shared memory of a block to the last vector, and that do not
+// fit there. Device 1 grants 48 KiB.
+void rows_on_the_device() {
+  const std::int64_t room = static_cast<std::int64_t>((48 * 1024 - cuda::kRowOffset) / sizeof(float));
+  for (const GradientMode mode : {GradientMode::kNone, GradientMode::kOutOfPlace}) {
+    for (const std::int64_t vocab_size : {std::int64_t{1500}, room / 4 * 4, room + 5}) {
+      for (const std::int64_t gap : {(4 - vocab_size % 4) % 4, (5 - vocab_size % 4) % 4}) {
+        Problem problem(2, vocab_size, vocab_size + gap, 12);
+        problem.problem.gradient = mode;
+        expect_tensors_as_on_cpu(problem, 1);
+      }
+    }
+  }
+}
+
+std::uint64_t launches_of(const void* kernel) {
+  const std::lock_guard<std::recursive_mutex> lock(simt::runtime().mutex);
+  return simt::runtime().launches[kernel];
+}
+
+// The kernels for what a problem needs, and no others: all of them would be right.
+void kernels_of_a_loss() {
+  enum { kRow, kGradient, kPlainWide, kPlainNarrow };
+  const auto kernels = cuda::row_kernels<float>();
+  const auto expect_launches = [&](Problem problem, std::array<std::uint64_t, cuda::kRowKernels> wanted) {
+    std::array<std::uint64_t, cuda::kRowKernels> before{};
+    for (std::size_t i = 0; i < kernels.size(); ++i) before[i] = launches_of(kernels[i]);
+    expect_tensors_as_on_cpu(std::move(problem), 0);
+    for (std::size_t i = 0; i < kernels.size(); ++i) {
+      expect_equal(static_cast<double>(launches_of(kernels[i]) - before[i]), static_cast<double>(wanted[i]),
+                   "launches of a kernel");
+    }
+  };
+  Problem plain(2, 200, 200, 13);
+  plain.problem.gradient = GradientMode::kOutOfPlace;
+  expect_launches(plain, {0, 0, 1, 0});
+  expect_launches(Problem(2, 200, 201, 13), {0, 0, 0, 1});
+  Problem weighted = plain;
+  weighted.problem.reduction = Reduction::kWeightedMean;
+  expect_launches(weighted, {0, 1, 1, 0});
+  Problem smoothed = plain;
+  smoothed.problem.label_smoothing = 0.1;
+  expect_launches(smoothed, {1, 0, 0, 0});
+}
+
+// Whichever step of a call on tensors fails, the call does.
+void tensors_with_faults() {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
+  const std::vector<float> numbers(400, 1);
+  const std::vector<std::int32_t> wanted = {0, 2};
+  const auto logits = api.allocate(0, 1600, stream);
+  const auto gradient = api.allocate(0, 1600, stream);
+  const auto targets = api.allocate(0, 8, stream);
+  api.upload(*logits, numbers.data(), 1600, stream);
+  api.upload(*targets, wanted.data(), 8, stream);
+  DeviceLossCall call;
+  call.problem.rows = 2;
+  call.problem.vocab_size = call.problem.row_stride = 200;
+  call.problem.beam_width = 2;
+  call.problem.gradient = GradientMode::kOutOfPlace;
+  call.problem.reduction = Reduction::kWeightedMean;
+  call.problem.logits = logits->data();
+  call.problem.targets = static_cast<const std::int32_t*>(targets->data());
+  call.outputs.grad_logits = gradient->data();
+  call.outputs.grad_row_stride = 200;
+  call.storages = {logits, gradient, targets};
+  const auto expect_failure = [&](const char* function, std::uint64_t nth) {
+    fail_call(function, nth, cudaErrorInvalidConfiguration);
+    expect_error(
+        DeviceErrorKind::kLaunchFailed, [&] { api.enqueue_loss(call, stream)->wait(); }, "a step that fails");
+    end_faults();
+  };
+  expect_failure("cudaMemsetAsync", 1);
+  for (std::uint64_t launch = 1; launch <= 4; ++launch) expect_failure("cudaLaunchKernelEx", launch);
+}
+
 struct HostCase {
   const char* name;
   void (*run)();
@@ -539,18 +837,31 @@ struct HostCase {
   {                     \
 #name, name         \
   }
+// The fast ones first: most mutants are found by them.
 const HostCase kCases[] = {
+    HOST_CASE(plans_of_launches),
+    HOST_CASE(kernels_that_suit_a_problem),
+    HOST_CASE(what_a_device_grants),
     HOST_CASE(devices),
-    HOST_CASE(staged_losses),
-    HOST_CASE(staged_and_aborted),
-    HOST_CASE(staged_side_by_side),
     HOST_CASE(transfers),
     HOST_CASE(blocks_go_from_stream_to_stream),
     HOST_CASE(a_block_that_is_dropped_before_it_is_used),
-    HOST_CASE(counts_of_memory),
     HOST_CASE(a_stream_that_its_owner_destroys),
+    HOST_CASE(staged_and_aborted),
+    HOST_CASE(staged_and_aborted_on_the_way),
+    HOST_CASE(staged_with_no_more_than_it_takes),
+    HOST_CASE(staged_with_constraints),
     HOST_CASE(losses_on_the_device),
+    HOST_CASE(blocks_that_are_in_use),
+    HOST_CASE(kernels_of_a_loss),
+    HOST_CASE(tensors_with_faults),
+    HOST_CASE(rows_on_the_device),
+    HOST_CASE(counts_of_memory),
+    HOST_CASE(staged_losses),
+    HOST_CASE(staged_side_by_side),
+    HOST_CASE(host_memory_that_runs_out),
     HOST_CASE(staged_with_faults),
+    HOST_CASE(transfers_in_pieces),
 };
 
 void run_all(std::uint64_t seed) {
@@ -576,7 +887,7 @@ void run_all(std::uint64_t seed) {
 int main(int count, char** arguments) {
   using namespace fused_bear_loss;
   // Device 1 grants little: kernels are planned for what it has.
-  simt::runtime().devices[1].properties.largest_cluster = 2;
+  simt::runtime().devices[1].properties.major = 8;
   simt::runtime().devices[1].properties.refuses_large_shared = true;
   std::vector<std::uint64_t> seeds;
   for (int i = 1; i < count; ++i) seeds.push_back(std::strtoull(arguments[i], nullptr, 10));

@@ -90,6 +90,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::un
     if (error != cudaSuccess) return finish_call(error);
   }
   runtime().cluster_sizes.insert(shape.cluster.x * shape.cluster.y * shape.cluster.z);
+  ++runtime().launches[kernel];
   const cudaError_t fault = take_fault("kernel");
   enqueue(config.stream, "kernel", [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
     DeviceState& at = runtime().devices[static_cast<std::size_t>(device)];

@@ -70,8 +70,9 @@ struct RuntimeState {
   std::vector<DeviceState> devices = std::vector<DeviceState>(2);
   std::vector<InjectedFault> faults;
   std::vector<ForeignWrite> foreign_writes;
-  std::map<std::string, std::uint64_t> calls; // how often each function was called
-  std::set<unsigned> cluster_sizes;           // of the launches
+  std::map<std::string, std::uint64_t> calls;    // how often each function was called
+  std::set<unsigned> cluster_sizes;              // of the launches
+  std::map<const void*, std::uint64_t> launches; // of each kernel
   LiveCounts live;
   std::uint64_t random_state = 1;
   std::map<std::pair<int, const void*>, std::size_t> shared_limits; // by device and kernel

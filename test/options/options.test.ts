@@ -1,9 +1,8 @@
 // What each option takes and refuses. Numbers that come out are the contract's business (test/contract).
-import type { BearLossOptions } from '../../lib/index';
 import { native } from '../../lib/native/backend';
-import { OPTIONS } from '../../lib/options/option-table';
+import { OPTIONS, type OptionRow } from '../../lib/options/option-table';
 import { DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/options/options';
-import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from './refusal';
+import { errorOf, expectError, expectRefused, runSync, validCall, validLists } from '../loss/refusal';
 
 const NUMBER_EXPECTED = ['5', null, {}, [], true, 5n];
 
@@ -146,27 +145,10 @@ describe('options', () => {
     expect(runSync(logits, targets, undefinedOptions)).toEqual(plain);
   });
 
-  it('have the documented defaults', () => {
+  it('may be given their defaults', () => {
     const { logits, targets } = validCall();
-    const spelledOut: BearLossOptions = {
-      beamWidth: 10,
-      penalty: 'hinge',
-      lambda: 0.25,
-      xi: 1,
-      margin: 0,
-      thresholdGradient: 'detach',
-      temperature: 1,
-      labelSmoothing: 0,
-      zLoss: 0,
-      ignoreIndex: -100,
-      reduction: 'mean',
-      gradOutput: 1,
-      gradient: true,
-      rows: false,
-      pruningStatistics: true,
-      device: 'auto',
-    };
-    expect(runSync(logits, targets, { ...spelledOut })).toEqual(runSync(logits, targets));
+    const defaults = Object.entries(OPTIONS).map(([name, { byDefault }]: [string, OptionRow]) => [name, byDefault]);
+    expect(runSync(logits, targets, Object.fromEntries(defaults))).toEqual(runSync(logits, targets));
   });
 });
 
@@ -188,10 +170,14 @@ describe('options that exclude each other', () => {
     await expectRefused({ logits, targets, options }, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument });
   });
 
-  it('signal: in a synchronous call', () => {
+  it.each([
+    ['signal', { signal: new AbortController().signal }],
+    ['borrow', { borrow: true }],
+  ])('%s: in a synchronous call', (argument, options) => {
     const { logits, targets } = validCall();
-    const error = errorOf(() => runSync(logits, targets, { signal: new AbortController().signal }));
-    expectError(error, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument: 'signal' });
+    const error = errorOf(() => runSync(logits, targets, options));
+    expectError(error, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument });
+    expect(error.message).toContain('an asynchronous call');
   });
 });
 

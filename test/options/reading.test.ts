@@ -2,7 +2,7 @@
 import { beamSearch, rankOfItem, TokenTrie } from '../../lib/decoding/index';
 import { fusedBearLoss, fusedBearLossAsync, topTokens } from '../../lib/index';
 import { describe as describeValue } from '../../lib/options/describe';
-import { runAsync, runSync, validCall, validLists } from './refusal';
+import { runAsync, runSync, validCall, validLists } from '../loss/refusal';
 
 function revoked(target: object = {}): never {
   const { proxy, revoke } = Proxy.revocable(target, {});

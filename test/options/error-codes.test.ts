@@ -2,8 +2,8 @@
 import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { bearPartials, capabilities, mergeBearPartials } from '../../lib/index';
 import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/options/errors';
+import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
-import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from './refusal';
 
 interface Case extends Omit<Refusal, 'code'> {
   kind: typeof TypeError | typeof RangeError;

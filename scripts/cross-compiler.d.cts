@@ -1,2 +1,0 @@
-export function buildTargets(): string[];
-export function crossCompiler(target: string): { prefix: string; processor: string } | undefined;
