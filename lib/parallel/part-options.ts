@@ -42,7 +42,7 @@ const MOST_TOKENS = 2 ** 31; // ids are 32-bit integers
 const FIRST_TOKEN = 'the id of the first token of the part';
 
 // Of host arrays, in calls that end before they return.
-const { device, signal: _, ...inTable } = OPTIONS;
+const { device, signal: _, borrow: __, ...inTable } = OPTIONS;
 const ROWS = {
   ...inTable,
   vocabSize: {
