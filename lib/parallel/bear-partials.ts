@@ -8,7 +8,7 @@ import { partError, preparePart } from './prepare-part.js';
 
 /**
  * What one part of a vocabulary says of N rows: numbers and typed arrays, ready for `postMessage`, `v8.serialize` or
- * any other transport. W is `min(beamWidth, tokens)`. A row takes 29 bytes and 8 per candidate, with label smoothing
+ * any other transport. W is `min(beamWidth, tokens)`. A row takes 21 bytes and 8 per candidate, with label smoothing
  * 8 more.
  */
 export interface BearPartials extends SharedOptions {
@@ -50,6 +50,9 @@ export interface BearPartials extends SharedOptions {
  * @param targets [N] ids of the whole vocabulary, or `ignoreIndex`; the same in every process.
  * @throws TypeError or RangeError as {@link fusedBearLoss}; `ERR_BEAR_PARTS_COVERAGE` where the part does not lie in the
  *   vocabulary.
+ *
+ * @example
+ * const partials = bearPartials(logitsPart, targets, { firstToken: 16000, vocabSize: 32000, beamWidth: 10 });
  */
 export function bearPartials<A extends LogitsArray = LogitsArray>(
   logitsPart: Logits<A>,

@@ -42,6 +42,13 @@ const MERGED_FIELDS: Fields<MergedRows> = {
  * @param merged what {@link mergeBearPartials} returned.
  * @throws TypeError or RangeError as {@link bearPartials}; `ERR_BEAR_PARTS_MISMATCH` where `merged` is of other targets,
  *   lists or options. Then nothing has been written.
+ *
+ * @example
+ * const { loss, gradLogits } = bearShardGradient(logitsPart, targets, merged, {
+ *   firstToken: 16000,
+ *   vocabSize: 32000,
+ *   beamWidth: 10,
+ * });
  */
 export function bearShardGradient<
   R extends Reduction = 'mean',

@@ -41,6 +41,9 @@ export interface MergedRows extends SharedOptions {
  * @throws TypeError or RangeError: `ERR_BEAR_PARTS_COVERAGE` where tokens are missing or in two parts,
  *   `ERR_BEAR_PARTS_MISMATCH` where the parts are of different calls or options, `ERR_BEAR_PARTIALS` where the numbers of
  *   a part contradict one another.
+ *
+ * @example
+ * const merged = mergeBearPartials(await exchange(partials), { vocabSize: 32000, beamWidth: 10 });
  */
 export function mergeBearPartials(
   parts: readonly BearPartials[],
