@@ -1,3 +1,6 @@
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+
 const swc = [
   '@swc/jest',
   { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
@@ -40,6 +43,16 @@ const ofDevices = ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/
 const card = { ...common, displayName: 'cuda', testMatch: ofDevices };
 const cards = process.env.FUSED_BEAR_LOSS_TEST_DEVICE === 'cuda' ? [card] : [];
 
+// The contract and the facade on the WebAssembly module, and what only the module has.
+const wasm = {
+  ...common,
+  displayName: 'wasm',
+  setupFiles: ['<rootDir>/test/support/use-wasm.ts'],
+  testMatch: ['contract', 'golden', 'options', 'loss', 'decoding', 'wasm'].map((name) => `${room(name)}**/*.test.ts`),
+};
+const hasModule = existsSync(join(__dirname, 'dist', 'wasm', 'module-bytes.js'));
+if (!hasModule) console.log('The tests of the WebAssembly module are skipped: npm run build:wasm did not build it.');
+
 /** @type {import('jest').Config} */
 module.exports = {
   // Whoever hangs is stopped; a busy machine is not: the default, 5 s, is shorter than some tests take beside others.
@@ -49,7 +62,7 @@ module.exports = {
       ...common,
       displayName: 'fast',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'faults', 'standalone', 'packaging'].map(room)],
+      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'faults', 'standalone', 'packaging', 'wasm'].map(room)],
     },
     // The contract once more, and what only devices have, on the device that the tests' own addon emulates.
     {
@@ -59,6 +72,7 @@ module.exports = {
       testMatch: ofDevices,
     },
     ...cards,
+    ...(hasModule ? [wasm] : []),
     // The workspace package, which sees the sources of the library as its users see the package.
     { ...common, displayName: 'recommender', testMatch: ['<rootDir>/recommender/test/**/*.test.ts'] },
     // Starts processes of its own: leaks, worker termination, exit, faults.

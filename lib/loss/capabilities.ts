@@ -1,4 +1,4 @@
-import { instructionSetWarning, native } from '../native/backend.js';
+import { backend, instructionSetWarning } from '../native/backend.js';
 import { fail } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
@@ -17,11 +17,15 @@ export interface CudaDevice {
 export interface Capabilities {
   /** Of this package. */
   version: string;
-  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512` or `neon`. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
+  /** What computes: the native addon, or the WebAssembly module. FUSED_BEAR_LOSS_BACKEND forces one. */
+  backend: 'native' | 'wasm';
+  /** Why it is not the native addon, which is several times faster. */
+  reason?: string;
+  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512` or `neon`; `wasm-simd128` in the module. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
   instructionSet: string;
   /** All that this processor and this build have. */
   instructionSets: string[];
-  /** Threads of a call that does not say. FUSED_BEAR_LOSS_THREADS changes it. */
+  /** Threads of a call that does not say; 1 in the module, whatever a call says. FUSED_BEAR_LOSS_THREADS changes it. */
   threads: number;
   cuda: {
     /** Whether this addon has a CUDA backend. */
@@ -45,16 +49,19 @@ export interface Capabilities {
  * const { instructionSet, threads, cuda } = capabilities();
  */
 export function capabilities(): Capabilities {
-  const cpu = native().cpuInfo();
-  const cuda = native().cudaInfo();
+  const { name, binding, reason: backendReason } = backend();
+  const cpu = binding.cpuInfo();
+  const cuda = binding.cudaInfo();
   if ('status' in cuda) fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
   const { built, available, reason, devices } = cuda;
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {
     version,
+    backend: name,
+    ...(backendReason !== undefined && { reason: backendReason }),
     instructionSet: cpu.instructionSet,
     instructionSets: Array.from(cpu.instructionSets),
-    threads: resolveThreads(undefined),
+    threads: name === 'wasm' ? 1 : resolveThreads(undefined),
     cuda: {
       built,
       available,

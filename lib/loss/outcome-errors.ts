@@ -94,6 +94,11 @@ export function outcomeError(outcome: Refusal, refused: RefusedCall): BearLossEr
       });
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'logits', expected: 'memory to compute the loss in' });
+    case 'module-out-of-memory':
+      return bearError('ERR_BEAR_WASM_OUT_OF_MEMORY', {
+        argument: 'logits',
+        expected: 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold',
+      });
     case 'device-error':
       return deviceError(outcome, deviceName(refused.call.device));
   }

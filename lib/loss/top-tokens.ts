@@ -284,6 +284,11 @@ function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32
       });
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'beamWidth', expected: 'memory to select the tokens in' });
+    case 'module-out-of-memory':
+      return bearError('ERR_BEAR_WASM_OUT_OF_MEMORY', {
+        argument: 'logits',
+        expected: 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold',
+      });
     default:
       return new Error(`fused-bear-loss: topTokens ended with ${outcome.status}`);
   }

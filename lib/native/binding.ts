@@ -81,6 +81,7 @@ export type NativeOutcome =
   | { status: 'invalid'; fault: NativeFault; row: number; value: number }
   | { status: 'overlap'; input: string }
   | { status: 'aborted' }
+  | { status: 'module-out-of-memory' }
   | NativeDeviceFailure
   | { status: 'detached' };
 

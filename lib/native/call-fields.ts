@@ -1,7 +1,7 @@
 // How a call crosses to the addon: by position, as reading forty fields by name was 41 % of a small call.
 import { CROSSING_OPTIONS } from '../options/option-table.js';
 
-/** The positions of native/binding/call_fields.h, compared with the addon's when it is loaded. */
+/** The positions of native/core/call_fields.h, compared with the addon's when it is loaded. */
 export const CALL_FIELDS = {
   numbers: [
     'device',

@@ -64,7 +64,9 @@ export function hasBegun({ state }: Abortion): boolean {
 }
 
 export function subscribe({ signal, addEventListener, removeEventListener }: CheckedSignal): Abortion {
-  const state = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+  // A browser has shared memory only on some pages, and no other thread there that would look at it.
+  const Memory = typeof SharedArrayBuffer === 'undefined' ? ArrayBuffer : SharedArrayBuffer;
+  const state = new Int32Array(new Memory(2 * Int32Array.BYTES_PER_ELEMENT));
   let abort = () => {};
   const aborted = new Promise<void>((resolve) => {
     abort = () => {

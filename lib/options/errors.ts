@@ -64,6 +64,8 @@ const ERROR_CLASSES = {
   ERR_BEAR_POINTER: RangeError,
   /** Memory for the call or its results cannot be had. */
   ERR_BEAR_OUT_OF_MEMORY: RangeError,
+  /** The memory of the WebAssembly module cannot grow to what the call's longest row needs. */
+  ERR_BEAR_WASM_OUT_OF_MEMORY: RangeError,
   /** A token or an item that is no integer in [0, 2^31). */
   ERR_BEAR_TOKEN: RangeError,
   /** A node that the trie does not have, as the -1 of a search that found nothing. */
@@ -78,6 +80,8 @@ const ERROR_CLASSES = {
   ERR_BEAR_SEQUENCE_PREFIX: RangeError,
   /** Numbers that have to be finite and are not. */
   ERR_BEAR_NOT_FINITE: RangeError,
+  /** A call that the WebAssembly module does not have, where it computes in place of the addon. */
+  ERR_BEAR_NATIVE_ONLY: RangeError,
   /** Parts of a vocabulary that do not have every token once, or a part that does not lie in it. */
   ERR_BEAR_PARTS_COVERAGE: RangeError,
   /** Parts of different calls: other targets, lists or options, or another version of the layout. */

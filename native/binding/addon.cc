@@ -5,7 +5,6 @@
 
 #include "native/binding/async_loss.h"
 #include "native/binding/background_calls.h"
-#include "native/binding/call_fields.h"
 #include "native/binding/device_exports.h"
 #include "native/binding/exported_function.h"
 #include "native/binding/loss_call.h"
@@ -14,6 +13,7 @@
 #include "native/binding/part_calls.h"
 #include "native/binding/top_tokens_call.h"
 #include "native/core/backend.h"
+#include "native/core/call_fields.h"
 #include "native/core/option_names.h"
 #include "native/core/validate_problem.h"
 

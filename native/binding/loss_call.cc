@@ -4,10 +4,10 @@
 #include <iterator>
 #include <string>
 
-#include "native/binding/call_fields.h"
 #include "native/binding/typed_views.h"
+#include "native/core/call_fields.h"
 #include "native/core/dtype.h"
-#include "native/core/option_names.h"
+#include "native/core/read_options.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -103,23 +103,6 @@ std::int64_t read_gradient_stride(const Numbers& numbers, const LossProblem& pro
       numbers.integer(NumberField::kGradRowStride, static_cast<double>(problem.vocab_size), kLargestSafeInteger);
   check_product(numbers.env(), "gradLogits", problem.rows, stride);
   return stride;
-}
-
-void read_options(const Numbers& numbers, LossProblem& problem) {
-  problem.dtype = numbers.enumerator<DType>(NumberField::kDType, kDTypeNames);
-  problem.penalty = numbers.enumerator<Penalty>(NumberField::kPenalty, kPenaltyNames);
-  problem.threshold_gradient =
-      numbers.enumerator<ThresholdGradient>(NumberField::kThresholdGradient, kThresholdGradientNames);
-  problem.reduction = numbers.enumerator<Reduction>(NumberField::kReduction, kReductionNames);
-  problem.gradient = numbers.enumerator<GradientMode>(NumberField::kGradient, kGradientModeNames);
-  problem.beam_width = numbers.integer(NumberField::kBeamWidth, 1, kLargestSafeInteger);
-  problem.ignore_index =
-      static_cast<std::int32_t>(numbers.integer(NumberField::kIgnoreIndex, kLeastInt32, kLargestInt32));
-  problem.threads = static_cast<std::int32_t>(numbers.integer(NumberField::kThreads, 0, kLargestInt32));
-  const double* value = numbers.options();
-  for (const NumberOption& option : kNumberOptions) problem.*option.value = *value++;
-  problem.grad_output = numbers.number(NumberField::kGradOutput);
-  problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }
 
 void read_inputs(const Arrays& arrays, LossCall& call) {

@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/binding/call_fields.h"
 #include "native/core/backend.h"
+#include "native/core/call_fields.h"
 
 namespace fused_bear_loss {
 

@@ -21,7 +21,20 @@ inline constexpr const char* kGradientModeNames[] = {"none", "out-of-place", "in
 // Of DType (logit_rows.h).
 inline constexpr const char* kDTypeNames[] = {"float32", "float16", "bfloat16"};
 
-// Not options, but in the same way: DeviceErrorKind (device_error.h). lib/loss/device-errors.ts has the list.
+// Not options, but in the same way: ProblemError (validate_problem.h), whose names are those of NativeFault in
+// lib/native/binding.ts,
+inline constexpr const char* kFaultNames[] = {
+    "none",
+    "target-out-of-range",
+    "target-not-allowed",
+    "allowed-offsets-not-ascending",
+    "allowed-offsets-range",
+    "allowed-tokens-not-ascending",
+    "allowed-token-out-of-range",
+    "allowed-row-empty",
+};
+
+// and DeviceErrorKind (device_error.h). lib/loss/device-errors.ts has the list.
 inline constexpr const char* kDeviceErrorNames[] = {
     "not-built",
     "driver-missing",

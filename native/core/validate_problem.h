@@ -10,6 +10,7 @@
 
 namespace fused_bear_loss {
 
+// The order of the enumerators is the order of kFaultNames in option_names.h, which is what crosses to JavaScript.
 enum class ProblemError : std::int32_t {
   kNone,
   kTargetOutOfRange, // a target that is neither ignore_index nor in [0, vocab_size)

@@ -7,6 +7,7 @@
 #include "native/core/dtype.h"
 #include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/loss_totals.h"
 #include "native/cpu/row_loop.h"
 #include "native/cpu/row_processor.h"
 
@@ -73,46 +74,31 @@ class LossLoop {
   const std::int64_t longest_row_;
 };
 
-double token_weight(const LossProblem& problem, std::int64_t row) {
-  return problem.token_weights == nullptr ? 1.0 : static_cast<double>(problem.token_weights[row]);
-}
-
-// The divisor of a reduction that is known before any row is swept.
-double simple_divisor(const LossProblem& problem) {
-  if (problem.reduction != Reduction::kMean) return 1;
-  if (problem.normalizer > 0) return problem.normalizer;
+// The divisor of a reduction that is known before any row is swept; of the weighted mean it is not.
+double known_divisor(const LossProblem& problem) {
   const auto ignored = std::count(problem.targets, problem.targets + problem.rows, problem.ignore_index);
-  return static_cast<double>(std::max<std::int64_t>(1, problem.rows - ignored));
+  return reduction_divisor(problem, problem.rows - ignored, 0);
 }
 
-// D of the weighted mean: see docs/math.md.
-double weighted_divisor(const LossProblem& problem, const std::vector<RowSummary>& rows) {
-  double sum = 0;
-  for (std::int64_t row = 0; row < problem.rows; ++row) {
-    const RowSummary& summary = rows[static_cast<std::size_t>(row)];
-    if (summary.counted && !summary.poisoned && summary.several_allowed) {
-      sum += token_weight(problem, row) * summary.weight;
-    }
-  }
-  return sum + 1e-8;
+// What rows whose order threads chose add up to in their own.
+LossTotals totals_of(const LossProblem& problem, const std::vector<RowSummary>& rows) {
+  LossTotals totals;
+  for (std::int64_t row = 0; row < problem.rows; ++row) totals.add(problem, row, rows[static_cast<std::size_t>(row)]);
+  return totals;
 }
 
-// The sums over rows, in double precision and in row order, whatever thread swept which row.
 void summarize(const LossProblem& problem, const std::vector<RowSummary>& rows, double divisor, float* row_losses,
                LossSummary& summary) {
-  const bool weighted = problem.reduction == Reduction::kWeightedMean;
+  const LossTotals totals = totals_of(problem, rows);
+  summary.loss = totals.reduced_loss(problem.reduction, divisor);
+  summary.counted_rows = totals.counted_rows;
+  summary.pruned_rows = totals.pruned_rows;
+  summary.top_ranked_rows = totals.top_ranked_rows;
   for (std::int64_t row = 0; row < problem.rows; ++row) {
     const RowSummary& each = rows[static_cast<std::size_t>(row)];
-    const double loss = each.counted ? token_weight(problem, row) * each.loss : 0;
-    if (row_losses != nullptr) row_losses[row] = static_cast<float>(loss);
-    if (!each.counted) continue;
-    ++summary.counted_rows;
-    summary.pruned_rows += each.pruned ? 1 : 0;
-    summary.top_ranked_rows += each.top_ranked ? 1 : 0;
+    if (row_losses != nullptr) row_losses[row] = static_cast<float>(weighted_row_loss(problem, row, each));
     if (each.non_finite) summary.non_finite_rows.push_back(row);
-    if (!weighted || each.several_allowed || each.poisoned) summary.loss += loss;
   }
-  summary.loss = problem.reduction == Reduction::kNone ? 0 : summary.loss / divisor;
 }
 
 // Sweep and gradient of a row together, while it is in the cache.
@@ -136,7 +122,7 @@ ComputeStatus compute_weighted(const LossProblem& problem, const LossLoop& loop,
     rows[static_cast<std::size_t>(row)] = record.summary;
     if (!records.empty()) records[static_cast<std::size_t>(row)] = record;
   });
-  divisor = weighted_divisor(problem, rows);
+  divisor = reduction_divisor(problem, 0, totals_of(problem, rows).weights);
   if (status != ComputeStatus::kOk || records.empty()) return status;
   return loop.run([&](RowProcessor& processor, std::int64_t row) {
     processor.gradient(row, records[static_cast<std::size_t>(row)], divisor);
@@ -153,7 +139,7 @@ ComputeStatus compute_rows(const LossProblem& problem, const MergedRows* merged,
     std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
     summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
     const LossLoop loop(problem, merged, outputs, abort);
-    double divisor = simple_divisor(problem);
+    double divisor = known_divisor(problem);
     const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
                                      ? compute_weighted(problem, loop, rows, divisor)
                                      : compute_fused(problem, loop, rows, divisor);

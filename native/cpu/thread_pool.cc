@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
+#include <thread>
 
 #include "native/threads/start_threads.h"
 
@@ -101,6 +102,10 @@ ThreadPool& pool() {
 }
 
 } // namespace
+
+std::int32_t available_threads() {
+  return static_cast<std::int32_t>(std::max(1U, std::thread::hardware_concurrency()));
+}
 
 void run_in_parallel(std::int32_t participants, TaskView own, TaskView help) {
   if (participants <= 1) {

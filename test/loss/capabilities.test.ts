@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type * as Index from '../../lib/index';
 import packageJson from '../../package.json';
+import { isWasm } from '../support/backend-under-test';
 import { INSTRUCTION_SETS } from '../support/instruction-sets';
 
 const VARIABLES = ['FUSED_BEAR_LOSS_THREADS'];
@@ -36,10 +37,12 @@ describe('capabilities()', () => {
     delete process.env.FUSED_BEAR_LOSS_THREADS;
     const answer = loadAgain().capabilities();
     expect(answer.version).toBe(packageJson.version);
-    expect(INSTRUCTION_SETS).toContain(answer.instructionSet);
-    expect(answer.instructionSets[0]).toBe('baseline');
+    expect(answer.backend).toBe(isWasm ? 'wasm' : 'native');
+    const names = isWasm ? ['wasm-simd128'] : INSTRUCTION_SETS;
+    expect(names).toContain(answer.instructionSet);
+    expect(answer.instructionSets[0]).toBe(names[0]);
     expect(answer.instructionSets).toContain(answer.instructionSet);
-    expect(answer.threads).toBe(availableParallelism());
+    expect(answer.threads).toBe(isWasm ? 1 : availableParallelism());
     expect(answer.warnings).toEqual([]);
   });
 
@@ -54,7 +57,8 @@ describe('capabilities()', () => {
   });
 });
 
-describe('FUSED_BEAR_LOSS_THREADS', () => {
+// The module has one thread.
+(isWasm ? describe.skip : describe)('FUSED_BEAR_LOSS_THREADS', () => {
   it('sets the number of threads', () => {
     process.env.FUSED_BEAR_LOSS_THREADS = '7';
     const { capabilities, fusedBearLoss } = loadAgain();

@@ -147,7 +147,16 @@ describe('loadAddon()', () => {
   });
 });
 
-describe('the package without an addon', () => {
+describe('the package without an addon and without the module', () => {
+  const backend = process.env.FUSED_BEAR_LOSS_BACKEND;
+  beforeEach(() => {
+    process.env.FUSED_BEAR_LOSS_BACKEND = 'native';
+  });
+  afterEach(() => {
+    if (backend === undefined) delete process.env.FUSED_BEAR_LOSS_BACKEND;
+    else process.env.FUSED_BEAR_LOSS_BACKEND = backend;
+  });
+
   function loadAgain(): typeof Index {
     let index: typeof Index | undefined;
     jest.isolateModules(() => {

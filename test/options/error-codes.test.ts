@@ -2,6 +2,7 @@
 import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
 import { bearPartials, capabilities, mergeBearPartials } from '../../lib/index';
 import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/options/errors';
+import { refuseParts } from '../../lib/wasm/native-only';
 import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
 
@@ -17,6 +18,9 @@ function callWith(options: Record<string, unknown>): AnyCall {
 
 // Needs devices, and has its cases where they are emulated: test/cuda/errors.test.ts.
 type DeviceErrorCode = (typeof DEVICE_ERROR_CODES)[number];
+
+/** test/wasm has their case. */
+const WASM_ERROR_CODES = ['ERR_BEAR_WASM_OUT_OF_MEMORY'] as const;
 
 const onFirstDevice: Case = {
   kind: RangeError,
@@ -47,12 +51,17 @@ const DECODING_CASES = {
 const halfOf = (firstToken: number) =>
   bearPartials({ data: new Float32Array(4), shape: [1, 4] }, [1], { firstToken, vocabSize: 8 });
 const PARALLEL_CASES = {
+  ERR_BEAR_NATIVE_ONLY: () => refuseParts(),
   ERR_BEAR_PARTS_COVERAGE: () => mergeBearPartials([halfOf(0)], { vocabSize: 8 }),
   ERR_BEAR_PARTS_MISMATCH: () => mergeBearPartials([halfOf(0), halfOf(4)], { vocabSize: 8, beamWidth: 3 }),
   ERR_BEAR_PARTIALS: () => mergeBearPartials([{ ...halfOf(0), counts: Int32Array.of(1) }, halfOf(4)], { vocabSize: 8 }),
 } satisfies Partial<Record<BearErrorCode, () => unknown>>;
 
-type CaseElsewhere = DeviceErrorCode | keyof typeof DECODING_CASES | keyof typeof PARALLEL_CASES;
+type CaseElsewhere =
+  | DeviceErrorCode
+  | (typeof WASM_ERROR_CODES)[number]
+  | keyof typeof DECODING_CASES
+  | keyof typeof PARALLEL_CASES;
 
 const CASES: Record<Exclude<BearErrorCode, CaseElsewhere>, Case> = {
   ERR_BEAR_ARGUMENT_TYPE: {
@@ -156,7 +165,7 @@ const CASES: Record<Exclude<BearErrorCode, CaseElsewhere>, Case> = {
     argument: 'logits',
     says: 'transferred',
   },
-  ERR_BEAR_CUDA_NOT_BUILT: { ...onFirstDevice, says: 'nvcc' },
+  ERR_BEAR_CUDA_NOT_BUILT: { ...onFirstDevice, says: /nvcc|the WebAssembly module/ },
   ERR_BEAR_CUDA_UNAVAILABLE: { ...onFirstDevice, says: 'install' },
   ERR_BEAR_OUT_OF_MEMORY: {
     kind: RangeError,
@@ -173,6 +182,7 @@ describe('every error code', () => {
       ...Object.keys(DECODING_CASES),
       ...Object.keys(PARALLEL_CASES),
       ...DEVICE_ERROR_CODES,
+      ...WASM_ERROR_CODES,
     ];
     expect(codes.sort()).toEqual([...BEAR_ERROR_CODES].sort());
   });

@@ -162,7 +162,10 @@ describe('fused-bear-loss build', () => {
     const [version] = readdirSync(folder) as [string];
     const script = "try { require('fused-bear-loss').capabilities() } catch (error) { console.log(error.code) }";
     renameSync(join(folder, version), join(folder, '999.0.0'));
-    const { stdout: code } = run('node', ['-e', script], { cwd: application, env });
+    const { stdout: code } = run('node', ['-e', script], {
+      cwd: application,
+      env: { ...env, FUSED_BEAR_LOSS_BACKEND: 'native' },
+    });
     renameSync(join(folder, '999.0.0'), join(folder, version));
     expect(code).toBe('ERR_BEAR_ADDON_NOT_FOUND\n');
   });

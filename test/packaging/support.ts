@@ -123,6 +123,7 @@ export interface NativeSources {
   benchmark: string[];
   deviceCheck: { sources: string[]; kernels: string[]; smallCases: string[] };
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };
+  wasm: { sources: string[]; shared: string[]; mostBytes: number };
 }
 
 export function readNativeSources(): NativeSources {

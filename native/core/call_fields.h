@@ -1,7 +1,7 @@
-// What a call of the loss consists of as it crosses from JavaScript: numbers by position in a Float64Array, views by
-// position in an array. Positions, as reading some forty fields by name cost more than all the rest of a small call:
-// each name has to become a JavaScript string first. lib/native writes both in this order and compares the names
-// when it loads the addon.
+// What a call consists of as it crosses from JavaScript: numbers by position in a Float64Array, views by position in an
+// array. Positions, as reading some forty fields by name cost more than all the rest of a small call:
+// each name has to become a JavaScript string first. lib/native writes both in this order and compares the names when
+// it loads a backend.
 #pragma once
 
 #include <cstddef>
@@ -84,5 +84,9 @@ static_assert(std::size(kArrayFieldNames) == static_cast<std::size_t>(ArrayField
 
 // The summary of a call whose rows are all finite, in a Float64Array.
 inline constexpr const char* kSummaryFieldNames[] = {"loss", "countedRows", "prunedRows", "topRankedRows"};
+
+// The numbers of a call of topTokens; lib/loss/top-tokens.ts writes them in this order.
+inline constexpr const char* kTopTokensNumberNames[] = {
+    "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
 
 } // namespace fused_bear_loss
