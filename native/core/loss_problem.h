@@ -32,10 +32,13 @@ struct LossProblem : LogitRows {
   bool pruning_statistics = true;
 };
 
+// nvcc's host code declares a member of the bare type with parentheses, of which g++ warns.
+using NumberMember = double LossProblem::*;
+
 // An option that is a plain number, by its public name.
 struct NumberOption {
   const char* name;
-  double LossProblem::*value;
+  NumberMember value;
 };
 
 // In the order of lib/options/option-table.ts, as they cross by position; compared when the addon is loaded.

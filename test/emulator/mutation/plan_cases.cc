@@ -4,6 +4,7 @@
 #include "native/cuda/launch_plan.h"
 #include "native/cuda/prepare_kernels.h"
 #include "test/emulator/mutation/host_case.h"
+#include "test/emulator/runtime/runtime_state.h"
 
 namespace fused_bear_loss::mutation {
 namespace {
@@ -214,7 +215,21 @@ void what_a_device_grants() {
     end_faults();
     cudaGetLastError();
   }
-  expect_prepared("", cudaSuccess, {}); // and the device is as it was
+  // A device that has no room says so without an error, and one without clusters is not asked.
+  simt::EmulatedDevice& device = simt::runtime().devices[0].properties;
+  const simt::EmulatedDevice whole = device;
+  device.largest_cluster = 4;
+  expect_prepared("", cudaSuccess, smaller_clusters);
+  device = whole;
+  device.major = 8;
+  DeviceProperties no_clusters;
+  no_clusters.max_cluster_size = 1;
+  const std::uint64_t asked = calls_of("cudaOccupancyMaxActiveClusters");
+  expect_prepared("", cudaSuccess, no_clusters);
+  expect_equal(static_cast<double>(calls_of("cudaOccupancyMaxActiveClusters")), static_cast<double>(asked),
+               "questions");
+  device = whole;
+  expect_prepared("", cudaSuccess, {}); // and all is as it was
 }
 
 } // namespace fused_bear_loss::mutation

@@ -100,7 +100,7 @@ const ownObjects = (program: keyof typeof programs) => programs[program].map((so
 
 // All that the host code includes, compiled once: half of what a file takes.
 const hostHeader = join(build, 'host.h');
-const hostFlags = [...commonFlags, '-O1'];
+const hostFlags = [...commonFlags, '-O1', '-D_GLIBCXX_ASSERTIONS'];
 const compileHost = (source: string, object: string) =>
   run(compiler, [...hostFlags, '-include', hostHeader, '-c', source, '-o', object]);
 
