@@ -17,6 +17,7 @@ const REQUIRED = [
   ...ADDONS,
   'dist/index.js',
   'dist/index.mjs',
+  'dist/wasm/module-bytes.js',
   'headers/napi.h',
   'headers/node_api.h',
   'native/sources.json',

@@ -113,63 +113,68 @@ function makePrebuilds(): void {
       });
     });
 
-    const complete = targets.length === ADDONS.length && hasCuda && findOnPath('readelf');
+    const moduleFile = 'dist/wasm/module-bytes.js';
+    const hasModule = existsSync(join(repositoryRoot, moduleFile));
+    const complete = targets.length === ADDONS.length && hasCuda && hasModule && findOnPath('readelf');
     const whole = complete ? describe : describe.skip;
-    whole(`a release${complete ? '' : ' (needs nvcc, readelf and the compilers of all platforms)'}`, () => {
-      let folder: string;
-      let unpacked: string;
+    whole(
+      `a release${complete ? '' : ' (needs nvcc, readelf and the compilers of all platforms and of WebAssembly)'}`,
+      () => {
+        let folder: string;
+        let unpacked: string;
 
-      beforeAll(() => {
-        folder = makeTemporaryFolder('release');
-        const tarball = packRepository(folder);
-        expect(statSync(tarball).size).toBeLessThanOrEqual(5 * MEGABYTE);
-        run('tar', ['-xzf', tarball, '-C', folder], { cwd: folder });
-        unpacked = join(folder, 'package');
-      });
-
-      afterAll(() => removeFolder(folder));
-
-      it('has nothing that speaks against it', () => {
-        expect(findProblems(unpacked)).toEqual([]);
-      });
-
-      /** The package with one change. */
-      function changed(change: (copy: string) => void): string[] {
-        const copy = join(folder, 'changed');
-        cpSync(unpacked, copy, { recursive: true });
-        change(copy);
-        const problems = findProblems(copy);
-        rmSync(copy, { recursive: true });
-        return problems;
-      }
-
-      it.each(ADDONS)('is refused without %s', (addon) => {
-        expect(changed((copy) => rmSync(join(copy, addon)))).toEqual([`${addon} is missing`]);
-      });
-
-      it.each(['dist/notes.txt', 'native/cpu/row_kernel.o', 'prebuilds/linux-x64/other.node', 'binding.gyp'])(
-        'is refused with %s',
-        (file) => {
-          expect(changed((copy) => writeFileSync(join(copy, file), ''))).toEqual([`${file} does not belong there`]);
-        },
-      );
-
-      it('is refused where an addon needs a newer glibc than the README says', () => {
-        const problems = changed((copy) => {
-          const readme = readFileSync(join(copy, 'README.md'), 'utf8');
-          writeFileSync(join(copy, 'README.md'), readme.replaceAll('glibc 2.34 or later', 'glibc 2.5 or later'));
+        beforeAll(() => {
+          folder = makeTemporaryFolder('release');
+          const tarball = packRepository(folder);
+          expect(statSync(tarball).size).toBeLessThanOrEqual(5 * MEGABYTE);
+          run('tar', ['-xzf', tarball, '-C', folder], { cwd: folder });
+          unpacked = join(folder, 'package');
         });
-        expect(problems).toEqual(
-          ADDONS.map((addon) => expect.stringMatching(`${addon} needs glibc 2.\\d+, and README.md`)),
-        );
-      });
 
-      it('is refused without CUDA in the addon of linux-x64', () => {
-        const [x64, arm64] = ADDONS as [string, string];
-        expect(changed((copy) => copyFileSync(join(copy, arm64), join(copy, x64)))).toContain(
-          `${x64} has no CUDA inside`,
+        afterAll(() => removeFolder(folder));
+
+        it('has nothing that speaks against it', () => {
+          expect(findProblems(unpacked)).toEqual([]);
+        });
+
+        /** The package with one change. */
+        function changed(change: (copy: string) => void): string[] {
+          const copy = join(folder, 'changed');
+          cpSync(unpacked, copy, { recursive: true });
+          change(copy);
+          const problems = findProblems(copy);
+          rmSync(copy, { recursive: true });
+          return problems;
+        }
+
+        it.each([...ADDONS, moduleFile])('is refused without %s', (file) => {
+          expect(changed((copy) => rmSync(join(copy, file)))).toEqual([`${file} is missing`]);
+        });
+
+        it.each(['dist/notes.txt', 'native/cpu/row_kernel.o', 'prebuilds/linux-x64/other.node', 'binding.gyp'])(
+          'is refused with %s',
+          (file) => {
+            expect(changed((copy) => writeFileSync(join(copy, file), ''))).toEqual([`${file} does not belong there`]);
+          },
         );
-      });
-    });
+
+        it('is refused where an addon needs a newer glibc than the README says', () => {
+          const problems = changed((copy) => {
+            const readme = readFileSync(join(copy, 'README.md'), 'utf8');
+            writeFileSync(join(copy, 'README.md'), readme.replaceAll('glibc 2.34 or later', 'glibc 2.5 or later'));
+          });
+          expect(problems).toEqual(
+            ADDONS.map((addon) => expect.stringMatching(`${addon} needs glibc 2.\\d+, and README.md`)),
+          );
+        });
+
+        it('is refused without CUDA in the addon of linux-x64', () => {
+          const [x64, arm64] = ADDONS as [string, string];
+          expect(changed((copy) => copyFileSync(join(copy, arm64), join(copy, x64)))).toContain(
+            `${x64} has no CUDA inside`,
+          );
+        });
+      },
+    );
   },
 );
