@@ -20,7 +20,7 @@ export function assertAttached(view: ArrayBufferView & { readonly length: number
 
 /** Throws unless the view is attached and of the length. */
 export function assertLength(
-  view: Float32Array | Int32Array | Uint32Array,
+  view: Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array,
   length: number,
   what: string,
   argument: string,

@@ -109,6 +109,34 @@ export type NativeDeviceFailure = NativeDeviceError | NativeOutOfMemory;
 
 export type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
+export type NativePartArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** Where a part's numbers of each row go. */
+export interface NativePartials {
+  maxLogit: Float32Array;
+  sumOthers: Float64Array;
+  targetLogit: Float32Array;
+  counts: Int32Array;
+  /** Not looked at without label smoothing. */
+  sumDifferences: Float64Array;
+  candidateLogits: Float32Array;
+  candidateTokens: Int32Array;
+  flags: Uint8Array;
+}
+
+/** What all parts say of each row. */
+export interface NativeMergedRows {
+  maxLogit: Float32Array;
+  sumOthers: Float64Array;
+  targetLogit: Float32Array;
+  thresholdLogit: Float32Array;
+  thresholdToken: Int32Array;
+  /** Not looked at without label smoothing, nor are the differences. */
+  allowedCount: Float64Array;
+  sumDifferences: Float64Array;
+  flags: Uint8Array;
+}
+
 export interface NativeMemoryCounts {
   usedBytes: number;
   usedBlocks: number;
@@ -194,6 +222,25 @@ export interface NativeBinding {
     tokens: Int32Array,
     logProbabilities: Float32Array,
     logSumExp: Float32Array,
+  ): NativeOutcome | undefined;
+  /**
+   * What a part of a vocabulary hands over. Undefined: done. Numbers and arrays are those of a call of the loss without
+   * outputs, whose `vocabSize` is the part's; targets and lists have ids of the whole vocabulary, and `place` is
+   * [firstToken, vocabSize] there. `partials` are in the order of `partialArrays` (loss-calls.ts).
+   */
+  partials(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    place: Float64Array,
+    partials: (NativePartArray | undefined)[],
+  ): NativeOutcome | undefined;
+  /** The loss of whole rows and the gradient of a part; `merged` in the order of `mergedArrays`; else as `computeLoss`. */
+  partGradient(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    place: Float64Array,
+    merged: (NativePartArray | undefined)[],
+    summary: Float64Array,
   ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] } | NativeOutOfMemory;

@@ -5,7 +5,10 @@ import type {
   NativeArray,
   NativeEnqueuedLoss,
   NativeLossCall,
+  NativeMergedRows,
   NativeOutcome,
+  NativePartArray,
+  NativePartials,
   NativeStorage,
   NativeStream,
   NativeSummary,
@@ -35,6 +38,41 @@ export function computeLossAsync(
 ): NativeOutcome | undefined {
   const bits = (lent.logits ? 1 : 0) + (lent.gradient ? 2 : 0);
   return native().computeLossAsync(numbersOf(call), arraysOf(call), bits, state, done);
+}
+
+/** Undefined: done. `place` is the part's first token and the size of the whole vocabulary. */
+export function computePartials(
+  call: NativeLossCall,
+  place: Float64Array,
+  partials: NativePartials,
+): NativeOutcome | undefined {
+  return native().partials(numbersOf(call), arraysOf(call), place, partialArrays(partials, isSmoothed(call)));
+}
+
+export function computePartGradient(
+  call: NativeLossCall,
+  place: Float64Array,
+  merged: NativeMergedRows,
+): NativeOutcome {
+  const arrays = mergedArrays(merged, isSmoothed(call));
+  return native().partGradient(numbersOf(call), arraysOf(call), place, arrays, summary) ?? summaryOutcome();
+}
+
+const isSmoothed = ({ options }: NativeLossCall) => (options.labelSmoothing as number) > 0;
+
+// In the orders of native/binding/part_calls.cc.
+
+function partialArrays(partials: NativePartials, smoothed: boolean): (NativePartArray | undefined)[] {
+  const { maxLogit, sumOthers, targetLogit, counts, sumDifferences } = partials;
+  const { candidateLogits, candidateTokens, flags } = partials;
+  const differences = smoothed ? sumDifferences : undefined;
+  return [maxLogit, sumOthers, targetLogit, counts, differences, candidateLogits, candidateTokens, flags];
+}
+
+function mergedArrays(merged: NativeMergedRows, smoothed: boolean): (NativePartArray | undefined)[] {
+  const { maxLogit, sumOthers, targetLogit, thresholdLogit, thresholdToken, flags } = merged;
+  const [count, differences] = smoothed ? [merged.allowedCount, merged.sumDifferences] : [];
+  return [maxLogit, sumOthers, targetLogit, thresholdLogit, thresholdToken, count, differences, flags];
 }
 
 /** Uploads what lies in host memory and returns; the device does the rest. */

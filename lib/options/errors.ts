@@ -80,6 +80,14 @@ const ERROR_CLASSES = {
   ERR_BEAR_SEQUENCE_PREFIX: RangeError,
   /** Numbers that have to be finite and are not. */
   ERR_BEAR_NOT_FINITE: RangeError,
+  /** A call that the WebAssembly module does not have, where it computes in place of the addon. */
+  ERR_BEAR_NATIVE_ONLY: RangeError,
+  /** Parts of a vocabulary that do not have every token once, or a part that does not lie in it. */
+  ERR_BEAR_PARTS_COVERAGE: RangeError,
+  /** Parts of different calls: other targets, lists or options, or another version of the layout. */
+  ERR_BEAR_PARTS_MISMATCH: RangeError,
+  /** Numbers of a part that contradict one another, as fewer candidates than it has tokens. */
+  ERR_BEAR_PARTIALS: RangeError,
   /** A rank that is neither an integer from 0 on nor -1. */
   ERR_BEAR_RANK: RangeError,
 } as const;

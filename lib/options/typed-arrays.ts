@@ -24,6 +24,7 @@ export function typedArrayName(value: unknown): string | undefined {
 
 interface ArrayTypes {
   Float32Array: Float32Array;
+  Float64Array: Float64Array;
   Uint16Array: Uint16Array;
   Uint8Array: Uint8Array;
   Int32Array: Int32Array;

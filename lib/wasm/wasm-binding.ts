@@ -3,6 +3,7 @@ import type { NativeBinding, NativeDevice, NativeDeviceError, NativeOutcome } fr
 import { CALL_FIELDS } from '../native/call-fields.js';
 import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
 import { readNames } from './names.js';
+import { refuseParts } from './native-only.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
@@ -38,6 +39,8 @@ export function loadWasm(): NativeBinding {
       const arrays = { logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp };
       return whileModuleHasMemory((): NativeOutcome | undefined => computeTopTokens(numbers, arrays, faults));
     },
+    partials: refuseParts,
+    partGradient: refuseParts,
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],

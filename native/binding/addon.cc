@@ -10,6 +10,7 @@
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
+#include "native/binding/part_calls.h"
 #include "native/binding/top_tokens_call.h"
 #include "native/core/backend.h"
 #include "native/core/call_fields.h"
@@ -144,6 +145,8 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   export_function<compute_loss>(exports, "computeLoss");
   export_function<compute_loss_async>(exports, "computeLossAsync");
   export_function<top_tokens_from_js>(exports, "topTokens");
+  export_function<partials_from_js>(exports, "partials");
+  export_function<part_gradient_from_js>(exports, "partGradient");
   export_function<cpu_info_from_js>(exports, "cpuInfo");
   export_function<cuda_info_from_js>(exports, "cudaInfo");
   exports.Set("optionNames", option_names(env));

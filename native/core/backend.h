@@ -9,6 +9,7 @@
 
 #include "native/core/loss_problem.h"
 #include "native/core/top_tokens_problem.h"
+#include "native/core/vocabulary_part.h"
 
 namespace fused_bear_loss {
 
@@ -35,6 +36,13 @@ ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopToken
 
 // Copies the logits of all rows, or only those that the lists allow, on as many threads as a call would use.
 void copy_rows(const LogitRows& rows, void* destination, std::int64_t destination_stride, bool listed_only);
+
+// One part of a vocabulary on the CPU. The problem's ids are local (LocalIds); both are safe to call from several
+// threads at once, and never kAborted.
+ComputeStatus compute_partials(const LossProblem& problem, const PartialRows& partials);
+// The loss of whole rows, and the gradient of the part's logits.
+ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,
+                                    LossSummary& summary);
 
 struct CpuInfo {
   const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"

@@ -5,6 +5,7 @@
 
 #include "native/core/backend.h"
 #include "native/core/dtype.h"
+#include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_loop.h"
@@ -19,8 +20,8 @@ namespace {
 constexpr std::int64_t kStreamedGradientBytes = std::int64_t{8} << 20;
 
 bool gradient_is_streamed(const LossProblem& problem) {
-  const bool constrained = problem.allowed_offsets != nullptr || problem.allowed_bitmask != nullptr;
-  return problem.gradient == GradientMode::kOutOfPlace && problem.dtype == DType::kFloat32 && !constrained &&
+  return problem.gradient == GradientMode::kOutOfPlace && problem.dtype == DType::kFloat32 &&
+         !is_constrained(problem) &&
          problem.rows * problem.vocab_size * element_size(problem.dtype) > kStreamedGradientBytes;
 }
 
@@ -39,8 +40,10 @@ std::int64_t logits_to_read(const LossProblem& problem) {
 // A loop over the rows of one problem, in which each thread has a processor of its own.
 class LossLoop {
  public:
-  LossLoop(const LossProblem& problem, const LossOutputs& outputs, const std::atomic<std::int32_t>* abort)
+  LossLoop(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
+           const std::atomic<std::int32_t>* abort)
       : problem_(problem),
+        merged_(merged),
         outputs_(outputs),
         abort_(abort),
         stream_(gradient_is_streamed(problem)),
@@ -51,7 +54,7 @@ class LossLoop {
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
     return run_rows({problem_.rows, logits_to_read(problem_), problem_.threads, abort_}, [&] {
-      return [worker = Worker{RowProcessor(problem_, outputs_, kernel, stream_, longest_row_)},
+      return [worker = Worker{RowProcessor(problem_, merged_, outputs_, kernel, stream_, longest_row_)},
               &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
     });
   }
@@ -64,6 +67,7 @@ class LossLoop {
   };
 
   const LossProblem& problem_;
+  const MergedRows* merged_;
   const LossOutputs& outputs_;
   const std::atomic<std::int32_t>* abort_;
   const bool stream_;
@@ -125,26 +129,32 @@ ComputeStatus compute_weighted(const LossProblem& problem, const LossLoop& loop,
   });
 }
 
+// `merged` as RowProcessor takes it.
+ComputeStatus compute_rows(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
+                           LossSummary& summary, const std::atomic<std::int32_t>* abort) {
+  summary = LossSummary{};
+  if (problem.rows == 0) return ComputeStatus::kOk;
+  try {
+    // All memory that depends on the number of rows, before any of them is written.
+    std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
+    summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
+    const LossLoop loop(problem, merged, outputs, abort);
+    double divisor = known_divisor(problem);
+    const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
+                                     ? compute_weighted(problem, loop, rows, divisor)
+                                     : compute_fused(problem, loop, rows, divisor);
+    if (status == ComputeStatus::kOk) summarize(problem, rows, divisor, outputs.row_losses, summary);
+    return status;
+  } catch (const std::bad_alloc&) {
+    return ComputeStatus::kOutOfMemory;
+  }
+}
+
 class CpuBackend final : public Backend {
  public:
   ComputeStatus compute(const LossProblem& problem, const LossOutputs& outputs, LossSummary& summary,
                         const std::atomic<std::int32_t>* abort) const override {
-    summary = LossSummary{};
-    if (problem.rows == 0) return ComputeStatus::kOk;
-    try {
-      // All memory that depends on the number of rows, before any of them is written.
-      std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
-      summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
-      const LossLoop loop(problem, outputs, abort);
-      double divisor = known_divisor(problem);
-      const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
-                                       ? compute_weighted(problem, loop, rows, divisor)
-                                       : compute_fused(problem, loop, rows, divisor);
-      if (status == ComputeStatus::kOk) summarize(problem, rows, divisor, outputs.row_losses, summary);
-      return status;
-    } catch (const std::bad_alloc&) {
-      return ComputeStatus::kOutOfMemory;
-    }
+    return compute_rows(problem, nullptr, outputs, summary, abort);
   }
 };
 
@@ -153,6 +163,11 @@ class CpuBackend final : public Backend {
 const Backend& cpu_backend() {
   static const CpuBackend backend;
   return backend;
+}
+
+ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,
+                                    LossSummary& summary) {
+  return compute_rows(problem, &merged, outputs, summary, nullptr);
 }
 
 } // namespace fused_bear_loss

@@ -322,6 +322,9 @@ FBL_ALWAYS_INLINE std::uint64_t lanes_above(const Element* block, Vec bound) {
 
 FBL_ALWAYS_INLINE void offer(TopCandidates& top, float logit, std::int64_t) { top.insert(logit); }
 
+// The target, which no block holds: before all others.
+FBL_ALWAYS_INLINE void offer_target(TopCandidates& top, float logit, std::int64_t) { top.insert(logit); }
+
 // `position` is that of the block's first logit.
 template <class Element, class Candidates>
 FBL_ALWAYS_INLINE float insert_block(const Element* block, std::int64_t position, Vec bound, float largest,
@@ -406,7 +409,7 @@ class RowSweep {
     }
     if (!set_reference(largest)) return false;
     top_.raise_bound(bound_from_maxima(maxima, top_.width()));
-    if (row_.has_target() && sums_.target_logit > top_.bound()) offer(top_, sums_.target_logit, row_.target);
+    if (row_.has_target() && sums_.target_logit > top_.bound()) offer_target(top_, sums_.target_logit, row_.target);
     started_ = true;
     return true;
   }

@@ -272,7 +272,7 @@ void compute_rows(const double* numbers, void* const* arrays, const std::int32_t
   LossTotals totals = sums->start();
   sums->non_finite_rows = 0;
   {
-    RowProcessor processor(problem, outputs, row_kernel(), false, longest);
+    RowProcessor processor(problem, nullptr, outputs, row_kernel(), false, longest);
     for (std::int64_t row = 0; row < problem.rows; ++row) {
       if (row_offsets != nullptr) {
         // The row is a problem of its own: its allowed logits are all there are.

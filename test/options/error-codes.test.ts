@@ -1,7 +1,8 @@
 // One case for every code that the documentation lists. The other files go through the arguments one by one.
 import { beamSearch, hitRatioAt, TokenTrie } from '../../lib/decoding/index';
-import { capabilities } from '../../lib/index';
+import { bearPartials, capabilities, mergeBearPartials } from '../../lib/index';
 import { BEAR_ERROR_CODES, type BearErrorCode } from '../../lib/options/errors';
+import { refuseParts } from '../../lib/wasm/native-only';
 import { type AnyCall, expectRefused, type Refusal, transfer, validCall, validLists } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
 
@@ -46,10 +47,23 @@ const DECODING_CASES = {
   ERR_BEAR_RANK: () => hitRatioAt([-2], 1),
 } satisfies Partial<Record<BearErrorCode, () => unknown>>;
 
-const CASES: Record<
-  Exclude<BearErrorCode, DeviceErrorCode | (typeof WASM_ERROR_CODES)[number] | keyof typeof DECODING_CASES>,
-  Case
-> = {
+// What parts of a vocabulary alone throw; test/parallel goes through the arguments.
+const halfOf = (firstToken: number) =>
+  bearPartials({ data: new Float32Array(4), shape: [1, 4] }, [1], { firstToken, vocabSize: 8 });
+const PARALLEL_CASES = {
+  ERR_BEAR_NATIVE_ONLY: () => refuseParts(),
+  ERR_BEAR_PARTS_COVERAGE: () => mergeBearPartials([halfOf(0)], { vocabSize: 8 }),
+  ERR_BEAR_PARTS_MISMATCH: () => mergeBearPartials([halfOf(0), halfOf(4)], { vocabSize: 8, beamWidth: 3 }),
+  ERR_BEAR_PARTIALS: () => mergeBearPartials([{ ...halfOf(0), counts: Int32Array.of(1) }, halfOf(4)], { vocabSize: 8 }),
+} satisfies Partial<Record<BearErrorCode, () => unknown>>;
+
+type CaseElsewhere =
+  | DeviceErrorCode
+  | (typeof WASM_ERROR_CODES)[number]
+  | keyof typeof DECODING_CASES
+  | keyof typeof PARALLEL_CASES;
+
+const CASES: Record<Exclude<BearErrorCode, CaseElsewhere>, Case> = {
   ERR_BEAR_ARGUMENT_TYPE: {
     kind: TypeError,
     call: () => ({ ...validCall(), logits: new Float64Array(15) }),
@@ -163,20 +177,29 @@ const CASES: Record<
 
 describe('every error code', () => {
   it('has a case here', () => {
-    const codes = [...Object.keys(CASES), ...Object.keys(DECODING_CASES), ...DEVICE_ERROR_CODES, ...WASM_ERROR_CODES];
+    const codes = [
+      ...Object.keys(CASES),
+      ...Object.keys(DECODING_CASES),
+      ...Object.keys(PARALLEL_CASES),
+      ...DEVICE_ERROR_CODES,
+      ...WASM_ERROR_CODES,
+    ];
     expect(codes.sort()).toEqual([...BEAR_ERROR_CODES].sort());
   });
 
-  it.each(Object.entries<() => unknown>(DECODING_CASES))('%s is thrown by decoding', async (code, call) => {
-    const error = await Promise.resolve()
-      .then(call)
-      .then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-    expect(error).toBeInstanceOf(RangeError);
-    expect(error).toMatchObject({ code, argument: expect.any(String), expected: expect.any(String) });
-  });
+  it.each(Object.entries<() => unknown>({ ...DECODING_CASES, ...PARALLEL_CASES }))(
+    '%s is thrown elsewhere',
+    async (code, call) => {
+      const error = await Promise.resolve()
+        .then(call)
+        .then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+      expect(error).toBeInstanceOf(RangeError);
+      expect(error).toMatchObject({ code, argument: expect.any(String), expected: expect.any(String) });
+    },
+  );
 
   // The one cannot happen where the other does; test/cuda/errors.test.ts takes the driver away.
   const { built, reason } = capabilities().cuda;

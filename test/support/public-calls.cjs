@@ -28,6 +28,13 @@ const step = ({ allowed }) => ({
 });
 const search = () => ({ step, trie: trie(), users: 2 });
 
+const part = (size) => ({ firstToken: 0, vocabSize: size });
+const merged = (size, options) =>
+  core.mergeBearPartials([core.bearPartials(logits(size), targets(), { ...part(size), ...options })], {
+    vocabSize: size,
+    ...options,
+  });
+
 const sized =
   (make) =>
   (size = VOCAB_SIZE) =>
@@ -111,6 +118,45 @@ const publicCalls = [
     2,
     { allowed: bitmask(size), out: { tokens: new Int32Array(6), logProbabilities: new Float32Array(6) } },
   ]),
+  {
+    name: 'bearPartials',
+    run: core.bearPartials,
+    makeArguments: sized((size) => [logits(size), targets(), part(size)]),
+  },
+  {
+    name: 'bearPartials with lists',
+    run: core.bearPartials,
+    makeArguments: sized((size) => [
+      { data: halves(size), shape: [ROWS, size], dtype: 'bfloat16' },
+      targets(),
+      { ...part(size), allowed: lists(), labelSmoothing: 0.1, beamWidth: 40, threads: 2 },
+    ]),
+  },
+  {
+    name: 'mergeBearPartials',
+    run: core.mergeBearPartials,
+    makeArguments: sized((size) => [[core.bearPartials(logits(size), targets(), part(size))], { vocabSize: size }]),
+  },
+  {
+    name: 'bearShardGradient',
+    run: core.bearShardGradient,
+    makeArguments: sized((size) => [
+      logits(size),
+      targets(),
+      merged(size, {}),
+      { ...part(size), rows: true, out: room(size), thresholdGradient: 'flow' },
+    ]),
+  },
+  {
+    name: 'bearShardGradient with a bitmask',
+    run: core.bearShardGradient,
+    makeArguments: sized((size) => [
+      logits(size),
+      targets(),
+      merged(size, { allowed: bitmask(size), labelSmoothing: 0.1 }),
+      { ...part(size), allowed: bitmask(size), labelSmoothing: 0.1, reduction: 'weighted-mean' },
+    ]),
+  },
   { name: 'capabilities', run: core.capabilities, makeArguments: () => [] },
   {
     name: 'TokenTrie.fromSequences',

@@ -166,7 +166,7 @@ void run_row_by_row(Call& call, bool stream, std::int64_t counted_rows) {
   }
   const int turns = 2;
   for (int turn = 0; turn < turns; ++turn) {
-    RowProcessor processor(problem, call.outputs, row_kernel(), stream, longest_row(problem));
+    RowProcessor processor(problem, nullptr, call.outputs, row_kernel(), stream, longest_row(problem));
     for (std::int64_t row = turn; row < problem.rows; row += turns) {
       RowRecord record;
       processor.forward(row, record);
