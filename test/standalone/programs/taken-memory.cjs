@@ -120,7 +120,9 @@ async function run(memory, form, action, moment, borrow, queued) {
   // What was written to meanwhile is what was computed, or was overwritten.
   if (result !== undefined && action !== ACTIONS['write to it']) {
     assert.strictEqual(result.loss, expected.loss);
-    if (result.gradLogits.length === length) assert.deepStrictEqual(result.gradLogits, expected.gradLogits);
+    // V8's compiled code may still see the old length of an array whose WebAssembly memory has grown (Node 20).
+    const { length: elements, buffer } = result.gradLogits;
+    if (elements === length && buffer.byteLength > 0) assert.deepStrictEqual(result.gradLogits, expected.gradLogits);
   }
   await Promise.all(others);
   await fusedBearLossAsync(values, targets, { ...slow, gradient: false });
