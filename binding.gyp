@@ -1,4 +1,4 @@
-# The CPU-only build that node-gyp-build falls back to in an installed package. Sources, flags and defines come from
+# A CPU-only build of a clone, for machines without CMake (`npx node-gyp rebuild`). It is not packed. Sources, flags and defines come from
 # native/sources.json, as in CMakeLists.txt.
 {
   'variables': {
@@ -36,6 +36,10 @@
           'dependencies': ['row_kernel_avx2', 'row_kernel_avx512'],
           'defines': ['FBL_HAVE_X86_INSTRUCTION_SETS=1'],
         }],
+        ['target_arch=="arm64" and OS!="win"', {
+          'dependencies': ['row_kernel_neon'],
+          'defines': ['FBL_HAVE_NEON=1'],
+        }],
         ['OS=="linux"', {
           'ldflags': ['<@(link_flags)', '-Wl,--version-script=<(module_root_dir)/<(linux_exports)'],
         }],
@@ -70,6 +74,21 @@
           },
           'sources': ['<@(row_kernel_sources)'],
           'defines': ['FBL_INSTRUCTION_SET=avx512', 'FBL_HAVE_X86_INSTRUCTION_SETS=1'],
+          'cflags_cc': ['<@(instruction_set_flags)'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(instruction_set_flags)']},
+        },
+      ],
+    }],
+    ['target_arch=="arm64" and OS!="win"', {
+      'targets': [
+        {
+          'target_name': 'row_kernel_neon',
+          'type': 'static_library',
+          'variables': {
+            'instruction_set_flags': ["<!@(node -p \"require('./native/sources.json').rowKernel.instructionSets.neon.join(' ')\")"],
+          },
+          'sources': ['<@(row_kernel_sources)'],
+          'defines': ['FBL_INSTRUCTION_SET=neon', 'FBL_HAVE_NEON=1'],
           'cflags_cc': ['<@(instruction_set_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(instruction_set_flags)']},
         },

@@ -1,3 +1,6 @@
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+
 const swc = [
   '@swc/jest',
   { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
@@ -15,7 +18,7 @@ const common = {
   moduleNameMapper: {
     // Tests see the sources, also where an example imports the package by its own name.
     '^fused-bear-loss$': '<rootDir>/lib/index.ts',
-    '^fused-bear-loss/decoding$': '<rootDir>/lib/decoding/index.ts',
+    '^fused-bear-loss/(cuda|decoding)$': '<rootDir>/lib/$1/index.ts',
     '^fused-bear-loss/(tfjs|jax)$': '<rootDir>/lib/adapters/$1.ts',
     // The build for Node awaits at top level, which CommonJS cannot.
     '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js',
@@ -23,6 +26,8 @@ const common = {
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],
   },
+  // Handed to each module: looking up a global of a vm context costs more than most calls of it.
+  sandboxInjectedGlobals: ['Math', 'Number', 'Object', 'Array'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/recommender/dist/', '<rootDir>/build'],
 };
 
@@ -38,6 +43,16 @@ const ofDevices = ['contract', 'golden', 'cuda'].map((name) => `${room(name)}**/
 const card = { ...common, displayName: 'cuda', testMatch: ofDevices };
 const cards = process.env.FUSED_BEAR_LOSS_TEST_DEVICE === 'cuda' ? [card] : [];
 
+// The contract and the facade on the WebAssembly module, and what only the module has.
+const wasm = {
+  ...common,
+  displayName: 'wasm',
+  setupFiles: ['<rootDir>/test/support/use-wasm.ts'],
+  testMatch: ['contract', 'golden', 'options', 'loss', 'decoding', 'wasm'].map((name) => `${room(name)}**/*.test.ts`),
+};
+const hasModule = existsSync(join(__dirname, 'dist', 'wasm', 'module-bytes.js'));
+if (!hasModule) console.log('The tests of the WebAssembly module are skipped: npm run build:wasm did not build it.');
+
 /** @type {import('jest').Config} */
 module.exports = {
   // Whoever hangs is stopped; a busy machine is not: the default, 5 s, is shorter than some tests take beside others.
@@ -47,7 +62,7 @@ module.exports = {
       ...common,
       displayName: 'fast',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'faults', 'standalone', 'packaging'].map(room)],
+      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'faults', 'standalone', 'packaging', 'wasm'].map(room)],
     },
     // The contract once more, and what only devices have, on the device that the tests' own addon emulates.
     {
@@ -57,6 +72,7 @@ module.exports = {
       testMatch: ofDevices,
     },
     ...cards,
+    ...(hasModule ? [wasm] : []),
     // The workspace package, which sees the sources of the library as its users see the package.
     { ...common, displayName: 'recommender', testMatch: ['<rootDir>/recommender/test/**/*.test.ts'] },
     // Starts processes of its own: leaks, worker termination, exit, faults.

@@ -4,13 +4,13 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { InvalidArgumentError, program } from 'commander';
-import type { CudaDeviceName } from 'fused-bear-loss';
-import { deviceShapes, fullShapes, listCases, smokeShapes } from './cases';
+import type { CudaDeviceName } from 'fused-bear-loss/cuda';
+import { deviceShapes, fullShapes, listCases, type Shape, smokeShapes } from './cases';
 import type { FusedBearLoss } from './contenders';
 import { describeMachine } from './machine';
 import { loadBenchAddon } from './native';
 import { seed } from './random-logits';
-import { formatReport } from './report';
+import { formatReport, machineText } from './report';
 import type { Results } from './results';
 import { runCases } from './run';
 import { bufferCount } from './workspace';
@@ -22,6 +22,7 @@ interface Options {
   runs?: number;
   threads: number[];
   device: 'cpu' | CudaDeviceName;
+  eventLoop?: boolean;
   bare?: boolean;
   peers: boolean;
   json?: string;
@@ -68,6 +69,7 @@ function parseOptions(): Options {
     .option('--runs <runs>', 'exactly so many runs of each contender, in place of --seconds', parsePositive)
     .option('--threads <counts>', 'thread counts', parseThreads, [...new Set([1, os.availableParallelism()])])
     .option('--device <device>', 'where the loss runs: cpu, cuda, or cuda: and a number', parseDevice, 'cpu' as const)
+    .option('--event-loop', 'instead: how long synchronous and asynchronous calls keep the event loop from turning')
     .option('--bare', "only the backend's C++ function, without fused-bear-loss itself (for work on the kernels)")
     .option('--no-peers', 'without the plain JavaScript loops and the gradient error')
     .option('--json <file>', 'write everything measured to this file (default for a GPU: benchmarks/cuda.json)')
@@ -100,8 +102,21 @@ async function runOnDevice(options: Options, device: CudaDeviceName): Promise<vo
   console.log(`Written to ${file}`);
 }
 
+async function runEventLoop(options: Options): Promise<void> {
+  const { formatEventLoop, measureEventLoop } = await import('./event-loop.js');
+  const { capabilities, fusedBearLoss, fusedBearLossAsync } = await import('fused-bear-loss');
+  const machine = describeMachine(capabilities().instructionSet);
+  const [shape] = (options.smoke ? smokeShapes : fullShapes) as [Shape];
+  const turns = options.runs ?? (options.smoke ? 1 : 10);
+  const cases = await measureEventLoop({ shape, turns, sync: fusedBearLoss, async: fusedBearLossAsync });
+  const results = { machine: { ...machine, loadAverageAfter: os.loadavg() }, settings: { shape, turns, seed }, cases };
+  console.log(`${machineText(results.machine)}\n\n${formatEventLoop(shape, cases)}`);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
+}
+
 async function main(): Promise<void> {
   const options = parseOptions();
+  if (options.eventLoop) return runEventLoop(options);
   if (options.device !== 'cpu') return runOnDevice(options, options.device);
   const addon = loadBenchAddon(options.addon);
   const compute = options.bare ? undefined : await loadFacade();

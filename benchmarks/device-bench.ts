@@ -3,14 +3,14 @@
 // hidden behind the device's work as it is in training; where it is not, because the shape is small, it counts.
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
+import { type CudaDevice, capabilities, fusedBearLoss } from 'fused-bear-loss';
 import {
-  type CudaDevice,
   type CudaDeviceName,
   CudaStream,
-  capabilities,
+  type DeviceBearLossOptions,
   DeviceTensor,
-  fusedBearLoss,
-} from 'fused-bear-loss';
+  fusedBearLoss as deviceLoss,
+} from 'fused-bear-loss/cuda';
 import { bytesPerElement, dtypes, type LossName, losses, type Pass, passes, type Shape, shapeName } from './cases';
 import { percentile, time } from './harness';
 import { describeMachine, type Machine } from './machine';
@@ -134,7 +134,8 @@ function measureCase(
       return;
     }
     const own = copies[run % copies.length] as DeviceTensor<BenchDType>;
-    fusedBearLoss(own, targetTensor, { ...losses[loss], ...gradientOptions[pass], stream }).dispose();
+    const callOptions: DeviceBearLossOptions = { ...losses[loss], ...gradientOptions[pass], stream };
+    deviceLoss(own, targetTensor, callOptions).dispose();
   };
   const batch = () => {
     for (let run = 0; run < batchSize; ++run) runOnce(run);

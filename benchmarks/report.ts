@@ -109,7 +109,7 @@ function peerTable({ cases, peers }: Results): string {
   return table.toString();
 }
 
-function machineText(machine: Machine): string {
+export function machineText(machine: Machine): string {
   const caches = machine.caches
     .map(({ level, type, bytes }) => `L${level} ${type.toLowerCase()} ${bytes / 1024} KiB`)
     .join(', ');

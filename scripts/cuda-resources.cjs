@@ -23,7 +23,6 @@ const LIMITS = {
   75: { threads: 1024, blocks: 16, sharedKiB: 64, reservedBytes: 0 },
   80: { threads: 2048, blocks: 32, sharedKiB: 164, reservedBytes: 1024 },
   86: { threads: 1536, blocks: 16, sharedKiB: 100, reservedBytes: 1024 },
-  89: { threads: 1536, blocks: 24, sharedKiB: 100, reservedBytes: 1024 },
   90: { threads: 2048, blocks: 32, sharedKiB: 228, reservedBytes: 1024 },
   100: { threads: 2048, blocks: 32, sharedKiB: 228, reservedBytes: 1024 },
   120: { threads: 1536, blocks: 24, sharedKiB: 100, reservedBytes: 1024 },

@@ -1,6 +1,7 @@
 // The part of the check that needs the addon: node-checks.ts CALLS. Prints records; ends with 0 where all is right, 1 where
 // a call failed or differs, 2 where there is no device.
-import { CudaStream, capabilities, DeviceTensor, fusedBearLoss, fusedBearLossAsync } from 'fused-bear-loss';
+import { capabilities, fusedBearLoss, fusedBearLossAsync } from 'fused-bear-loss';
+import { CudaStream, DeviceTensor, fusedBearLoss as deviceLoss } from 'fused-bear-loss/cuda';
 import { fillNormal, seed, uniformGenerator } from '../random-logits';
 import type { CheckKitRecord, CheckRecord } from './records';
 
@@ -55,7 +56,7 @@ async function hostCost(calls: number): Promise<void> {
   using logits = DeviceTensor.fromHost(normals(rows * vocabSize), [rows, vocabSize]);
   using gradLogits = DeviceTensor.allocate([rows, vocabSize], 'float32');
   using targets = DeviceTensor.fromHost(new Int32Array(rows));
-  const call = () => fusedBearLoss(logits, targets, { out: { gradLogits }, stream });
+  const call = () => deviceLoss(logits, targets, { out: { gradLogits }, stream });
   // The driver's queue holds some thousand launches; a call that finds it full waits.
   const batch = Math.min(calls, 100);
   const samples: number[] = [];

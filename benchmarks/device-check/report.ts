@@ -142,7 +142,7 @@ function groupBy(times: TimeRecord[]): Map<string, TimeRecord[]> {
 }
 
 /** The bandwidth that floors are taken from: that of a copy, read and written together. */
-export function copyBandwidth({ steps }: DeviceCheckResults): number | undefined {
+function copyBandwidth({ steps }: DeviceCheckResults): number | undefined {
   const ceilings = ofKind(
     steps.flatMap(({ records }) => records),
     'ceiling',
@@ -150,7 +150,7 @@ export function copyBandwidth({ steps }: DeviceCheckResults): number | undefined
   return ceilings.find(({ name }) => name === 'copy')?.gigabytesPerSecond;
 }
 
-export function formatTable(results: DeviceCheckResults): string {
+function formatTable(results: DeviceCheckResults): string {
   // A share of a floor that was not measured would say nothing.
   const cell = timeCell(results.emulated ? undefined : copyBandwidth(results));
   const rows = results.steps.flatMap((step) => [

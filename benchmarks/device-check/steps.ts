@@ -82,7 +82,7 @@ const rehearsedCases: SizedCase[] = [
   { dtype: 'float32', shape: { rows: 5, vocabSize: 33 } },
 ];
 
-export function timedCases({ emulated }: Pick<Context, 'emulated'>): SizedCase[] {
+function timedCases({ emulated }: Pick<Context, 'emulated'>): SizedCase[] {
   if (emulated) return rehearsedCases;
   return [...deviceShapes.flatMap((shape) => dtypes.map((dtype) => ({ shape, dtype }))), ...moreDeviceCases];
 }
@@ -92,7 +92,7 @@ export function bytesOf({ dtype, shape }: SizedCase, pass: Pass): number {
   return shape.rows * shape.vocabSize * bytesPerElement(dtype) * (pass === 'forward' ? 1 : 2);
 }
 
-export const shapeArgument = ({ dtype, shape }: SizedCase) => `${dtype},${shape.rows},${shape.vocabSize}`;
+const shapeArgument = ({ dtype, shape }: SizedCase) => `${dtype},${shape.rows},${shape.vocabSize}`;
 
 function lossArgument(name: LossName): string {
   const { penalty, lambda, beamWidth, pruningStatistics } = losses[name];

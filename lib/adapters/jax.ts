@@ -1,8 +1,8 @@
 // The loss in a training step of jax-js, which has no custom gradients: two phases around the kernel.
 import { fusedBearLoss } from '../loss/fused-bear-loss.js';
-import type { BearLossOptions, Reduction } from '../loss/options.js';
 import type { BearLossResult } from '../loss/result.js';
 import type { Targets } from '../loss/targets.js';
+import type { BearLossOptions, Reduction } from '../options/options.js';
 
 /** What is used of an array of jax-js. */
 export interface JaxArray {
@@ -25,18 +25,17 @@ export interface Jax {
   tree: { ref(tree: never): unknown };
 }
 
-/** The options of `fusedBearLoss`, but for those that the step decides by itself. */
+/** The options of `fusedBearLoss`, without those that the step sets itself. */
 export type JaxBearLossOptions<R extends Reduction = Reduction> = Omit<
   BearLossOptions<R>,
-  'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'out' | 'device' | 'signal'
+  'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'out' | 'device'
 >;
 
 /** What one step found: the result of `fusedBearLoss`, with the gradient by the parameters in place of that by the logits. */
-export interface JaxStepResult<Parameters, R extends Reduction = Reduction>
-  extends Omit<BearLossResult<R>, 'gradLogits'> {
+export type JaxStepResult<Parameters, R extends Reduction = Reduction> = Omit<BearLossResult<R>, 'gradLogits'> & {
   /** In the structure of the parameters; yours to use or to dispose. */
   gradients: Parameters;
-}
+};
 
 export interface JaxBearLossStep<Parameters, Batch, R extends Reduction = Reduction> {
   /**
@@ -66,6 +65,11 @@ type Compiled<Arguments extends unknown[], Result> = ((...args: Arguments) => Re
  * @param logitsOf the model: float32 logits [..., V] of parameters and batch, both arrays or trees of arrays. Consumes its
  *   arguments, as functions for `jit` do.
  * @param options of every step
+ * @throws TypeError or RangeError as `fusedBearLoss`, from the step
+ *
+ * @example
+ * const step = bearLossStep(jax, logitsOf, { beamWidth: 10 });
+ * const { loss, gradients } = await step(parameters, batch, targets);
  */
 export function bearLossStep<Parameters, Batch, R extends Reduction = 'mean'>(
   jax: Jax,
@@ -100,9 +104,10 @@ export function bearLossStep<Parameters, Batch, R extends Reduction = 'mean'>(
       ...options,
       ...overrides,
       gradient: 'in-place',
-    } as BearLossOptions<R>);
+    } as BearLossOptions);
     const constant = numpy.array(gradLogits as Float32Array).reshape(shape);
-    return { ...result, gradients: backward(tree.ref(parameters), tree.ref(batch), constant) };
+    const gradients = backward(tree.ref(parameters), tree.ref(batch), constant);
+    return { ...result, gradients } as unknown as JaxStepResult<Parameters, R>;
   };
   const dispose = () => {
     forward.dispose?.();

@@ -17,13 +17,16 @@ interface Memory {
  * Call it once, after @tensorflow/tfjs-backend-wasm was imported; a second call does nothing. Kernels that a version of the
  * backend has by itself are left alone, but for the matrix product.
  *
- * @throws Error where the wasm backend's kernels are not registered
+ * @throws Error if the wasm backend's kernels are not registered
+ *
+ * @example
+ * registerWasmTrainingKernels();
  */
 export function registerWasmTrainingKernels(): void {
   const product = tf.getKernel('BatchMatMul', BACKEND);
   const transpose = tf.getKernel('Transpose', BACKEND);
   if (product == null || transpose == null) {
-    throw new Error('fused-bear-loss/tfjs: import @tensorflow/tfjs-backend-wasm before its kernels are amended');
+    throw new Error('fused-bear-loss/tfjs: import @tensorflow/tfjs-backend-wasm before registerWasmTrainingKernels()');
   }
   if (tf.getKernel('UnsortedSegmentSum', BACKEND) == null) {
     tf.registerKernel({ kernelName: 'UnsortedSegmentSum', backendName: BACKEND, kernelFunc: sumSegments });

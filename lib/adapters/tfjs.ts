@@ -1,16 +1,16 @@
 // The loss as an operation of TensorFlow.js.
 import * as tf from '@tensorflow/tfjs-core';
-import { bearError, describe } from '../loss/errors.js';
 import { fusedBearLoss } from '../loss/fused-bear-loss.js';
-import type { BearLossOptions, Reduction } from '../loss/options.js';
 import type { BearLossResult } from '../loss/result.js';
 import type { Targets } from '../loss/targets.js';
+import { fail, refuse } from '../options/errors.js';
+import type { BearLossOptions, Reduction } from '../options/options.js';
 import { sharesWasmMemory, wasmAlias, wasmOutput, wasmView } from './tfjs-wasm-memory.js';
 
 export { registerWasmTrainingKernels } from './tfjs-wasm-kernels.js';
 
 /** What the operation decides by itself: where the gradient goes, and what it is multiplied by. */
-type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device' | 'signal';
+type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device';
 
 /** What the call found beside the loss. */
 export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>;
@@ -18,7 +18,7 @@ export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>
 /** A scalar, as `optimizer.minimize` takes it; with reduction `none` the loss of each row. */
 export type TfjsBearLoss<R extends Reduction> = R extends 'none' ? tf.Tensor : tf.Scalar;
 
-/** The options of `fusedBearLoss`, but for those that the operation decides by itself. */
+/** The options of `fusedBearLoss`, without those that the operation sets itself. */
 export interface TfjsBearLossOptions<R extends Reduction = Reduction> extends Omit<BearLossOptions<R>, Decided> {
   /** Called with pruned rate, accuracy, counts and, with `rows: true`, the row statistics, before the loss is returned. */
   onStatistics?: (statistics: TfjsBearLossStatistics) => void;
@@ -32,7 +32,6 @@ const DECIDED: readonly string[] = [
   'gradOutput',
   'out',
   'device',
-  'signal',
 ] satisfies Decided[];
 
 /**
@@ -47,6 +46,9 @@ const DECIDED: readonly string[] = [
  * @param logits float32, [..., V]
  * @param targets the target of each row, as `fusedBearLoss` takes them, or an int32 tensor
  * @throws TypeError or RangeError as `fusedBearLoss`
+ *
+ * @example
+ * optimizer.minimize(() => bearLoss(model.apply(batch, { training: true }), targets, { beamWidth: 10 }));
  */
 export function bearLoss<R extends Reduction = 'mean'>(
   logits: tf.Tensor,
@@ -92,39 +94,33 @@ export function bearLoss<R extends Reduction = 'mean'>(
 
 function checkedOptions<R extends Reduction>(options: TfjsBearLossOptions<R>): TfjsBearLossOptions<R> {
   if (typeof options !== 'object' || options === null) {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-      argument: 'options',
-      expected: 'an object',
-      received: describe(options),
-    });
+    refuse('ERR_BEAR_ARGUMENT_TYPE', 'options', 'an object', options);
   }
   const decided = Object.keys(options).find((name) => DECIDED.includes(name));
   if (decided === undefined) return options;
-  throw bearError('ERR_BEAR_OPTION_UNKNOWN', {
-    argument: decided,
-    expected: 'no value, as this operation decides it',
-    received: describe((options as Record<string, unknown>)[decided]),
-  });
+  refuse(
+    'ERR_BEAR_OPTION_UNKNOWN',
+    decided,
+    'no value: the operation sets it',
+    (options as Record<string, unknown>)[decided],
+  );
 }
 
 function checkLogits(logits: unknown): void {
   if (!(logits instanceof tf.Tensor)) {
-    throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-      argument: 'logits',
-      expected: 'a tensor of the @tensorflow/tfjs-core that this package resolves',
-      received: describe(logits),
-    });
+    refuse(
+      'ERR_BEAR_ARGUMENT_TYPE',
+      'logits',
+      'a tensor of the @tensorflow/tfjs-core that this package resolves',
+      logits,
+    );
   }
-  if (logits.dtype !== 'float32') {
-    throw bearError('ERR_BEAR_DTYPE', { argument: 'logits', expected: 'float32', received: logits.dtype });
-  }
+  if (logits.dtype !== 'float32') fail('ERR_BEAR_DTYPE', 'logits', 'float32', logits.dtype);
 }
 
 function readTargets(targets: Targets | tf.Tensor): Targets {
   if (!(targets instanceof tf.Tensor)) return targets;
-  if (targets.dtype !== 'int32') {
-    throw bearError('ERR_BEAR_DTYPE', { argument: 'targets', expected: 'int32', received: targets.dtype });
-  }
+  if (targets.dtype !== 'int32') fail('ERR_BEAR_DTYPE', 'targets', 'int32', targets.dtype);
   return Int32Array.from(targets.dataSync());
 }
 

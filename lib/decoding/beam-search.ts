@@ -1,14 +1,11 @@
-import { positiveInteger } from '../loss/check-options.js';
+import { positiveInteger } from '../options/rules.js';
 import {
-  allowedAfter,
-  askModel,
   type DecodingOptions,
   firstPrefixes,
-  forEachBestChild,
-  makeRequest,
   normalizedScore,
   type Prefix,
   prolong,
+  prolongPrefixes,
 } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
 import { readNumber } from './rules.js';
@@ -16,9 +13,13 @@ import { readSearchOptions, type Search } from './search-options.js';
 import { type Candidate, TopSelection } from './top-selection.js';
 
 export interface BeamSearchOptions<State> extends DecodingOptions<State> {
-  /** Hypotheses kept for each user: B. Default 10. */
+  /**
+   * B, the hypotheses kept for each user: a positive integer.
+   *
+   * @default 10
+   */
   beamWidth?: number;
-  /** Most items to return for each user; default `beamWidth`. */
+  /** Largest number of items to return for each user. Default: `beamWidth`. */
   maxResults?: number;
 }
 
@@ -41,6 +42,9 @@ const DEFAULT_USERS_PER_STEP = 128;
  * @throws TypeError or RangeError with a `code`: `ERR_BEAR_ARGUMENT_TYPE`, `ERR_BEAR_OPTION_VALUE`; `ERR_BEAR_SHAPE` or
  *   `ERR_BEAR_NOT_FINITE` for logits of the wrong length, NaN or plus infinity; `ERR_BEAR_OPTION_UNKNOWN`. What `step` throws
  *   is passed on.
+ *
+ * @example
+ * const rankings = await beamSearch({ trie, users: 2, beamWidth: 10, step });
  */
 export async function beamSearch<State>(options: BeamSearchOptions<State>): Promise<RankedItem[][]> {
   return searchAllUsers(readBeamSearchOptions(options, []).search, () => {});
@@ -58,7 +62,7 @@ export function readBeamSearchOptions<State, Own extends string>(
   return { search: { ...search, beamWidth, maxResults }, given };
 }
 
-/** Tells what stays after each step: `nodes` are those of one user, of complete hypotheses too. */
+/** Called after each step with the nodes that one user keeps, those of complete hypotheses included. */
 export type StepObserver = (step: number, user: number, nodes: readonly number[]) => void;
 
 /** `beamSearch`, watched. */
@@ -100,17 +104,14 @@ export async function searchUsers<State>(
   endUser: number,
   observe: StepObserver,
 ): Promise<RankedItem[][]> {
-  const { trie, beamWidth, lengthPenalty } = search;
+  const { beamWidth, lengthPenalty } = search;
   let beams = firstPrefixes(search, firstUser, endUser).map((prefix) => place(search, [prefix], 0));
   let state: State | undefined;
   for (let step = 0; ; step++) {
     const prefixes = beams.flatMap((beam) => beam.prefixes);
     if (prefixes.length === 0) return beams.map(({ complete }) => rank(search, complete));
-    const allowed = allowedAfter(trie, prefixes);
-    const result = await askModel(search, makeRequest(prefixes, allowed, state));
-    state = result.state;
     const selections = beams.map(({ complete }) => beginSelection(search, complete));
-    forEachBestChild(search, prefixes, allowed, result, beamWidth, ({ user }, row, child, logProbability) => {
+    state = await prolongPrefixes(search, prefixes, state, beamWidth, ({ user }, row, child, logProbability) => {
       const selection = selections[user - firstUser] as TopSelection<Hypothesis>;
       const score = normalizedScore(logProbability, step + 1, lengthPenalty);
       if (!selection.takes(score, child)) return;

@@ -1,15 +1,12 @@
-import { positiveInteger } from '../loss/check-options.js';
+import { positiveInteger } from '../options/rules.js';
 import { searchUsers } from './beam-search.js';
 import {
-  allowedAfter,
-  askModel,
   type DecodingOptions,
   firstPrefixes,
-  forEachBestChild,
-  makeRequest,
   normalizedScore,
   type Prefix,
   prolong,
+  prolongPrefixes,
 } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
 import { readNumber } from './rules.js';
@@ -39,6 +36,9 @@ const BOUND_SLACK = 1e-3;
  *
  * @returns for each user at most `count` items, best first
  * @throws as `beamSearch`
+ *
+ * @example
+ * const rankings = await exactTopItems({ trie, users: 2, count: 10, step });
  */
 export async function exactTopItems<State>(options: ExactTopItemsOptions<State>): Promise<RankedItem[][]> {
   const { search, given } = readSearchOptions(options, ['count'], DEFAULT_USERS_PER_STEP);
@@ -79,11 +79,8 @@ async function scoreUsers<State>(
   for (let length = 1; live.length > 0; length++) {
     const prefixes = live;
     live = [];
-    const allowed = allowedAfter(trie, prefixes);
-    const result = await askModel(search, makeRequest(prefixes, allowed, state));
-    state = result.state;
     const bestLength = Math.max(length, longest);
-    forEachBestChild(search, prefixes, allowed, result, Infinity, ({ user }, row, child, logProbability) => {
+    state = await prolongPrefixes(search, prefixes, state, Infinity, ({ user }, row, child, logProbability) => {
       const bestScore = normalizedScore(logProbability, bestLength, lengthPenalty);
       if (bestScore < (bounds[user - firstUser] as number)) return;
       place(prolong(search, user, row, child, logProbability), length);

@@ -1,11 +1,11 @@
 // Tokens and items: integers in [0, 2^31).
-import { type BearErrorCode, bearError, describe } from '../loss/errors.js';
+import { type BearErrorCode, bearError, describe } from '../options/errors.js';
 
 export function isId(value: unknown): value is number {
   return typeof value === 'number' && (value | 0) === value && value >= 0;
 }
 
-/** What says that a value is none. @param place where in the argument it stands, for example ` at index 3` */
+/** The error for a value that is not an id. @param place where in the argument it is, for example ` at index 3` */
 export function idError(argument: string, value: unknown, place = ''): Error {
   return bearError(codeFor(value, 'ERR_BEAR_TOKEN'), {
     argument,

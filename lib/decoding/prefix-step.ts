@@ -1,9 +1,9 @@
-import { isFunction } from '../loss/abort-signal.js';
-import { assertAttached, isArrayOf } from '../loss/arrays.js';
-import { bearError, describe, refuse } from '../loss/errors.js';
-import { isUnreadable, readingError, readNumbers } from '../loss/reading.js';
+import { assertAttached } from '../loss/arrays.js';
 import { topTokens } from '../loss/top-tokens.js';
-import { viewOf } from '../loss/typed-arrays.js';
+import { isFunction } from '../options/abort-signal.js';
+import { bearError, describe, fail, refuse } from '../options/errors.js';
+import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
+import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
 import type { TokenLists, TokenTrie } from './token-trie.js';
 import { TrieWalk } from './trie-walk.js';
@@ -33,7 +33,7 @@ export interface StepResult<State> {
    * Doubles are rounded to float32.
    */
   logits: Float32Array | Float64Array;
-  /** Default 'dense'. */
+  /** @default 'dense' */
   layout?: 'dense' | 'allowed';
   /** Whatever the model needs to continue these rows; handed back at the next step. */
   state: State;
@@ -46,23 +46,30 @@ export interface DecodingOptions<State> {
   trie: TokenTrie;
   /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
   users: number;
-  /** Divides the logits, as in the loss: from 1e-36 to 1e36, default 1. */
+  /**
+   * Divides the logits, as in the loss: from 1e-36 to 1e36.
+   *
+   * @default 1
+   */
   temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default none. */
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default: none. */
   softcap?: number;
   /**
-   * Where a prefix has one child, that child has probability 1. 'skip' (default) passes such tokens along without a step of
-   * their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
+   * If a prefix has one child, that child has probability 1. 'skip' passes such tokens along without a step of their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
    * compared after equal numbers of TOKENS, as `generate` of the usual libraries does. Scores of items are equal, what a
    * narrow beam prunes may differ. Train and decode the same way.
+   *
+   * @default 'skip'
    */
   forcedTokens?: 'skip' | 'step';
   /**
-   * Exponent of the length that a log-probability is divided by, default 0: none. The length is counted as hypotheses are
+   * Exponent of the length that a log-probability is divided by. 0: none. The length is counted as hypotheses are
    * compared: in choices with `forcedTokens: 'skip'`, in tokens with 'step'. Above 0 favours longer items.
+   *
+   * @default 0
    */
   lengthPenalty?: number;
-  /** Users decoded together, which bounds the rows of a step. */
+  /** Users decoded together, which bounds the rows of a step. Default: 128; 64 in `exactTopItems`. */
   usersPerStep?: number;
 }
 
@@ -76,6 +83,8 @@ export interface Prefix {
   /** Tokens since the parent. */
   consumed: number[];
 }
+
+type ChildVisitor = (prefix: Prefix, row: number, child: number, logProbability: number) => void;
 
 /** The empty prefix of each user, or what it is forced to. */
 export function firstPrefixes<State>(search: Search<State>, firstUser: number, endUser: number): Prefix[] {
@@ -114,8 +123,27 @@ export function normalizedScore(logProbability: number, length: number, lengthPe
   return lengthPenalty === 0 ? logProbability : logProbability / Math.max(1, length) ** lengthPenalty;
 }
 
+/**
+ * One step of a search: asks the model about the prefixes and visits the `width` best children of each, as
+ * `forEachBestChild`.
+ *
+ * @returns the model's state, for the next step
+ */
+export async function prolongPrefixes<State>(
+  search: Search<State>,
+  prefixes: readonly Prefix[],
+  state: State | undefined,
+  width: number,
+  visit: ChildVisitor,
+): Promise<State> {
+  const allowed = search.trie.allowed(prefixes.map(({ node }) => node));
+  const result = await askModel(search, makeRequest(prefixes, allowed, state));
+  forEachBestChild(search, prefixes, allowed, result, width, visit);
+  return result.state;
+}
+
 /** What the model is asked. The search keeps `allowed`, and the model gets a copy that it may do anything to. */
-export function makeRequest<State>(
+function makeRequest<State>(
   prefixes: readonly Prefix[],
   allowed: TokenLists,
   state: State | undefined,
@@ -134,20 +162,12 @@ export function makeRequest<State>(
   };
 }
 
-/** The tokens that may follow each prefix. */
-export function allowedAfter(trie: TrieWalk, prefixes: readonly Prefix[]): TokenLists {
-  return trie.allowed(prefixes.map(({ node }) => node));
-}
-
 const RESULT = 'result of the step';
 const LOGITS = 'logits of the step';
 
 /** Calls the model. */
-export async function askModel<State>(
-  { step }: Search<State>,
-  request: StepRequest<State>,
-): Promise<StepResult<State>> {
-  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // not any more
+async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
+  if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // a revoked Proxy
   const given = step(request);
   // Awaited, it would end in an error of the language.
   if (isUnreadable(given)) refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', given);
@@ -190,13 +210,13 @@ const MOST_ENTRIES = 1 << 20;
  * prolonged: log-softmax over the children only, which is the probability that the loss with `allowed` trains. A logit of
  * minus infinity takes a token out, as in the loss.
  */
-export function forEachBestChild<State>(
+function forEachBestChild<State>(
   { trie, temperature, softcap }: Search<State>,
   prefixes: readonly Prefix[],
   allowed: TokenLists,
   { logits, layout }: StepResult<State>,
   width: number,
-  visit: (prefix: Prefix, row: number, child: number, logProbability: number) => void,
+  visit: ChildVisitor,
 ): void {
   const vocabSize = checkLogits(prefixes.length, allowed, logits as Float32Array, layout);
   const widest = prefixes.reduce((most, { node }) => Math.max(most, trie.childCount(node)), 1);
@@ -246,16 +266,16 @@ function checkLogits(
   if (layout === 'allowed') {
     if (length === allowed.tokens.length) return 0;
     const expected = `one for each of the ${allowed.tokens.length} allowed tokens`;
-    throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
+    fail('ERR_BEAR_SHAPE', LOGITS, expected, received);
   }
   const vocabSize = length / rows;
   const largest = allowed.tokens.reduce((most, token) => Math.max(most, token), 0);
   if (Number.isInteger(vocabSize) && vocabSize > largest) return vocabSize;
   const expected = `${rows} rows of more than ${largest} tokens (the largest allowed)`;
-  throw bearError('ERR_BEAR_SHAPE', { argument: LOGITS, expected, received });
+  fail('ERR_BEAR_SHAPE', LOGITS, expected, received);
 }
 
-/** Names the first logit of the row that is NaN or plus infinity, or says that the scaled ones are too large. */
+/** The error for a row: its first logit that is NaN or plus infinity, or else that the scaled logits overflow. */
 function notFinite(
   logits: Float32Array,
   row: number,
@@ -278,7 +298,7 @@ function notFinite(
 function changedTrie({ user, node }: Prefix, token: unknown): Error {
   return bearError('ERR_BEAR_TRIE_NODE', {
     argument: 'trie',
-    expected: 'arrays that nobody has written to',
-    received: `none by token ${describe(token)} below node ${node}, for user ${user}`,
+    expected: 'a trie whose arrays have not been written to',
+    received: `node ${node} without the child of token ${describe(token)}, for user ${user}`,
   });
 }

@@ -1,5 +1,5 @@
-import { refuse } from '../loss/errors.js';
-import { elementError, forEachElement, readingError } from '../loss/reading.js';
+import { refuse } from '../options/errors.js';
+import { elementError, forEachElement, readingError } from '../options/reading.js';
 import { codeFor } from './ids.js';
 import { type Candidate, TopSelection } from './top-selection.js';
 import type { TrieWalk } from './trie-walk.js';
@@ -10,7 +10,7 @@ export interface RankedItem {
   items: Int32Array;
   /** The items' leaf in the trie. */
   leaf: number;
-  /** What the ranking is by: `logProbability`, divided by a power of the length where `lengthPenalty` says so. */
+  /** The ranking's key: `logProbability`, divided by a power of the length if there is a `lengthPenalty`. */
   score: number;
   /** Natural logarithm of the probability of the whole sequence: a sum of float32 numbers. */
   logProbability: number;
@@ -20,6 +20,9 @@ export interface RankedItem {
  * The place of `item` in a ranking, counted from 0; -1 where it is not there.
  *
  * @throws TypeError `ERR_BEAR_ARGUMENT_TYPE`; RangeError `ERR_BEAR_TOKEN` for an item that is NaN or infinite
+ *
+ * @example
+ * const rank = rankOfItem(rankings[0], 7);
  */
 export function rankOfItem(ranking: readonly Pick<RankedItem, 'items'>[], item: number): number {
   if (!Number.isFinite(item)) refuse(codeFor(item, 'ERR_BEAR_TOKEN'), 'item', 'a finite number', item);

@@ -1,6 +1,6 @@
-import { positiveInteger } from '../loss/check-options.js';
-import { bearError, describe } from '../loss/errors.js';
-import { readNumbers } from '../loss/reading.js';
+import { bearError, describe, fail } from '../options/errors.js';
+import { readNumbers } from '../options/reading.js';
+import { positiveInteger } from '../options/rules.js';
 
 // One relevant item a row. `ranks[i]` is where row i's item stands in its ranking, counted from 0; -1 where it is not there.
 // Formulas: evaluation script of the BEAR authors, whose ideal DCG is 1 as there is one relevant item.
@@ -11,12 +11,22 @@ import { readNumbers } from '../loss/reading.js';
  * @returns a share in [0, 1]; 0 for no rows
  * @throws RangeError `ERR_BEAR_OPTION_VALUE` if `k` is not a positive integer, `ERR_BEAR_RANK` if a rank is not an integer
  *   of at least -1
+ *
+ * @example
+ * hitRatioAt([0, -1, 4], 2); // 1 / 3
  */
 export function hitRatioAt(ranks: ArrayLike<number>, k: number): number {
   return mean(hitsAt(ranks, k));
 }
 
-/** The rows of `hitRatioAt`: 1 for a rank below k, else 0. */
+/**
+ * The rows of `hitRatioAt`: 1 for a rank below k, else 0.
+ *
+ * @throws as `hitRatioAt`
+ *
+ * @example
+ * hitsAt([0, -1, 4], 2); // [1, 0, 0]
+ */
 export function hitsAt(ranks: ArrayLike<number>, k: number): Float64Array {
   return gainsAt(ranks, k, () => 1);
 }
@@ -26,12 +36,22 @@ export function hitsAt(ranks: ArrayLike<number>, k: number): Float64Array {
  *
  * @returns a number in [0, 1]; 0 for no rows
  * @throws as `hitRatioAt`
+ *
+ * @example
+ * ndcgAt([0, -1, 4], 2); // 1 / 3
  */
 export function ndcgAt(ranks: ArrayLike<number>, k: number): number {
   return mean(discountedGainsAt(ranks, k));
 }
 
-/** The rows of `ndcgAt`. */
+/**
+ * The rows of `ndcgAt`.
+ *
+ * @throws as `hitRatioAt`
+ *
+ * @example
+ * discountedGainsAt([0, -1, 4], 2); // [1, 0, 0]
+ */
 export function discountedGainsAt(ranks: ArrayLike<number>, k: number): Float64Array {
   return gainsAt(ranks, k, (rank) => 1 / Math.log2(rank + 2));
 }
@@ -41,12 +61,22 @@ export function discountedGainsAt(ranks: ArrayLike<number>, k: number): Float64A
  *
  * @returns a number in [0, 1]; 0 for no rows
  * @throws as `hitRatioAt`
+ *
+ * @example
+ * meanReciprocalRank([0, -1, 4]); // 0.4
  */
 export function meanReciprocalRank(ranks: ArrayLike<number>, k: number = Number.MAX_SAFE_INTEGER): number {
   return mean(reciprocalRanks(ranks, k));
 }
 
-/** The rows of `meanReciprocalRank`. */
+/**
+ * The rows of `meanReciprocalRank`.
+ *
+ * @throws as `hitRatioAt`
+ *
+ * @example
+ * reciprocalRanks([0, -1, 4]); // [1, 0, 0.2]
+ */
 export function reciprocalRanks(ranks: ArrayLike<number>, k: number = Number.MAX_SAFE_INTEGER): Float64Array {
   return gainsAt(ranks, k, (rank) => 1 / (rank + 1));
 }
@@ -65,7 +95,10 @@ export interface PruningRate {
  *
  * @param exactRanks rank of each row's item among all items, by exact scores (`exactTopItems`)
  * @param beamRanks rank of the same item in the result of beam search
- * @throws RangeError as `hitRatioAt`, and `ERR_BEAR_SHAPE` where the two differ in length
+ * @throws RangeError as `hitRatioAt`, and `ERR_BEAR_SHAPE` if the two differ in length
+ *
+ * @example
+ * const { rate } = pruningRate(exactRanks, beamRanks, 10);
  */
 export function pruningRate(
   exactRanks: ArrayLike<number>,
@@ -79,6 +112,11 @@ export function pruningRate(
 
 /**
  * The rows of `pruningRate`: whether each is pruned, and whether it is eligible.
+ *
+ * @throws as `pruningRate`
+ *
+ * @example
+ * const { numerators, denominators } = pruningRows(exactRanks, beamRanks, 10);
  */
 export function pruningRows(
   exactRanks: ArrayLike<number>,
@@ -89,11 +127,7 @@ export function pruningRows(
   const exact = readRanks(exactRanks, 'exactRanks');
   const beam = readRanks(beamRanks, 'beamRanks');
   if (exact.length !== beam.length) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'beamRanks',
-      expected: `${exact.length} ranks, one for each of exactRanks`,
-      received: `${beam.length}`,
-    });
+    fail('ERR_BEAR_SHAPE', 'beamRanks', `${exact.length} ranks, one for each of exactRanks`, `${beam.length}`);
   }
   const within = (rank: number) => rank >= 0 && rank < beamWidth;
   const denominators = exact.map((rank) => (within(rank) ? 1 : 0));

@@ -1,8 +1,8 @@
 // From the sequences and items of a caller to a catalogue: every check, and each element read once.
-import { allocate, copyIndices, isArrayOf } from '../loss/arrays.js';
-import { readMembers } from '../loss/check-options.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { forEachElement } from '../loss/reading.js';
+import { allocate, copyIndices } from '../loss/arrays.js';
+import { bearError, fail, refuse } from '../options/errors.js';
+import { forEachElement, readMembers } from '../options/reading.js';
+import { isArrayOf } from '../options/typed-arrays.js';
 import { idError, isId } from './ids.js';
 import type { Catalogue, TokenLists } from './trie-arrays.js';
 
@@ -62,10 +62,7 @@ export function readLists(lists: unknown, items: unknown): Catalogue {
   const tokens = copyInt32(given.tokens, 'sequences.tokens');
   const isRising = offsets.every((offset, row) => (row === 0 ? offset === 0 : offset >= (offsets[row - 1] as number)));
   if (!isRising || offsets[offsets.length - 1] !== tokens.length) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'sequences',
-      expected: `offsets that rise from 0 to the number of tokens, ${tokens.length}`,
-    });
+    fail('ERR_BEAR_SHAPE', 'sequences', `offsets that rise from 0 to the number of tokens, ${tokens.length}`);
   }
   checkSequences({ offsets, tokens });
   return { offsets, tokens, items: readItems(items, offsets.length - 1) };
@@ -88,22 +85,14 @@ function checkSequences({ offsets, tokens }: TokenLists): void {
 
 /** One id for each of `count` sequences, none twice; without `items` the numbers of the sequences. */
 function readItems(items: unknown, count: number): Int32Array {
-  if (count < 1) {
-    throw bearError('ERR_BEAR_SHAPE', { argument: 'sequences', expected: 'at least one', received: 'none' });
-  }
+  if (count < 1) fail('ERR_BEAR_SHAPE', 'sequences', 'at least one', 'none');
   if (items === undefined) return Int32Array.from({ length: count }, (_, index) => index);
   const buffer = new IdBuffer();
   const given = forEachElement(items, 'items', 'item ids', (item, index) => {
     if (!isId(item)) throw idError('items', item, ` at index ${index}`);
     buffer.push(item);
   });
-  if (given !== count) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'items',
-      expected: `one id for each of the ${count} sequences`,
-      received: `${given}`,
-    });
-  }
+  if (given !== count) fail('ERR_BEAR_SHAPE', 'items', `one id for each of the ${count} sequences`, `${given}`);
   const ids = buffer.take();
   const ascending = ids.slice().sort();
   const repeated = ascending.find((id, index) => index > 0 && id === ascending[index - 1]);

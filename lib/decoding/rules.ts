@@ -1,9 +1,7 @@
 // The rules of numbers that only decoding has.
-import { number } from '../loss/check-options.js';
+import { number } from '../options/rules.js';
 
 export const finite = number('a finite number', Number.isFinite);
-export const seed = number('an integer from 0 to 2^32 - 1', (value) => value >>> 0 === value);
-export const share = number('a number between 0 and 1', (value) => value > 0 && value < 1);
 
 type NumberRule = (value: unknown, argument: string) => number;
 

@@ -1,7 +1,9 @@
 // The options that every search has, read once and checked.
-import { isFunction } from '../loss/abort-signal.js';
-import { checkOption, positiveInteger, readMembers } from '../loss/check-options.js';
-import { refuse } from '../loss/errors.js';
+import { isFunction } from '../options/abort-signal.js';
+import { checkOption } from '../options/check-options.js';
+import { refuse } from '../options/errors.js';
+import { readMembers } from '../options/reading.js';
+import { positiveInteger } from '../options/rules.js';
 import type { DecodingOptions, StepFunction } from './prefix-step.js';
 import { finite, readNumber } from './rules.js';
 import { readTrie } from './token-trie.js';

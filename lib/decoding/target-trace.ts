@@ -1,6 +1,5 @@
-import { readMembers } from '../loss/check-options.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { elementError, forEachElement, readNumbers } from '../loss/reading.js';
+import { fail, refuse } from '../options/errors.js';
+import { elementError, forEachElement, readMembers, readNumbers } from '../options/reading.js';
 import { type BeamSearchOptions, readBeamSearchOptions, searchAllUsers } from './beam-search.js';
 import type { RankedItem } from './ranked-item.js';
 import { TrieWalk } from './trie-walk.js';
@@ -20,18 +19,21 @@ export interface TargetTrace {
 }
 
 /**
- * Beam search that tells when each user's target fell out of the beam. A step is a call of `step`: with
+ * Beam search that records when each user's target fell out of the beam. A step is a call of `step`: with
  * `forcedTokens: 'skip'` a choice, with 'step' a token.
  *
  * @throws as `beamSearch`; RangeError `ERR_BEAR_SHAPE` where there is not one target for each user, `ERR_BEAR_ITEM_UNKNOWN`
  *   for a target that is not in the trie
+ *
+ * @example
+ * const { droppedAt } = await traceTargets({ trie, users: 2, targets: [7, 3], beamWidth: 10, step });
  */
 export async function traceTargets<State>(options: TargetTraceOptions<State>): Promise<TargetTrace> {
   const { search, given } = readBeamSearchOptions(options, ['targets']);
   const targets = readNumbers(given.targets, 'targets');
   if (targets.length !== search.users) {
     const expected = `one for each of ${search.users} users`;
-    throw bearError('ERR_BEAR_SHAPE', { argument: 'targets', expected, received: `${targets.length}` });
+    fail('ERR_BEAR_SHAPE', 'targets', expected, `${targets.length}`);
   }
   const paths = Array.from(targets, (target) => nodesToward(search.trie, target));
   const droppedAt = new Int32Array(search.users).fill(-1);
@@ -67,6 +69,9 @@ export interface StepPruning {
  * @throws TypeError or RangeError with a `code`; `ERR_BEAR_SHAPE` where the lists differ in length
  * @param eligible the rows to count, one flag a row; default all. Those whose target is among the exact best make the
  *   shares those of `pruningRate`, step by step.
+ *
+ * @example
+ * for (const { pruned, present } of prunedByStep(trace)) console.log(pruned / present);
  */
 export function prunedByStep(
   trace: Pick<TargetTrace, 'droppedAt' | 'steps'>,
@@ -119,5 +124,5 @@ function readFlags(list: unknown, rows: number): boolean[] {
 
 function assertRows(received: number, rows: number, argument: string): void {
   if (received === rows) return;
-  throw bearError('ERR_BEAR_SHAPE', { argument, expected: `${rows} rows`, received: `${received}` });
+  fail('ERR_BEAR_SHAPE', argument, `${rows} rows`, `${received}`);
 }

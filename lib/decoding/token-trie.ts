@@ -1,5 +1,5 @@
-import { bearError, refuse } from '../loss/errors.js';
-import { forEachElement, readNumbers } from '../loss/reading.js';
+import { fail, refuse } from '../options/errors.js';
+import { forEachElement, readNumbers } from '../options/reading.js';
 import { codeFor, idError, isId } from './ids.js';
 import { readCatalogue, readLists, repeatedError } from './read-catalogue.js';
 import {
@@ -30,8 +30,11 @@ let walkOf: (trie: unknown, argument?: string) => TrieWalk;
  *
  * Every method checks its arguments. A node that the trie does not have is a RangeError `ERR_BEAR_TRIE_NODE`, a token or an
  * item that is no integer in [0, 2^31) a RangeError `ERR_BEAR_TOKEN`, and what is no number a TypeError
- * `ERR_BEAR_ARGUMENT_TYPE`. The -1 of `child`, `find`, `leafOf` and `parent` says that there is no such node. It is none
- * itself: ask for it before the next call, which refuses it.
+ * `ERR_BEAR_ARGUMENT_TYPE`. -1 from `child`, `find`, `leafOf` and `parent` means that there is no such node. It is
+ * not a node itself, and every method refuses it.
+ *
+ * @example
+ * const trie = TokenTrie.fromSequences([[5, 2, 1], [5, 3, 1]], [101, 102]);
  */
 export class TokenTrie {
   static readonly root = TrieWalk.root;
@@ -120,7 +123,7 @@ export class TokenTrie {
     const unknown = [...removed].find((item) => walk.leafOf(item) < 0);
     if (unknown !== undefined) refuse('ERR_BEAR_ITEM_UNKNOWN', 'items', 'items of the trie', unknown);
     if (removed.size === walk.arrays.leafItems.length) {
-      throw bearError('ERR_BEAR_SHAPE', { argument: 'items', expected: 'at least one item to stay', received: 'all' });
+      fail('ERR_BEAR_SHAPE', 'items', 'at least one item to stay', 'all');
     }
     return TokenTrie.#fromSorted(filterCatalogue(sequencesOf(walk.arrays), (item) => !removed.has(item)));
   }

@@ -1,5 +1,5 @@
 // From token sequences to the arrays of a trie, in time linear in their tokens once they are sorted.
-import { bearError } from '../loss/errors.js';
+import { bearError } from '../options/errors.js';
 import { RisingOffsets } from './rising-offsets.js';
 
 /** One list of token ids per row, as compressed rows: row `i` is `tokens[offsets[i] .. offsets[i + 1])`. */

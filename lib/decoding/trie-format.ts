@@ -1,9 +1,9 @@
 // A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
-import { allocate, assertAttached, isArrayOf } from '../loss/arrays.js';
-import { bearError, refuse } from '../loss/errors.js';
-import { viewOf } from '../loss/typed-arrays.js';
+import { allocate, assertAttached } from '../loss/arrays.js';
+import { bearError, refuse } from '../options/errors.js';
+import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import { isId } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
 import type { TrieArrays } from './trie-arrays.js';
@@ -40,8 +40,8 @@ export function parseTrie(data: Uint8Array): TrieArrays {
   const copied = allocate(Uint8Array, view.length, 'bytes');
   copied.set(view);
   const bytes = Buffer.from(copied.buffer);
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('what is not the bytes of a TokenTrie');
-  if (bytes.length < HEADER_BYTES) throw formatError(`a header that is cut off after ${bytes.length} bytes`);
+  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('bytes that are not a TokenTrie');
+  if (bytes.length < HEADER_BYTES) throw formatError(`a header of ${bytes.length} bytes, which is too short`);
   const [version, nodes, leaves, items] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(MAGIC.length + at)) as [
     number,
     number,
@@ -55,7 +55,7 @@ export function parseTrie(data: Uint8Array): TrieArrays {
     throw formatError(`${bytes.length} bytes, not the ${expected} of ${nodes} nodes and ${items} items`);
   }
   if (!digestOf(bytes).equals(bytes.subarray(DIGEST_AT, HEADER_BYTES)))
-    throw formatError('bytes that have been changed');
+    throw formatError('bytes that do not match their digest');
   let at = HEADER_BYTES;
   const [edgeMarks, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
     const array = new Int32Array(length);
@@ -70,8 +70,7 @@ export function parseTrie(data: Uint8Array): TrieArrays {
   const offsets = edgeOffsets.toArray();
   checkEdges(offsets, edgeTokens);
   const leafNodes = leavesOf(offsets);
-  if (leafNodes.length !== leaves)
-    throw formatError(`${leafNodes.length} leaves, not the ${leaves} that are announced`);
+  if (leafNodes.length !== leaves) throw formatError(`${leafNodes.length} leaves, not the ${leaves} of the header`);
   checkItems(itemOffsets, leafItems);
   return { edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems };
 }
@@ -80,7 +79,7 @@ export function parseTrie(data: Uint8Array): TrieArrays {
 export function formatError(message: string): Error {
   return bearError('ERR_BEAR_TRIE_FORMAT', {
     argument: 'bytes',
-    expected: 'what serialize() made, whole and unchanged',
+    expected: 'the unchanged bytes of serialize()',
     received: message,
   });
 }
@@ -95,7 +94,7 @@ function digestOf(bytes: Buffer): Buffer {
   return hash.update(bytes.subarray(0, DIGEST_AT)).update(bytes.subarray(HEADER_BYTES)).digest();
 }
 
-// The digest tells of damage; these tell of files that were made by something else. Indices must never lead outside.
+// The digest detects damage. These checks detect bytes that other programs made, whose indices must not lead outside.
 
 function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
   const nodes = edgeOffsets.length - 1;

@@ -1,19 +1,6 @@
 // Typed arrays as they come from callers: of any realm, of any buffer, perhaps no longer there.
-import { bearError, describe } from './errors.js';
-import { lengthOf, shareMemory, typedArrayName } from './typed-arrays.js';
-
-interface ArrayTypes {
-  Float32Array: Float32Array;
-  Uint16Array: Uint16Array;
-  Uint8Array: Uint8Array;
-  Int32Array: Int32Array;
-  Uint32Array: Uint32Array;
-  BigInt64Array: BigInt64Array;
-}
-
-export function isArrayOf<Name extends keyof ArrayTypes>(value: unknown, name: Name): value is ArrayTypes[Name] {
-  return typedArrayName(value) === name;
-}
+import { fail, refuse } from '../options/errors.js';
+import { lengthOf, shareMemory, typedArrayName } from '../options/typed-arrays.js';
 
 /** Throws where the view's buffer was transferred or detached, or shrank below the view's end. */
 export function assertAttached(view: ArrayBufferView & { readonly length: number }, argument: string): void {
@@ -22,24 +9,25 @@ export function assertAttached(view: ArrayBufferView & { readonly length: number
   try {
     Uint8Array.prototype.keys.call(view as Uint8Array);
   } catch {
-    throw bearError('ERR_BEAR_BUFFER_DETACHED', {
+    fail(
+      'ERR_BEAR_BUFFER_DETACHED',
       argument,
-      expected: 'a view of memory that is there',
-      received: 'a view whose buffer was transferred, detached or made smaller',
-    });
+      'a view of memory that is there',
+      'a view whose buffer was transferred, detached or made smaller',
+    );
   }
 }
 
 /** Throws unless the view is attached and of the length. */
 export function assertLength(
-  view: Float32Array | Int32Array | Uint32Array,
+  view: Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array,
   length: number,
   what: string,
   argument: string,
 ) {
   assertAttached(view, argument);
   if (lengthOf(view) === length) return;
-  throw bearError('ERR_BEAR_SHAPE', { argument, expected: `${what} = ${length} elements`, received: describe(view) });
+  refuse('ERR_BEAR_SHAPE', argument, `${what} = ${length} elements`, view);
 }
 
 const INDEX_ARRAYS = { Int32Array, Uint32Array };
@@ -57,7 +45,7 @@ export function copyIndices<View extends Int32Array | Uint32Array>(view: View, a
     // Asks for nothing that the caller could have changed: neither length nor iterator nor species.
     return new (type as unknown as new (source: View) => View)(view);
   } catch {
-    throw bearError('ERR_BEAR_OUT_OF_MEMORY', { argument, expected: 'memory to copy the indices to' });
+    fail('ERR_BEAR_OUT_OF_MEMORY', argument, 'memory to copy the indices to');
   }
 }
 
@@ -96,11 +84,12 @@ export function assertApart(
   argument: string,
 ): void {
   if (indices === undefined || !shareMemory(output, elements, indices)) return;
-  throw bearError('ERR_BEAR_OUT_OVERLAP', {
-    argument: outputArgument,
-    expected: 'memory that no input shares, or exactly that of the logits',
-    received: `memory that overlaps ${argument}`,
-  });
+  fail(
+    'ERR_BEAR_OUT_OVERLAP',
+    outputArgument,
+    'memory that no input shares, or exactly that of the logits',
+    `memory that overlaps ${argument}`,
+  );
 }
 
 /** A new array of zeros. */
@@ -108,6 +97,6 @@ export function allocate<View>(type: new (length: number) => View, length: numbe
   try {
     return new type(length);
   } catch {
-    throw bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: what, expected: `room for ${length} elements` });
+    fail('ERR_BEAR_OUT_OF_MEMORY', what, `room for ${length} elements`);
   }
 }

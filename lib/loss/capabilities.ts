@@ -1,5 +1,5 @@
-import { instructionSetWarning, native } from '../native/load-addon.js';
-import { bearError } from './errors.js';
+import { backend, instructionSetWarning } from '../native/backend.js';
+import { fail } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
 const { version } = require('../../package.json') as { version: string };
@@ -10,17 +10,22 @@ export interface CudaDevice {
   name: string;
   /** As `9.0`. */
   computeCapability: string;
+  /** Total memory of the device, in bytes. */
   memoryBytes: number;
 }
 
 export interface Capabilities {
   /** Of this package. */
   version: string;
-  /** The one that the CPU kernels use: `baseline`, `avx2` or `avx512`. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
+  /** What computes: the native addon, or the WebAssembly module. FUSED_BEAR_LOSS_BACKEND forces one. */
+  backend: 'native' | 'wasm';
+  /** Why it is not the native addon, which is several times faster. */
+  reason?: string;
+  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512` or `neon`; `wasm-simd128` in the module. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
   instructionSet: string;
   /** All that this processor and this build have. */
   instructionSets: string[];
-  /** Threads of a call that does not say. FUSED_BEAR_LOSS_THREADS changes it. */
+  /** Threads of a call that does not say; 1 in the module, whatever a call says. FUSED_BEAR_LOSS_THREADS changes it. */
   threads: number;
   cuda: {
     /** Whether this addon has a CUDA backend. */
@@ -35,23 +40,28 @@ export interface Capabilities {
   warnings: string[];
 }
 
-/** What this machine and this build of the addon can do, and why not more. Throws ERR_BEAR_ADDON_NOT_FOUND. */
+/**
+ * Returns what this machine and this build of the addon can do, and why not more.
+ *
+ * @throws Error `ERR_BEAR_ADDON_NOT_FOUND`, or RangeError `ERR_BEAR_OUT_OF_MEMORY`
+ *
+ * @example
+ * const { instructionSet, threads, cuda } = capabilities();
+ */
 export function capabilities(): Capabilities {
-  const cpu = native().cpuInfo();
-  const cuda = native().cudaInfo();
-  if ('status' in cuda) {
-    throw bearError('ERR_BEAR_OUT_OF_MEMORY', {
-      argument: 'capabilities',
-      expected: 'memory to describe the devices in',
-    });
-  }
+  const { name, binding, reason: backendReason } = backend();
+  const cpu = binding.cpuInfo();
+  const cuda = binding.cudaInfo();
+  if ('status' in cuda) fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
   const { built, available, reason, devices } = cuda;
   const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
   return {
     version,
+    backend: name,
+    ...(backendReason !== undefined && { reason: backendReason }),
     instructionSet: cpu.instructionSet,
     instructionSets: Array.from(cpu.instructionSets),
-    threads: resolveThreads(undefined),
+    threads: name === 'wasm' ? 1 : resolveThreads(undefined),
     cuda: {
       built,
       available,

@@ -1,7 +1,7 @@
 // What a device answers, in the codes and words of the public errors.
 import type { NativeDeviceError, NativeDeviceErrorKind, NativeDeviceFailure } from '../native/binding.js';
-import { deviceName } from './device-arguments.js';
-import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
+import { deviceName } from '../options/device-names.js';
+import { type BearErrorCode, type BearLossError, bearError, fail } from '../options/errors.js';
 
 const KINDS: Record<NativeDeviceErrorKind, { code: BearErrorCode; argument: string; expected: string }> = {
   'not-built': { code: 'ERR_BEAR_CUDA_NOT_BUILT', argument: 'device', expected: "'cpu' or 'auto'" },
@@ -34,7 +34,7 @@ export function deviceError({ kind, message }: NativeDeviceError, device: string
 export function unwrap<Value>(value: Value | NativeDeviceFailure, device: number): Value {
   if (!isFailure(value)) return value;
   if (value.status === 'device-error') throw deviceError(value, deviceName(device));
-  throw bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'device', expected: 'memory of the host for the call' });
+  fail('ERR_BEAR_OUT_OF_MEMORY', 'device', 'memory of the host for the call');
 }
 
 function isFailure(value: unknown): value is NativeDeviceFailure {

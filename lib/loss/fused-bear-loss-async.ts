@@ -1,83 +1,64 @@
 import type { NativeOutcome } from '../native/binding.js';
 import { computeLossAsync } from '../native/loss-calls.js';
-import { type Abortion, isAborted, reasonOf, subscribe } from './abort-signal.js';
-import { checkOptions } from './check-options.js';
-import { computeDeviceLoss } from './compute-device-loss.js';
-import type { DeviceBearLossResult } from './device-result.js';
-import { type DeviceTensor, isDeviceTensor } from './device-tensor.js';
+import { type Abortion, hasBegun, isAborted, reasonOf, subscribe } from '../options/abort-signal.js';
+import { type CheckedOptions, checkOptions } from '../options/check-options.js';
+import type { AsyncBearLossOptions, GradientChoice, LogitsArray, Reduction } from '../options/options.js';
+import { staysInPlace } from './borrowing.js';
 import type { Logits } from './logits.js';
-import type {
-  AnyBearLossOptions,
-  BearLossOptions,
-  CheckedOptions,
-  DeviceBearLossOptions,
-  DType,
-  LogitsArray,
-  Reduction,
-} from './options.js';
 import { outcomeError } from './outcome-errors.js';
 import { type PreparedCall, prepareCall } from './prepare-call.js';
-import type { DeviceTargets } from './prepare-device-call.js';
 import { assembleResult, type BearLossResult } from './result.js';
 import type { Targets } from './targets.js';
+import { allocateUncleared } from './uncleared-array.js';
 
-/**
- * Of logits on a device: what {@link fusedBearLoss} does there, which does not wait for the device either. Fulfilled once
- * the work is enqueued.
- */
-export function fusedBearLossAsync<R extends Reduction = 'mean', D extends DType = DType>(
-  logits: DeviceTensor<D>,
-  targets: DeviceTargets,
-  options?: DeviceBearLossOptions<R>,
-): Promise<DeviceBearLossResult<R, D>>;
 /**
  * {@link fusedBearLoss} off the main thread: the same arguments, and the same result bit for bit.
  *
- * Inputs are copied before it returns, so the caller may change, transfer or detach them at once. Outputs (a new array,
- * `out.gradLogits`, or in place the logits) are written on the calling thread just before the promise is fulfilled, all or
- * nothing: where their buffer was transferred, detached or resized meanwhile, the promise is rejected with
- * ERR_BEAR_BUFFER_DETACHED.
+ * Inputs are copied before it returns, so the caller may change, transfer or detach them at once. A gradient that the
+ * caller gave the memory for (`out.gradLogits`, or in place the logits) is written on the calling thread just before the
+ * promise is fulfilled, all or nothing: where its buffer was transferred, detached or resized meanwhile, the promise is
+ * rejected with ERR_BEAR_BUFFER_DETACHED.
  *
- * `options.signal` aborts it, before, while it waits and while it runs: the promise is rejected with `signal.reason` and
- * nothing is written. Two calls of the process run at a time, on threads of the addon's own; others wait for their turn,
- * those of each worker in order.
+ * Logits and gradient in SharedArrayBuffers are used where they lie, and so is other memory with `borrow: true`: leave the
+ * arrays alone until the promise has settled. This takes no time of the calling thread.
+ *
+ * `options.signal` aborts the call, before, while it waits and while it runs: the promise is rejected with
+ * `signal.reason`. Nothing is written, but a gradient in borrowed memory may hold anything; then the promise is rejected
+ * when the kernel has let go of the memory. Two calls of the process run at a time, on threads of the addon's own; others
+ * wait for their turn, those of each worker in order.
  *
  * Every error rejects the promise, also one that an argument causes: the call itself never throws.
+ *
+ * @example
+ * const { loss, gradLogits } = await fusedBearLossAsync(logits, targets, { vocabSize: 32000, signal });
  */
-export function fusedBearLossAsync<R extends Reduction = 'mean', A extends LogitsArray = LogitsArray>(
-  logits: Logits<A>,
-  targets: Targets,
-  options?: BearLossOptions<R>,
-): Promise<BearLossResult<R, A>>;
-export async function fusedBearLossAsync(
-  logits: Logits | DeviceTensor,
-  targets: DeviceTargets,
-  given?: AnyBearLossOptions,
-): Promise<BearLossResult | DeviceBearLossResult> {
-  const options = checkOptions(given);
-  const { signal } = options;
+export async function fusedBearLossAsync<
+  R extends Reduction = 'mean',
+  A extends LogitsArray = LogitsArray,
+  G extends GradientChoice = true,
+  S extends boolean = false,
+>(logits: Logits<A>, targets: Targets, options?: AsyncBearLossOptions<R, G, S>): Promise<BearLossResult<R, A, G, S>> {
+  const checked = checkOptions(options);
+  const { signal } = checked;
   if (signal && isAborted(signal)) throw reasonOf(signal);
-  if (isDeviceTensor(logits)) return computeDeviceLoss(logits, targets, options);
   // Before the arguments are read, as subscribing runs code of the signal's, which may be anybody's.
   const abortion = signal && subscribe(signal);
   try {
-    return await computeHostLoss(logits, targets as Targets, options, abortion);
+    const result = await computeLoss(logits, targets, checked, abortion);
+    return result as unknown as BearLossResult<R, A, G, S>;
   } finally {
     abortion?.unsubscribe();
   }
 }
 
-async function computeHostLoss(
+async function computeLoss(
   logits: Logits,
   targets: Targets,
   options: CheckedOptions,
   abortion: Abortion | undefined,
 ): Promise<BearLossResult> {
-  const prepared = prepareCall(logits, targets, options);
-  // Does not wait for the kernel to notice: from an abort on nothing is written.
-  const outcome = await (abortion
-    ? Promise.race([run(prepared, abortion), abortion.aborted.then(() => ABORTED)])
-    : run(prepared, undefined));
+  const prepared = prepareCall(logits, targets, options, allocateUncleared);
+  const outcome = await run(prepared, options.borrow, abortion);
   if (outcome.status === 'done') return assembleResult(outcome, prepared);
   if (outcome.status === 'aborted') throw options.signal && reasonOf(options.signal);
   throw outcomeError(outcome, prepared);
@@ -85,10 +66,19 @@ async function computeHostLoss(
 
 const ABORTED: NativeOutcome = { status: 'aborted' };
 
-function run({ call }: PreparedCall, abortion: Abortion | undefined): Promise<NativeOutcome> {
-  if (abortion?.flag[0] === 1) return Promise.resolve(ABORTED); // by a getter of the arguments
-  return new Promise((resolve) => {
-    const outcome = computeLossAsync(call, abortion?.flag, resolve);
-    if (outcome !== undefined) resolve(outcome);
+async function run({ call }: PreparedCall, borrow: boolean, abortion: Abortion | undefined): Promise<NativeOutcome> {
+  if (abortion?.state[0] === 1) return ABORTED; // by a getter of the arguments
+  const { logits, gradLogits, gradIsNew } = call;
+  const borrowsLogits = staysInPlace(logits, borrow);
+  const borrowsGradient = gradLogits !== undefined && !gradIsNew && staysInPlace(gradLogits, borrow);
+  // Nobody knows a new gradient before the promise is fulfilled.
+  const lent = { logits: borrowsLogits, gradient: borrowsGradient || gradIsNew };
+  const outcome = new Promise<NativeOutcome>((resolve) => {
+    const early = computeLossAsync(call, lent, abortion?.state, resolve);
+    if (early !== undefined) resolve(early);
   });
+  if (abortion === undefined) return outcome;
+  // Does not wait for a kernel that has nothing of the caller's: from an abort on nothing is written.
+  const borrows = borrowsLogits || borrowsGradient;
+  return Promise.race([outcome, abortion.aborted.then(() => (borrows && hasBegun(abortion) ? outcome : ABORTED))]);
 }

@@ -1,11 +1,11 @@
+import type { CheckedOptions } from '../options/check-options.js';
+import { describe, fail, refuse } from '../options/errors.js';
+import { DTYPES, type DType, type LogitsArray } from '../options/options.js';
+import { checkMembers, readingError } from '../options/reading.js';
+import { readShape } from '../options/shape.js';
+import { expectedNames } from '../options/suggest.js';
+import { lengthOf, typedArrayName, viewOf } from '../options/typed-arrays.js';
 import { assertAttached } from './arrays.js';
-import { checkMembers } from './check-options.js';
-import { bearError, describe, refuse } from './errors.js';
-import { type CheckedOptions, DTYPES, type DType, type LogitsArray } from './options.js';
-import { readingError } from './reading.js';
-import { readShape } from './shape.js';
-import { expectedNames } from './suggest.js';
-import { lengthOf, typedArrayName, viewOf } from './typed-arrays.js';
 
 /** Logits with a shape: rows of V numbers, `rowStride` apart. The leading dimensions are flattened to N. */
 export interface LogitsTensor<A extends LogitsArray = LogitsArray> {
@@ -45,11 +45,7 @@ const DTYPES_OF_ARRAY: Record<string, readonly DType[]> = {
 export function dtypesOfArray(data: unknown, argument: string): readonly DType[] {
   const dtypes = DTYPES_OF_ARRAY[typedArrayName(data) ?? ''];
   if (dtypes !== undefined) return dtypes;
-  throw bearError('ERR_BEAR_ARGUMENT_TYPE', {
-    argument,
-    expected: 'a Float32Array, Uint16Array or Float16Array',
-    received: describe(data),
-  });
+  return refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a Float32Array, Uint16Array or Float16Array', data);
 }
 
 /** The bits of a Float16Array, which older versions of Node-API do not know; the other kinds as they are. */
@@ -80,27 +76,13 @@ function readFlat(data: LogitsArray, targetCount: number | undefined, options: L
 
 function inferVocabSize(data: LogitsArray, rows: number | undefined, { rowStride }: LogitsOptions): number {
   if (rows === undefined) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'vocabSize',
-      expected: 'a value beside a flat array, or logits with a shape',
-      received: 'none',
-    });
+    fail('ERR_BEAR_SHAPE', 'vocabSize', 'a value beside a flat array, or logits with a shape', 'none');
   }
   if (rows === 0) return rowStride ?? 1; // nothing to score, whatever V is
-  if (rowStride !== undefined) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'vocabSize',
-      expected: 'a value beside rowStride',
-      received: 'none',
-    });
-  }
+  if (rowStride !== undefined) fail('ERR_BEAR_SHAPE', 'vocabSize', 'a value beside rowStride', 'none');
   const length = lengthOf(data);
   if (length > 0 && length % rows === 0) return length / rows;
-  throw bearError('ERR_BEAR_SHAPE', {
-    argument: 'logits',
-    expected: `as many elements for each of the ${rows} targets, or a vocabSize`,
-    received: describe(data),
-  });
+  refuse('ERR_BEAR_SHAPE', 'logits', `as many elements for each of the ${rows} targets, or a vocabSize`, data);
 }
 
 const TENSOR_NAMES = new Set(['data', 'shape', 'dtype', 'rowStride']);
@@ -114,11 +96,7 @@ function readTensor(tensor: LogitsTensor, targetCount: number | undefined, optio
   const givenStride = agreed(ownStride, options.rowStride, 'rowStride');
   const rowStride = givenStride === undefined ? vocabSize : givenStride;
   if (targetCount !== undefined && rows !== targetCount) {
-    throw bearError('ERR_BEAR_SHAPE', {
-      argument: 'targets',
-      expected: `one for each of the ${rows} rows of logits`,
-      received: `${targetCount} targets`,
-    });
+    fail('ERR_BEAR_SHAPE', 'targets', `one for each of the ${rows} rows of logits`, `${targetCount} targets`);
   }
   checkExtent(data, rows, vocabSize, rowStride, 'logits.data');
   return { data, view: nativeView(data), dtype, rows, vocabSize, rowStride };
@@ -128,11 +106,7 @@ function readTensor(tensor: LogitsTensor, targetCount: number | undefined, optio
 function agreed<T>(ofTensor: T | undefined, ofOptions: T | undefined, name: string): T | undefined {
   if (ofTensor === undefined || ofOptions === undefined || ofTensor === ofOptions)
     return ofTensor === undefined ? ofOptions : ofTensor;
-  throw bearError('ERR_BEAR_OPTION_CONFLICT', {
-    argument: name,
-    expected: `${describe(ofTensor)}, as the logits have it`,
-    received: describe(ofOptions),
-  });
+  refuse('ERR_BEAR_OPTION_CONFLICT', name, `${describe(ofTensor)}, as the logits have it`, ofOptions);
 }
 
 /** Each member read once, before any is checked: the last one's getter could take away what an earlier one gave. */
@@ -159,56 +133,49 @@ export function readDType(data: LogitsArray, given: unknown, argument: string, d
   const possible = dtypesOfArray(data, argument);
   if (given === undefined && possible.length === 1) return possible[0] as DType;
   if (given !== undefined && !DTYPES.includes(given as DType)) {
-    throw bearError('ERR_BEAR_OPTION_VALUE', {
-      argument: dtypeArgument,
-      expected: expectedNames(given, DTYPES),
-      received: describe(given),
-    });
+    refuse('ERR_BEAR_OPTION_VALUE', dtypeArgument, expectedNames(given, DTYPES), given);
   }
   if (possible.includes(given as DType)) return given as DType;
-  throw bearError('ERR_BEAR_DTYPE', {
-    argument: dtypeArgument,
-    expected: `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
-    received: describe(given),
-  });
+  refuse(
+    'ERR_BEAR_DTYPE',
+    dtypeArgument,
+    `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
+    given,
+  );
 }
 
 /** Throws unless the array holds the rows that it is said to hold. The last may end at V or at the stride. */
 function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStride: number, argument: string): void {
-  if (vocabSize < 1) {
-    throw bearError('ERR_BEAR_SHAPE', { argument: 'vocabSize', expected: 'at least 1 token', received: '0' });
-  }
+  if (vocabSize < 1) fail('ERR_BEAR_SHAPE', 'vocabSize', 'at least 1 token', '0');
   checkStride(rowStride, vocabSize, 'rowStride');
   const least = rowsExtent(rows, vocabSize, rowStride, argument);
   const most = rows * rowStride;
   const length = lengthOf(data);
   if (length >= least && length <= most) return;
   const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
-  throw bearError('ERR_BEAR_SHAPE', {
+  refuse(
+    'ERR_BEAR_SHAPE',
     argument,
-    expected: `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
-    received: describe(data),
-  });
+    `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
+    data,
+  );
 }
 
 /** Throws unless the stride is an integer that holds a row. */
 export function checkStride(rowStride: unknown, vocabSize: number, argument: string): void {
   if (Number.isSafeInteger(rowStride) && (rowStride as number) >= vocabSize) return;
-  throw bearError('ERR_BEAR_SHAPE', {
-    argument,
-    expected: `an integer of at least V = ${vocabSize}`,
-    received: describe(rowStride),
-  });
+  refuse('ERR_BEAR_SHAPE', argument, `an integer of at least V = ${vocabSize}`, rowStride);
 }
 
 /** Elements from the start of the first row to the end of the last. */
 export function rowsExtent(rows: number, vocabSize: number, rowStride: number, argument: string): number {
   if (rows * rowStride > Number.MAX_SAFE_INTEGER) {
-    throw bearError('ERR_BEAR_SHAPE', {
+    fail(
+      'ERR_BEAR_SHAPE',
       argument,
-      expected: 'no more elements than an index can count (2^53 - 1)',
-      received: `${rows} rows, ${rowStride} apart`,
-    });
+      'no more elements than an index can count (2^53 - 1)',
+      `${rows} rows, ${rowStride} apart`,
+    );
   }
   return rows === 0 ? 0 : (rows - 1) * rowStride + vocabSize;
 }

@@ -1,22 +1,23 @@
 // The addon's refusals in the words of the public arguments.
-import type { NativeFault, NativeLossCall, NativeOutcome, NativeStorage } from '../native/binding.js';
-import { deviceName } from './device-arguments.js';
+import type { NativeFault, NativeOutcome } from '../native/binding.js';
+import { deviceName } from '../options/device-names.js';
+import { type BearErrorCode, type BearLossError, bearError } from '../options/errors.js';
 import { deviceError } from './device-errors.js';
-import { type BearErrorCode, type BearLossError, bearError } from './errors.js';
 
 type Refusal = Exclude<NativeOutcome, { status: 'done' | 'aborted' }>;
 type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
 
 /** What a call says of the integers that the addon refused. */
 export interface FaultyCall {
-  call: Pick<NativeLossCall<NativeStorage>, 'vocabSize' | 'ignoreIndex'>;
+  call: { vocabSize: number };
+  options: { ignoreIndex: number };
   /** The number of allowed ids. */
   allowedTokenCount: number;
 }
 
 /** The call that the addon refused. */
 export interface RefusedCall extends FaultyCall {
-  call: NativeLossCall<NativeStorage>;
+  call: { vocabSize: number; device: number };
   /** What the caller calls the array that takes the gradient. */
   gradientArgument: string;
 }
@@ -33,7 +34,7 @@ const FAULTS: Record<NativeFault, FaultWords> = {
   'target-out-of-range': {
     code: 'ERR_BEAR_TARGET_OUT_OF_RANGE',
     argument: 'targets',
-    expected: (refused) => `${tokenId(refused)}, or ignoreIndex (${refused.call.ignoreIndex})`,
+    expected: (refused) => `${tokenId(refused)}, or ignoreIndex (${refused.options.ignoreIndex})`,
   },
   'target-not-allowed': {
     code: 'ERR_BEAR_TARGET_NOT_ALLOWED',
@@ -93,6 +94,11 @@ export function outcomeError(outcome: Refusal, refused: RefusedCall): BearLossEr
       });
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'logits', expected: 'memory to compute the loss in' });
+    case 'module-out-of-memory':
+      return bearError('ERR_BEAR_WASM_OUT_OF_MEMORY', {
+        argument: 'logits',
+        expected: 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold',
+      });
     case 'device-error':
       return deviceError(outcome, deviceName(refused.call.device));
   }

@@ -1,10 +1,11 @@
 // Where the results go: arrays of the caller's, or new ones.
+import type { CheckedOptions } from '../options/check-options.js';
+import { refuse } from '../options/errors.js';
+import type { GradientMode, LogitsArray } from '../options/options.js';
+import { lengthOf, typedArrayName } from '../options/typed-arrays.js';
 import { allocate, assertAttached } from './arrays.js';
-import { assertOnHost } from './device-tensor.js';
-import { bearError, describe } from './errors.js';
 import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
-import type { CheckedOptions, GradientMode, LogitsArray } from './options.js';
-import { lengthOf, typedArrayName } from './typed-arrays.js';
+import type { Allocate } from './uncleared-array.js';
 
 /** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
 export interface RowStatistics {
@@ -38,15 +39,20 @@ export interface Outputs {
   rows: RowStatistics | undefined;
 }
 
-export function prepareOutputs(logits: CheckedLogits, options: CheckedOptions): Outputs {
+/** @param newGradient makes a gradient of which every element will be written */
+export function prepareOutputs(logits: CheckedLogits, options: CheckedOptions, newGradient: Allocate): Outputs {
   return {
-    gradient: prepareGradient(logits, options),
+    gradient: prepareGradient(logits, options, newGradient),
     rowLosses: options.reduction === 'none' ? allocate(Float32Array, logits.rows, 'loss') : undefined,
     rows: options.rows ? allocateRowStatistics(logits.rows) : undefined,
   };
 }
 
-function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOptions): GradientOutputs {
+function prepareGradient(
+  logits: CheckedLogits,
+  { gradient, out }: CheckedOptions,
+  newGradient: Allocate,
+): GradientOutputs {
   const { rows, vocabSize } = logits;
   if (gradient === false) return { mode: 'none', data: undefined, rowStride: vocabSize, isNew: false };
   if (gradient !== true) return { mode: gradient, data: logits.data, rowStride: logits.rowStride, isNew: false };
@@ -55,9 +61,11 @@ function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOption
   const least = rowsExtent(rows, vocabSize, rowStride, 'out.gradLogits');
   const given = out?.gradLogits;
   if (given === undefined) {
-    return { mode: 'out-of-place', data: allocateLike(logits.data, rows * rowStride), rowStride, isNew: true };
+    // Between the rows are zeros.
+    const make = rowStride === vocabSize ? newGradient : allocate;
+    const data = make(gradientType(logits.data), rows * rowStride, 'gradLogits');
+    return { mode: 'out-of-place', data, rowStride, isNew: true };
   }
-  assertOnHost<LogitsArray>(given, 'out.gradLogits');
   checkGradientArray(given, logits, least);
   return { mode: 'out-of-place', data: given, rowStride, isNew: false };
 }
@@ -65,25 +73,18 @@ function prepareGradient(logits: CheckedLogits, { gradient, out }: CheckedOption
 function checkGradientArray(given: LogitsArray, { data, dtype }: CheckedLogits, least: number): void {
   const argument = 'out.gradLogits';
   if (!dtypesOfArray(given, argument).includes(dtype)) {
-    throw bearError('ERR_BEAR_DTYPE', {
-      argument,
-      expected: `a ${typedArrayName(data)}, as ${dtype} logits have`,
-      received: describe(given),
-    });
+    refuse('ERR_BEAR_DTYPE', argument, `a ${typedArrayName(data)}, as ${dtype} logits have`, given);
   }
   assertAttached(given, argument);
   if (lengthOf(given) >= least) return;
-  throw bearError('ERR_BEAR_OUT_TOO_SMALL', {
-    argument,
-    expected: `at least ${least} elements`,
-    received: describe(given),
-  });
+  refuse('ERR_BEAR_OUT_TOO_SMALL', argument, `at least ${least} elements`, given);
 }
 
-function allocateLike(data: LogitsArray, length: number): LogitsArray {
+type GradientType = new (lengthOrMemory: number | ArrayBufferLike) => LogitsArray;
+
+function gradientType(logits: LogitsArray) {
   const types = { Float32Array, Uint16Array, Float16Array: Reflect.get(globalThis, 'Float16Array') };
-  const type = types[typedArrayName(data) as keyof typeof types] as new (length: number) => LogitsArray;
-  return allocate(type, length, 'gradLogits');
+  return types[typedArrayName(logits) as keyof typeof types] as GradientType & { readonly BYTES_PER_ELEMENT: number };
 }
 
 function allocateRowStatistics(rows: number): RowStatistics {

@@ -1,7 +1,6 @@
 import type { NativeSummary } from '../native/binding.js';
-import type { LogitsArray, Reduction } from './options.js';
-import type { RowStatistics } from './outputs.js';
-import type { PreparedCall } from './prepare-call.js';
+import type { GradientChoice, IfAsked, LogitsArray, Reduction } from '../options/options.js';
+import type { Outputs, RowStatistics } from './outputs.js';
 
 /** What the rows of a call were like. */
 export interface LossCounts {
@@ -18,26 +17,46 @@ export interface LossCounts {
   nonFiniteRows: number[];
 }
 
-/** `R` is the reduction, `A` the kind of array that holds the logits. */
-export interface BearLossResult<R extends Reduction = Reduction, A extends LogitsArray = Float32Array | Uint16Array>
-  extends LossCounts {
+/** The loss, as the reduction `R` has it. */
+export interface LossByReduction<R extends Reduction> {
   /** The loss; for reduction `none` that of each row, [N]. 0 where no row counts. */
   loss: R extends 'none' ? Float32Array : number;
-  /**
-   * d loss / d logits, [N, V] in the logits' dtype: a new array, `out.gradLogits`, or in place the logits' own. Undefined
-   * where no gradient was asked for.
-   */
-  gradLogits?: GradientArray<A>;
-  /** Where `rows: true` asked for them. */
-  rows?: RowStatistics;
 }
+
+interface WithGradient<T> {
+  /** d loss / d logits, [N, V] in the logits' dtype: a new array, `out.gradLogits`, or in place the logits' own. */
+  gradLogits: T;
+}
+
+interface WithRows<T> {
+  /** The statistics of each row. */
+  rows: T;
+}
+
+/** What a result has by the options `gradient` and `rows`: a member that is asked for, and no other. */
+export type AskedFor<G extends GradientChoice, Gradient, S extends boolean, Rows> = IfAsked<G, WithGradient<Gradient>> &
+  IfAsked<S, WithRows<Rows>>;
+
+/**
+ * `R` is the reduction, `A` the kind of array that holds the logits, `G` and `S` are the options `gradient` and `rows`.
+ * `gradLogits` is there unless `gradient` is false, `rows` where `rows` is true.
+ */
+export type BearLossResult<
+  R extends Reduction = Reduction,
+  A extends LogitsArray = Float32Array | Uint16Array,
+  G extends GradientChoice = GradientChoice,
+  S extends boolean = boolean,
+> = LossCounts & LossByReduction<R> & AskedFor<G, GradientArray<A>, S, RowStatistics>;
 
 // A view of shared memory has a gradient in ordinary memory, so the buffer's type is not that of the logits.
 type GradientArray<A> = A extends Float32Array ? Float32Array : A extends Uint16Array ? Uint16Array : A;
 
 /** Puts together what the addon counted and the arrays that it filled. */
-export function assembleResult(summary: NativeSummary, { call, outputs }: PreparedCall): BearLossResult {
-  const counts = lossCounts(summary, call.pruningStatistics);
+export function assembleResult(
+  summary: NativeSummary,
+  { options, outputs }: { options: { pruningStatistics: boolean }; outputs: Outputs },
+): BearLossResult {
+  const counts = lossCounts(summary, options.pruningStatistics);
   const result: BearLossResult = {
     loss: (outputs.rowLosses ?? summary.loss) as BearLossResult['loss'],
     countedRows: counts.countedRows,

@@ -1,7 +1,7 @@
-import { assertAttached, copyIndices, isArrayOf } from './arrays.js';
-import { assertOnHost } from './device-tensor.js';
-import { bearError, describe, refuse } from './errors.js';
-import { forEachElement, isArray } from './reading.js';
+import { bearError, describe, refuse } from '../options/errors.js';
+import { forEachElement, isArray } from '../options/reading.js';
+import { isArrayOf } from '../options/typed-arrays.js';
+import { assertAttached, copyIndices } from './arrays.js';
 
 /** The target of each row: a token id, or `ignoreIndex`. */
 export type Targets = Int32Array | BigInt64Array | readonly number[];
@@ -13,7 +13,6 @@ export function readTargets(targets: Targets): Int32Array {
   if (isArrayOf(targets, 'Int32Array')) return copyIndices(targets, 'targets');
   if (isArrayOf(targets, 'BigInt64Array')) assertAttached(targets, 'targets');
   else if (!isArray(targets)) {
-    assertOnHost<unknown>(targets, 'targets');
     refuse('ERR_BEAR_ARGUMENT_TYPE', 'targets', 'an Int32Array, a BigInt64Array or an array of integers', targets);
   }
   const type = isArray(targets) ? 'number' : 'bigint';

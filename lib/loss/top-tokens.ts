@@ -1,15 +1,16 @@
+import { native } from '../native/backend.js';
 import type { NativeOutcome } from '../native/binding.js';
-import { native } from '../native/load-addon.js';
-import { type Constraint, checkExtents, copyAllowed } from './allowed.js';
-import { allocate, assertApart, assertAttached, isArrayOf } from './arrays.js';
-import { checkOptions, readMembers } from './check-options.js';
-import { bearError, refuse } from './errors.js';
+import { type CheckedAllowed, type CheckedOptions, checkOptions } from '../options/check-options.js';
+import { bearError, fail, refuse } from '../options/errors.js';
+import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/options.js';
+import { readMembers } from '../options/reading.js';
+import { expectedNames } from '../options/suggest.js';
+import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
+import { checkExtents, copyAllowed } from './allowed.js';
+import { allocate, assertApart, assertAttached } from './arrays.js';
 import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
-import { type BearLossOptions, type CheckedOptions, DTYPES, type LogitsArray } from './options.js';
 import { faultError } from './outcome-errors.js';
-import { expectedNames } from './suggest.js';
 import { resolveThreads } from './threads.js';
-import { lengthOf } from './typed-arrays.js';
 
 /** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
 export interface TopTokensOutput {
@@ -25,11 +26,13 @@ export interface TopTokensOptions
     'vocabSize' | 'rowStride' | 'dtype' | 'temperature' | 'softcap' | 'allowed' | 'threads'
   > {
   /**
-   * Default `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry,
-   * from a model that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   * `dense`: rows of V logits. `allowed`: a flat array of the logits of `allowed.tokens` only, entry by entry, from a model
+   * that computes no others; then `vocabSize` only limits the ids, and `rowStride` is not taken.
+   *
+   * @default 'dense'
    */
   layout?: 'dense' | 'allowed';
-  /** Arrays for the results; default new ones. They may not share memory with an input or one another. */
+  /** Arrays for the results. They may not share memory with an input or one another. Default: new arrays. */
   out?: TopTokensOutput;
 }
 
@@ -78,6 +81,9 @@ const LAYOUTS = ['dense', 'allowed'] as const;
  * @param logits N * V numbers as {@link fusedBearLoss} takes them; a flat array needs `vocabSize`. Not written.
  * @param beamWidth B, a positive integer; more than there are tokens is legal.
  * @throws TypeError or RangeError as {@link fusedBearLoss}. Then nothing has been written.
+ *
+ * @example
+ * const { tokens, logProbabilities } = topTokens(logits, 10, { vocabSize: 32000 });
  */
 export function topTokens<A extends LogitsArray = LogitsArray>(
   logits: Logits<A>,
@@ -113,7 +119,7 @@ export function topTokens<A extends LogitsArray = LogitsArray>(
 }
 
 interface PreparedTopTokens extends CheckedLogits {
-  allowed: Constraint;
+  allowed: CheckedAllowed;
   isListed: boolean;
   temperature: number;
   softcap: number;
@@ -177,15 +183,11 @@ function checkLayout(layout: unknown): void {
 const MOST_TOKENS = 2 ** 31;
 
 /** Logits of the allowed tokens only: N rows of as many logits as the lists have entries. */
-function readListedLogits(logits: Logits, { offsets, tokens }: Constraint, options: CheckedOptions): CheckedLogits {
+function readListedLogits(logits: Logits, { offsets, tokens }: CheckedAllowed, options: CheckedOptions): CheckedLogits {
   const { allowed, rowStride, vocabSize = MOST_TOKENS } = options;
   if (offsets === undefined || tokens === undefined) {
     const received = allowed === undefined ? 'no constraint' : 'a bitmask';
-    throw bearError('ERR_BEAR_OPTION_CONFLICT', {
-      argument: 'layout',
-      expected: "allowed: { offsets, tokens } with 'allowed'",
-      received,
-    });
+    fail('ERR_BEAR_OPTION_CONFLICT', 'layout', "allowed: { offsets, tokens } with 'allowed'", received);
   }
   if (rowStride !== undefined) refuse('ERR_BEAR_OPTION_CONFLICT', 'rowStride', "layout 'dense'", rowStride);
   if (!ArrayBuffer.isView(logits)) {
@@ -234,7 +236,7 @@ function assertIndicesApart(
   { allowed }: CheckedOptions,
 ): void {
   if (allowed === undefined) return;
-  const { offsets, tokens, bitmask } = allowed as Constraint; // on the host, as copies were made of them
+  const { offsets, tokens, bitmask } = allowed;
   for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
     if (given[name] === undefined) continue;
     const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
@@ -270,7 +272,8 @@ function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32
   switch (outcome.status) {
     case 'invalid':
       return faultError(outcome, {
-        call: { vocabSize, ignoreIndex: -1 },
+        call: { vocabSize },
+        options: { ignoreIndex: -1 },
         allowedTokenCount: allowedTokens?.length ?? 0,
       });
     case 'overlap':
@@ -281,6 +284,11 @@ function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32
       });
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'beamWidth', expected: 'memory to select the tokens in' });
+    case 'module-out-of-memory':
+      return bearError('ERR_BEAR_WASM_OUT_OF_MEMORY', {
+        argument: 'logits',
+        expected: 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold',
+      });
     default:
       return new Error(`fused-bear-loss: topTokens ended with ${outcome.status}`);
   }

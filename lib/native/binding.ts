@@ -1,4 +1,5 @@
 // The types of what the addon exports.
+import type { CrossingOptions } from '../options/option-table.js';
 
 declare const handle: unique symbol;
 /** Memory of a device, which the addon frees with its last owner or when it is released. */
@@ -15,7 +16,7 @@ export interface NativeEnqueuedLoss {
 }
 
 /**
- * One call of the loss: checked numbers and views, nothing left to decide. Names in lists cross as their position in
+ * One call of the loss: checked options and views, nothing left to decide. Names in lists cross as their position in
  * `optionNames`. Absent arrays are undefined. `On` is the type of arrays on a device, for calls that take them.
  */
 export interface NativeLossCall<On = never> {
@@ -33,24 +34,10 @@ export interface NativeLossCall<On = never> {
   allowedOffsets: Int32Array | On | undefined;
   allowedTokens: Int32Array | On | undefined;
   allowedBitmask: Uint32Array | On | undefined;
-  beamWidth: number;
-  penalty: number;
-  thresholdGradient: number;
-  reduction: number;
   gradient: number;
-  lambda: number;
-  xi: number;
-  margin: number;
-  temperature: number;
-  /** 0: none. */
-  softcap: number;
-  labelSmoothing: number;
-  zLoss: number;
-  /** 0: the number of counted rows. */
-  normalizer: number;
   gradOutput: number;
-  ignoreIndex: number;
-  pruningStatistics: boolean;
+  /** The options that cross as numbers. */
+  options: CrossingOptions;
   threads: number;
   gradLogits: Float32Array | Uint16Array | On | undefined;
   gradRowStride: number;
@@ -94,6 +81,7 @@ export type NativeOutcome =
   | { status: 'invalid'; fault: NativeFault; row: number; value: number }
   | { status: 'overlap'; input: string }
   | { status: 'aborted' }
+  | { status: 'module-out-of-memory' }
   | NativeDeviceFailure
   | { status: 'detached' };
 
@@ -120,6 +108,34 @@ export interface NativeDeviceError {
 export type NativeDeviceFailure = NativeDeviceError | NativeOutOfMemory;
 
 export type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
+
+export type NativePartArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** Where a part's numbers of each row go. */
+export interface NativePartials {
+  maxLogit: Float32Array;
+  sumOthers: Float64Array;
+  targetLogit: Float32Array;
+  counts: Int32Array;
+  /** Not looked at without label smoothing. */
+  sumDifferences: Float64Array;
+  candidateLogits: Float32Array;
+  candidateTokens: Int32Array;
+  flags: Uint8Array;
+}
+
+/** What all parts say of each row. */
+export interface NativeMergedRows {
+  maxLogit: Float32Array;
+  sumOthers: Float64Array;
+  targetLogit: Float32Array;
+  thresholdLogit: Float32Array;
+  thresholdToken: Int32Array;
+  /** Not looked at without label smoothing, nor are the differences. */
+  allowedCount: Float64Array;
+  sumDifferences: Float64Array;
+  flags: Uint8Array;
+}
 
 export interface NativeMemoryCounts {
   usedBytes: number;
@@ -185,11 +201,15 @@ export interface NativeBinding {
     arrays: (NativeArray | undefined)[],
     summary: Float64Array,
   ): NativeOutcome | undefined;
-  /** Reads `numbers` before it returns; looks at `arrays` again when it is done. */
+  /**
+   * Reads `numbers` before it returns; looks at `arrays` again when it is done. `lent` is the sum of 1 for the logits and
+   * 2 for the gradient. `state` is shared memory: not 0 at [0] aborts the call, not 0 at [1] says that it has begun.
+   */
   computeLossAsync(
     numbers: Float64Array,
     arrays: (NativeArray | undefined)[],
-    abortFlag: Int32Array | undefined,
+    lent: number,
+    state: Int32Array | undefined,
     done: (outcome: NativeOutcome) => void,
   ): NativeOutcome | undefined;
   /** Undefined: done. `numbers` are in the order of `callFields.topTokensNumbers`. */
@@ -202,6 +222,25 @@ export interface NativeBinding {
     tokens: Int32Array,
     logProbabilities: Float32Array,
     logSumExp: Float32Array,
+  ): NativeOutcome | undefined;
+  /**
+   * What a part of a vocabulary hands over. Undefined: done. Numbers and arrays are those of a call of the loss without
+   * outputs, whose `vocabSize` is the part's; targets and lists have ids of the whole vocabulary, and `place` is
+   * [firstToken, vocabSize] there. `partials` are in the order of `partialArrays` (loss-calls.ts).
+   */
+  partials(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    place: Float64Array,
+    partials: (NativePartArray | undefined)[],
+  ): NativeOutcome | undefined;
+  /** The loss of whole rows and the gradient of a part; `merged` in the order of `mergedArrays`; else as `computeLoss`. */
+  partGradient(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    place: Float64Array,
+    merged: (NativePartArray | undefined)[],
+    summary: Float64Array,
   ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] } | NativeOutOfMemory;

@@ -1,42 +1,119 @@
-// The only place that loads the addon. Nothing is loaded before the first call.
-import { addonNotFound } from './addon-not-found.js';
+// Finds the native addon. The only place that loads a .node file.
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
 import type { NativeBinding } from './binding.js';
+import { cacheFolder } from './cache-folder.js';
 import { CALL_FIELDS } from './call-fields.js';
 import { packageRoot } from './package-root.js';
+import { libc, target } from './target.js';
 
-let binding: NativeBinding | undefined;
+/** As the builds call it. */
+const ADDON_NAME = 'fused_bear_loss.node';
 
-/** The addon. Throws an Error with code ERR_BEAR_ADDON_NOT_FOUND that says what to do where it cannot be loaded. */
-export function native(): NativeBinding {
-  binding ??= load();
-  return binding;
+/** A file that was tried. */
+export interface AddonAttempt {
+  file: string;
+  /** Why it is not used. */
+  reason: string;
 }
 
-function load(): NativeBinding {
-  let loaded: NativeBinding;
+export interface AddonFound {
+  addon: NativeBinding;
+  file: string;
+  /** Files that come before it and could not be used. Usually empty. */
+  attempts: AddonAttempt[];
+}
+
+export interface AddonMissing {
+  addon: undefined;
+  /** One line. */
+  reason: string;
+  /** Whether a file was there and could not be used. False: this platform has none. */
+  present: boolean;
+  attempts: AddonAttempt[];
+  /** Where it was looked for. */
+  searched: string[];
+}
+
+/**
+ * Returns the first addon that loads, or why there is none. Loads anew at each call.
+ *
+ * Throws only ERR_BEAR_OUT_OF_MEMORY.
+ */
+export function loadAddon(): AddonFound | AddonMissing {
+  const attempts: AddonAttempt[] = [];
+  let searched: string[];
   try {
-    loaded = (require('node-gyp-build') as (folder: string) => NativeBinding)(packageRoot);
-    assertSameFields(loaded);
+    searched = addonFiles();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BEAR_OUT_OF_MEMORY') throw error;
-    throw addonNotFound(error as Error);
+    // A bundle of ES modules has no __dirname, and a runtime may refuse the environment.
+    return {
+      addon: undefined,
+      reason: `no addon can be looked for: ${firstLine(error)}`,
+      present: false,
+      attempts,
+      searched: [],
+    };
   }
-  const { overrideError } = loaded.cpuInfo();
-  if (overrideError !== '') warnAboutEnvironment(instructionSetWarning(overrideError));
-  return loaded;
+  for (const file of searched) {
+    if (!existsSync(file)) continue;
+    try {
+      assertWhole(file);
+      const addon = require(file) as NativeBinding;
+      assertSameFields(addon);
+      return { addon, file, attempts };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_BEAR_OUT_OF_MEMORY') throw error;
+      attempts.push({ file, reason: firstLine(error) });
+    }
+  }
+  const [first] = attempts;
+  const reason = first ? `${first.file} cannot be used: ${first.reason}` : `there is no native addon for ${target()}`;
+  return { addon: undefined, reason, present: first !== undefined, attempts, searched };
 }
 
-// A clone that was updated and not built anew: positions would mean other fields.
+/** In the order of preference: what was built here comes before what was shipped. */
+function addonFiles(): string[] {
+  const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD;
+  const root = chosen ?? packageRoot();
+  const built = chosen === undefined ? builtAddonFile() : undefined;
+  const tag = process.platform === 'linux' ? `.${libc()}` : '';
+  return [
+    join(root, 'build', 'Release', ADDON_NAME),
+    ...(built === undefined ? [] : [built]),
+    join(root, 'prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`),
+  ];
+}
+
+/** Where `fused-bear-loss build` puts the addon; undefined where the user has no cache folder. */
+export function builtAddonFile(): string | undefined {
+  const folder = cacheFolder();
+  return folder === undefined ? undefined : join(folder, ADDON_NAME);
+}
+
+// The loader of glibc maps a truncated file and the process dies at the first access past its end (SIGBUS). Linkers put
+// the table of sections last.
+function assertWhole(file: string): void {
+  const header = Buffer.alloc(64);
+  const descriptor = openSync(file, 'r');
+  try {
+    readSync(descriptor, header, 0, header.length, 0);
+    const isElf64 = header.readUInt32BE(0) === 0x7f454c46 && header[4] === 2;
+    if (!isElf64) return;
+    const end = Number(header.readBigUInt64LE(0x28)) + header.readUInt16LE(0x3a) * header.readUInt16LE(0x3c);
+    if (fstatSync(descriptor).size < end) throw new Error('the file is truncated');
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+// A clone that was updated and not built anew, or another package's addon: positions would mean other fields.
 function assertSameFields({ callFields }: NativeBinding): void {
   if (JSON.stringify(callFields) === JSON.stringify(CALL_FIELDS)) return;
-  throw new Error('The addon that was found belongs to another version of this package.');
+  throw new Error('it belongs to another version of this package, or to another package');
 }
 
-export function instructionSetWarning(overrideError: string): string {
-  return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
-}
-
-/** Tells once, on stderr unless the program decides otherwise, of an environment variable that could not be followed. */
-export function warnAboutEnvironment(message: string): void {
-  process.emitWarning(message, { type: 'FusedBearLossWarning', code: 'BEAR_ENVIRONMENT' });
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.trim().split('\n', 1)[0] ?? '';
 }

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
 
-// lib/ and dist/ lie equally deep below it.
-export const packageRoot = join(__dirname, '..', '..');
+/** The package's folder: lib/ and dist/ lie equally deep below it. */
+export function packageRoot(): string {
+  return join(__dirname, '..', '..');
+}

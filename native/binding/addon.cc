@@ -5,14 +5,15 @@
 
 #include "native/binding/async_loss.h"
 #include "native/binding/background_calls.h"
-#include "native/binding/call_fields.h"
 #include "native/binding/device_exports.h"
 #include "native/binding/exported_function.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
+#include "native/binding/part_calls.h"
 #include "native/binding/top_tokens_call.h"
 #include "native/core/backend.h"
+#include "native/core/call_fields.h"
 #include "native/core/option_names.h"
 #include "native/core/validate_problem.h"
 
@@ -50,7 +51,7 @@ Napi::Value compute_loss(const Napi::CallbackInfo& info) {
   return outcome_of(env, status, summary);
 }
 
-// (numbers, arrays, abortFlag: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
+// (numbers, arrays, lent: number, state: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
 //   NativeOutcome, and `done` is never called; or undefined, and it will be.
 Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -59,8 +60,9 @@ Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Backend& backend = backend_of(call);
   const Napi::Object refusal = refusal_of(env, call);
   if (!refusal.IsEmpty()) return refusal;
-  auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count);
-  auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[2], info[3].As<Napi::Function>());
+  const LentMemory lent = read_lent_memory(info[2]);
+  auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count, lent);
+  auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[3], info[4].As<Napi::Function>());
   BackgroundCalls::of(env).compute(env, std::move(loss));
   return env.Undefined();
 }
@@ -84,7 +86,9 @@ Napi::Object option_names(Napi::Env env) {
 
 Napi::Object call_fields(Napi::Env env) {
   Napi::Object fields = Napi::Object::New(env);
-  fields.Set("numbers", names_of(env, kNumberFieldNames));
+  Napi::Array numbers = names_of(env, kNumberFieldNames);
+  for (const NumberOption& option : kNumberOptions) numbers.Set(numbers.Length(), option.name);
+  fields.Set("numbers", numbers);
   fields.Set("arrays", names_of(env, kArrayFieldNames));
   fields.Set("summary", names_of(env, kSummaryFieldNames));
   fields.Set("topTokensNumbers", names_of(env, kTopTokensNumberNames));
@@ -141,6 +145,8 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   export_function<compute_loss>(exports, "computeLoss");
   export_function<compute_loss_async>(exports, "computeLossAsync");
   export_function<top_tokens_from_js>(exports, "topTokens");
+  export_function<partials_from_js>(exports, "partials");
+  export_function<part_gradient_from_js>(exports, "partGradient");
   export_function<cpu_info_from_js>(exports, "cpuInfo");
   export_function<cuda_info_from_js>(exports, "cudaInfo");
   exports.Set("optionNames", option_names(env));

@@ -1,4 +1,4 @@
-// What the addon exports. lib/native.ts holds the types of all of it, and is its only caller.
+// What the addon exports. lib/native/binding.ts holds the types of all of it, and is its only caller.
 #pragma once
 
 #include <napi.h>

@@ -8,43 +8,54 @@
 namespace fused_bear_loss {
 namespace {
 
-// The flag is four bytes of a SharedArrayBuffer that JavaScript writes with Atomics.store. Null where there is none.
-std::atomic<std::int32_t>* flag_memory(const Napi::Value& flag) {
+// JavaScript reads and writes it with Atomics. Null where there is none.
+std::atomic<std::int32_t>* state_memory(const Napi::Value& state) {
   static_assert(
       sizeof(std::atomic<std::int32_t>) == sizeof(std::int32_t) && std::atomic<std::int32_t>::is_always_lock_free,
       "Atomics.store and std::atomic must mean the same memory");
-  if (flag.IsUndefined()) return nullptr;
+  if (state.IsUndefined()) return nullptr;
   void* data = nullptr;
   std::size_t length = 0;
   napi_typedarray_type type = napi_uint8_array;
-  const napi_status status = napi_get_typedarray_info(flag.Env(), flag, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_int32_array || length < 1) {
-    throw Napi::Error::New(flag.Env(), "fused-bear-loss: malformed abort flag");
+  const napi_status status = napi_get_typedarray_info(state.Env(), state, &type, &length, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_int32_array || length < 2) {
+    throw Napi::Error::New(state.Env(), "fused-bear-loss: malformed state of an asynchronous call");
   }
   return static_cast<std::atomic<std::int32_t>*>(data);
 }
 
 } // namespace
 
+LentMemory read_lent_memory(const Napi::Value& value) {
+  std::int32_t bits = 0;
+  if (napi_get_value_int32(value.Env(), value, &bits) != napi_ok || bits < 0 || bits > 3) {
+    throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed lent memory");
+  }
+  return {(bits & 1) != 0, (bits & 2) != 0};
+}
+
 AsyncLoss::AsyncLoss(std::unique_ptr<LossJob> job, const Napi::Array& arrays, const LossCall& call,
-                     const Napi::Value& abort_flag, const Napi::Function& done)
+                     const Napi::Value& state, const Napi::Function& done)
     : BackgroundCall(done),
       job_(std::move(job)),
       arrays_(Napi::Persistent(arrays.As<Napi::Object>())),
       problem_(call.problem),
       grad_row_stride_(call.outputs.grad_row_stride),
       gradient_length_(call.gradient_length),
-      abort_(flag_memory(abort_flag)) {
-  if (abort_ == nullptr) {
-    abort_ = &own_abort_;
+      state_(state_memory(state)) {
+  if (state_ == nullptr) {
+    state_ = own_state_;
   } else {
-    flag_ = Napi::Persistent(abort_flag.As<Napi::Object>());
+    shared_ = Napi::Persistent(state.As<Napi::Object>());
   }
 }
 
 void AsyncLoss::run() noexcept {
+  // This store and the job's load of the abort have one order with JavaScript's store of the abort and its load of
+  // this: either the job does not begin, or JavaScript sees that it has.
+  state_[1].store(1, std::memory_order_seq_cst);
   try {
-    status_ = job_->run(abort_);
+    status_ = state_[0].load(std::memory_order_seq_cst) == 0 ? job_->run(state_) : ComputeStatus::kAborted;
   } catch (const DeviceError& error) {
     device_error_.emplace(error);
   } catch (const std::bad_alloc&) {
@@ -55,11 +66,11 @@ void AsyncLoss::run() noexcept {
 Napi::Value AsyncLoss::settle(Napi::Env env) {
   if (device_error_) return device_error_outcome(env, *device_error_);
   // An abort after the last row still keeps the promise that nothing is written.
-  const bool is_aborted = abort_->load(std::memory_order_relaxed) != 0;
+  const bool is_aborted = state_[0].load(std::memory_order_relaxed) != 0;
   if (status_ == ComputeStatus::kOk && is_aborted) status_ = ComputeStatus::kAborted;
   if (status_ == ComputeStatus::kOk) {
     const auto arrays = arrays_.Value().As<Napi::Array>();
-    if (problem_.gradient != GradientMode::kNone && current_gradient_length(arrays) != gradient_length_) {
+    if (job_->copies_gradient() && current_gradient_length(arrays) != gradient_length_) {
       return plain_outcome(env, "detached");
     }
     std::size_t length = 0;

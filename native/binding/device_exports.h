@@ -1,5 +1,5 @@
-// The addon's functions for device memory, streams, and the loss of what lies on a device. lib/native.ts has their
-// types.
+// The addon's functions for device memory, streams, and the loss of what lies on a device. lib/native/binding.ts has
+// their types.
 #pragma once
 
 #include <napi.h>

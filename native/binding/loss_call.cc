@@ -4,10 +4,10 @@
 #include <iterator>
 #include <string>
 
-#include "native/binding/call_fields.h"
 #include "native/binding/typed_views.h"
+#include "native/core/call_fields.h"
 #include "native/core/dtype.h"
-#include "native/core/option_names.h"
+#include "native/core/read_options.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -60,13 +60,16 @@ class Numbers {
  public:
   explicit Numbers(const Napi::Value& array) : env_(array.Env()) {
     const View view = view_of(env_, array, "numbers");
-    check_view(env_, "numbers", view, napi_float64_array, std::size(kNumberFieldNames));
+    check_view(env_, "numbers", view, napi_float64_array, kNumberCount);
     values_ = static_cast<const double*>(view.data);
   }
 
   Napi::Env env() const { return env_; }
 
   double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
+
+  // In the order of kNumberOptions.
+  const double* options() const { return values_ + kNumberFieldCount; }
 
   std::int64_t integer(NumberField field, double least, double most) const {
     const double value = number(field);
@@ -100,29 +103,6 @@ std::int64_t read_gradient_stride(const Numbers& numbers, const LossProblem& pro
       numbers.integer(NumberField::kGradRowStride, static_cast<double>(problem.vocab_size), kLargestSafeInteger);
   check_product(numbers.env(), "gradLogits", problem.rows, stride);
   return stride;
-}
-
-void read_options(const Numbers& numbers, LossProblem& problem) {
-  problem.dtype = numbers.enumerator<DType>(NumberField::kDType, kDTypeNames);
-  problem.penalty = numbers.enumerator<Penalty>(NumberField::kPenalty, kPenaltyNames);
-  problem.threshold_gradient =
-      numbers.enumerator<ThresholdGradient>(NumberField::kThresholdGradient, kThresholdGradientNames);
-  problem.reduction = numbers.enumerator<Reduction>(NumberField::kReduction, kReductionNames);
-  problem.gradient = numbers.enumerator<GradientMode>(NumberField::kGradient, kGradientModeNames);
-  problem.beam_width = numbers.integer(NumberField::kBeamWidth, 1, kLargestSafeInteger);
-  problem.ignore_index =
-      static_cast<std::int32_t>(numbers.integer(NumberField::kIgnoreIndex, kLeastInt32, kLargestInt32));
-  problem.threads = static_cast<std::int32_t>(numbers.integer(NumberField::kThreads, 0, kLargestInt32));
-  problem.lambda = numbers.number(NumberField::kLambda);
-  problem.xi = numbers.number(NumberField::kXi);
-  problem.margin = numbers.number(NumberField::kMargin);
-  problem.temperature = numbers.number(NumberField::kTemperature);
-  problem.softcap = numbers.number(NumberField::kSoftcap);
-  problem.label_smoothing = numbers.number(NumberField::kLabelSmoothing);
-  problem.z_loss = numbers.number(NumberField::kZLoss);
-  problem.normalizer = numbers.number(NumberField::kNormalizer);
-  problem.grad_output = numbers.number(NumberField::kGradOutput);
-  problem.pruning_statistics = numbers.number(NumberField::kPruningStatistics) != 0;
 }
 
 void read_inputs(const Arrays& arrays, LossCall& call) {

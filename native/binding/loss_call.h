@@ -1,5 +1,5 @@
 // One call of the loss as JavaScript hands it over: numbers and typed arrays by position (call_fields.h; NativeLossCall
-// in lib/native.ts). TypeScript has checked what a user can get wrong and words the errors; here every length,
+// in lib/native/binding.ts). TypeScript has checked what a user can get wrong and words the errors; here every length,
 // enumerator and overlap is checked again, so that no mistake up there can become a read or write out of bounds.
 #pragma once
 
@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/binding/call_fields.h"
 #include "native/core/backend.h"
+#include "native/core/call_fields.h"
 
 namespace fused_bear_loss {
 

@@ -2,34 +2,11 @@
 
 #include <iterator>
 
-#include "native/binding/call_fields.h"
+#include "native/core/call_fields.h"
 #include "native/core/option_names.h"
 
 namespace fused_bear_loss {
 namespace {
-
-// The names of NativeFault in lib/native.ts.
-const char* fault_name(ProblemError error) {
-  switch (error) {
-    case ProblemError::kTargetOutOfRange:
-      return "target-out-of-range";
-    case ProblemError::kTargetNotAllowed:
-      return "target-not-allowed";
-    case ProblemError::kAllowedOffsetsNotAscending:
-      return "allowed-offsets-not-ascending";
-    case ProblemError::kAllowedOffsetsRange:
-      return "allowed-offsets-range";
-    case ProblemError::kAllowedTokensNotAscending:
-      return "allowed-tokens-not-ascending";
-    case ProblemError::kAllowedTokenOutOfRange:
-      return "allowed-token-out-of-range";
-    case ProblemError::kAllowedRowEmpty:
-      return "allowed-row-empty";
-    case ProblemError::kNone:
-      break;
-  }
-  return "none";
-}
 
 Napi::Value to_number(Napi::Env env, std::int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
@@ -59,7 +36,7 @@ Napi::Object plain_outcome(Napi::Env env, const char* status) {
 
 Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault) {
   Napi::Object outcome = plain_outcome(env, "invalid");
-  outcome.Set("fault", fault_name(fault.error));
+  outcome.Set("fault", kFaultNames[static_cast<std::size_t>(fault.error)]);
   outcome.Set("row", to_number(env, fault.row));
   outcome.Set("value", to_number(env, fault.value));
   return outcome;

@@ -1,4 +1,4 @@
-// How a call ended, as the plain object that lib/native.ts types as NativeOutcome.
+// How a call ended, as the plain object that lib/native/binding.ts types as NativeOutcome.
 #pragma once
 
 #include <napi.h>

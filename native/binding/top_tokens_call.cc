@@ -7,6 +7,7 @@
 #include "native/binding/loss_outcome.h"
 #include "native/binding/typed_views.h"
 #include "native/core/backend.h"
+#include "native/core/call_fields.h"
 #include "native/core/dtype.h"
 #include "native/core/option_names.h"
 #include "native/core/validate_problem.h"

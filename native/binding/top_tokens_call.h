@@ -6,11 +6,8 @@
 
 namespace fused_bear_loss {
 
-// The numbers of a call by position, in a Float64Array; lib/native.ts writes them in this order.
-inline constexpr const char* kTopTokensNumberNames[] = {
-    "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
-
-// (numbers: Float64Array, logits, allowedOffsets, allowedTokens, allowedBitmask, tokens: Int32Array,
+// (numbers: Float64Array (kTopTokensNumberNames), logits, allowedOffsets, allowedTokens, allowedBitmask, tokens:
+// Int32Array,
 //  logProbabilities: Float32Array, logSumExp: Float32Array) => NativeOutcome; or undefined: it is done
 Napi::Value top_tokens_from_js(const Napi::CallbackInfo& info);
 

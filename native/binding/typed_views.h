@@ -8,6 +8,7 @@
 #include <string>
 
 #include "native/core/logit_rows.h"
+#include "native/core/read_options.h"
 
 namespace fused_bear_loss {
 
@@ -82,10 +83,6 @@ T* typed_data(const Napi::Env& env, const char* name, const View& view, std::siz
   check_view(env, name, view, kArrayType<T>, length);
   return static_cast<T*>(view.data);
 }
-
-inline constexpr double kLargestSafeInteger = 9007199254740991.0; // of a double
-inline constexpr double kLargestInt32 = 2147483647.0;
-inline constexpr double kLeastInt32 = -2147483648.0;
 
 inline napi_typedarray_type logits_array_type(DType dtype) {
   return dtype == DType::kFloat32 ? napi_float32_array : napi_uint16_array;

@@ -1,4 +1,4 @@
-// The interface that a backend fulfils. The binding knows backends by this header only.
+// The interface of a backend. The binding sees backends only through this header.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 
 #include "native/core/loss_problem.h"
 #include "native/core/top_tokens_problem.h"
+#include "native/core/vocabulary_part.h"
 
 namespace fused_bear_loss {
 
@@ -33,8 +34,18 @@ const Backend& cpu_backend();
 // Never kAborted.
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
+// Copies the logits of all rows, or only those that the lists allow, on as many threads as a call would use.
+void copy_rows(const LogitRows& rows, void* destination, std::int64_t destination_stride, bool listed_only);
+
+// One part of a vocabulary on the CPU. The problem's ids are local (LocalIds); both are safe to call from several
+// threads at once, and never kAborted.
+ComputeStatus compute_partials(const LossProblem& problem, const PartialRows& partials);
+// The loss of whole rows, and the gradient of the part's logits.
+ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,
+                                    LossSummary& summary);
+
 struct CpuInfo {
-  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512"
+  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"
   // Every one that this processor and this build can run.
   const char* instruction_sets[3] = {};
   std::size_t instruction_set_count = 0;
@@ -55,7 +66,7 @@ struct CudaInfo {
   std::string reason; // why it is not available; empty when it is
   std::vector<CudaDevice> devices;
 };
-// Asks the driver at the first call, never earlier.
+// Loads the driver at the first call, never earlier.
 CudaInfo cuda_info();
 // The backend of a device, for problems in host memory: copies them there and back. Throws DeviceError where the device
 // is not there.

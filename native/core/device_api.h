@@ -1,5 +1,5 @@
-// What a backend with memory of its own offers beside the loss of host arrays: memory, streams, copies, and the loss of
-// what already lies on the device. The binding knows devices by this header only. Every function throws DeviceError.
+// The interface of a backend with its own memory: memory, streams, copies, and the loss of logits on the device. The
+// binding sees devices only through this header. Every function throws DeviceError.
 #pragma once
 
 #include <cstddef>

@@ -6,14 +6,9 @@
 #include <vector>
 
 #include "native/core/logit_rows.h"
+#include "native/core/option_names.h"
 
 namespace fused_bear_loss {
-
-// The order of the enumerators is the order of the name tables in option_names.h, which is what crosses to JavaScript.
-enum class Penalty : std::int32_t { kHinge, kSoftplus, kLogSigmoid, kSigmoid, kReweight, kNone };
-enum class Reduction : std::int32_t { kMean, kSum, kNone, kWeightedMean };
-enum class ThresholdGradient : std::int32_t { kDetach, kFlow };
-enum class GradientMode : std::int32_t { kNone, kOutOfPlace, kInPlace, kInPlaceSparse };
 
 struct LossProblem : LogitRows {
   const std::int32_t* targets = nullptr;   // [rows]
@@ -37,13 +32,30 @@ struct LossProblem : LogitRows {
   bool pruning_statistics = true;
 };
 
+// nvcc's host code declares a member of the bare type with parentheses, of which g++ warns.
+using NumberMember = double LossProblem::*;
+
+// An option that is a plain number, by its public name.
+struct NumberOption {
+  const char* name;
+  NumberMember value;
+};
+
+// In the order of lib/options/option-table.ts, as they cross by position; compared when the addon is loaded.
+inline constexpr NumberOption kNumberOptions[] = {
+    {"lambda", &LossProblem::lambda},   {"xi", &LossProblem::xi},
+    {"margin", &LossProblem::margin},   {"temperature", &LossProblem::temperature},
+    {"softcap", &LossProblem::softcap}, {"labelSmoothing", &LossProblem::label_smoothing},
+    {"zLoss", &LossProblem::z_loss},    {"normalizer", &LossProblem::normalizer},
+};
+
 // Where the results of a call go. Every pointer may be null where the caller did not ask for it.
 // When the gradient is written in place, grad_logits is LossProblem::logits and grad_row_stride is its row_stride.
 struct LossOutputs {
   void* grad_logits = nullptr; // [rows, vocab_size] by grad_row_stride, in the dtype of the logits
   std::int64_t grad_row_stride = 0;
-  // Whether nobody else looks at grad_logits before the call has ended well. Else a backend that may still fail must
-  // not write there before it cannot.
+  // Whether nobody else reads grad_logits before the call has succeeded. If false, a backend must not write to it while
+  // the call can still fail.
   bool grad_is_new = false;
   float* row_losses = nullptr; // [rows], reduction kNone
   float* nll = nullptr;        // [rows], and so are all below: the row statistics
@@ -54,7 +66,7 @@ struct LossOutputs {
   std::int32_t* rank = nullptr;
 };
 
-// What a call says of all rows together. non_finite_rows is ascending.
+// The results of a call over all rows. non_finite_rows is ascending.
 struct LossSummary {
   double loss = 0.0; // 0 for reduction kNone
   std::int64_t counted_rows = 0;

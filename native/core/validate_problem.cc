@@ -29,9 +29,9 @@ ProblemFault find_offsets_fault(const LogitRows& problem, std::int64_t token_cou
 }
 
 // Among the first `rows` rows.
-ProblemFault find_target_out_of_range(const LossProblem& problem, std::int64_t rows) {
+ProblemFault find_target_out_of_range(const LossProblem& problem, std::int64_t vocab_size, std::int64_t rows) {
   // As an unsigned number a negative target is above every limit.
-  const auto limit = static_cast<std::uint32_t>(std::min<std::int64_t>(problem.vocab_size, std::int64_t{1} << 31));
+  const auto limit = static_cast<std::uint32_t>(std::min<std::int64_t>(vocab_size, std::int64_t{1} << 31));
   const std::int32_t ignored = problem.ignore_index;
   const auto is_outside = [=](std::int32_t target) {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(target) >= limit) &
@@ -60,16 +60,16 @@ ProblemFault find_token_fault(const std::int32_t* tokens, std::int64_t count, st
   return {};
 }
 
-ProblemFault find_list_fault(const LogitRows& problem, std::int64_t row) {
+ProblemFault find_list_fault(const LogitRows& problem, std::int64_t vocab_size, std::int64_t row) {
   const std::int32_t* tokens = problem.allowed_tokens + problem.allowed_offsets[row];
   const std::int64_t count = problem.allowed_offsets[row + 1] - problem.allowed_offsets[row];
   if (count == 0) return {};
-  const bool sound = is_strictly_ascending(tokens, count) && tokens[0] >= 0 && tokens[count - 1] < problem.vocab_size;
-  return sound ? ProblemFault{} : find_token_fault(tokens, count, problem.vocab_size, row);
+  const bool sound = is_strictly_ascending(tokens, count) && tokens[0] >= 0 && tokens[count - 1] < vocab_size;
+  return sound ? ProblemFault{} : find_token_fault(tokens, count, vocab_size, row);
 }
 
-ProblemFault find_listed_row_fault(const LossProblem& problem, std::int64_t row) {
-  const ProblemFault list_fault = find_list_fault(problem, row);
+ProblemFault find_listed_row_fault(const LossProblem& problem, std::int64_t vocab_size, std::int64_t row) {
+  const ProblemFault list_fault = find_list_fault(problem, vocab_size, row);
   if (list_fault.error != ProblemError::kNone) return list_fault;
   const std::int32_t* tokens = problem.allowed_tokens + problem.allowed_offsets[row];
   const std::int64_t count = problem.allowed_offsets[row + 1] - problem.allowed_offsets[row];
@@ -87,18 +87,24 @@ bool has_allowed_bit(const std::uint32_t* words, std::int64_t vocab_size) {
   return tail != 0 && (words[full_words] & tail) != 0;
 }
 
-ProblemFault find_masked_row_fault(const LossProblem& problem, std::int64_t row) {
+// The bitmask is that of the part alone, and so is what can be said of it.
+ProblemFault find_masked_row_fault(const LossProblem& problem, const VocabularyPart& part, std::int64_t row) {
   const std::int32_t target = problem.targets[row];
-  if (target == problem.ignore_index) return {};
+  const std::int64_t position = target - part.first_token;
+  if (target == problem.ignore_index || position < 0 || position >= problem.vocab_size) return {};
   const std::uint32_t* words = problem.allowed_bitmask + row * bitmask_words(problem.vocab_size);
-  if ((words[target >> 5] >> (target & 31) & 1u) != 0) return {};
-  const bool empty = !has_allowed_bit(words, problem.vocab_size);
+  if ((words[position >> 5] >> (position & 31) & 1u) != 0) return {};
+  const bool empty = problem.vocab_size == part.vocab_size && !has_allowed_bit(words, problem.vocab_size);
   return {empty ? ProblemError::kAllowedRowEmpty : ProblemError::kTargetNotAllowed, row, target};
 }
 
 } // namespace
 
 ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_count) {
+  return find_fault(problem, allowed_token_count, {0, problem.vocab_size});
+}
+
+ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_count, const VocabularyPart& part) {
   // Each check covers only the rows before the fault that is already known: those are safe to read, and what is found
   // among them comes first.
   ProblemFault first;
@@ -109,10 +115,10 @@ ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_c
     rows = std::max<std::int64_t>(0, fault.row);
   };
   if (problem.allowed_offsets != nullptr) keep(find_offsets_fault(problem, allowed_token_count));
-  keep(find_target_out_of_range(problem, rows));
+  keep(find_target_out_of_range(problem, part.vocab_size, rows));
   for (std::int64_t row = 0; row < rows; ++row) {
-    if (problem.allowed_offsets != nullptr) keep(find_listed_row_fault(problem, row));
-    if (problem.allowed_bitmask != nullptr) keep(find_masked_row_fault(problem, row));
+    if (problem.allowed_offsets != nullptr) keep(find_listed_row_fault(problem, part.vocab_size, row));
+    if (problem.allowed_bitmask != nullptr) keep(find_masked_row_fault(problem, part, row));
   }
   return first;
 }
@@ -123,7 +129,7 @@ ProblemFault find_constraint_fault(const LogitRows& rows, std::int64_t allowed_t
   const bool sound = offsets_fault.error == ProblemError::kNone;
   const std::int64_t readable = sound ? rows.rows : std::max<std::int64_t>(0, offsets_fault.row);
   for (std::int64_t row = 0; row < readable; ++row) {
-    const ProblemFault fault = find_list_fault(rows, row);
+    const ProblemFault fault = find_list_fault(rows, rows.vocab_size, row);
     if (fault.error != ProblemError::kNone) return fault;
   }
   return offsets_fault;

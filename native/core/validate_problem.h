@@ -6,9 +6,11 @@
 #include <cstdint>
 
 #include "native/core/loss_problem.h"
+#include "native/core/vocabulary_part.h"
 
 namespace fused_bear_loss {
 
+// The order of the enumerators is the order of kFaultNames in option_names.h, which is what crosses to JavaScript.
 enum class ProblemError : std::int32_t {
   kNone,
   kTargetOutOfRange, // a target that is neither ignore_index nor in [0, vocab_size)
@@ -28,6 +30,9 @@ struct ProblemFault {
 
 // The first fault in row order, or kNone. `allowed_token_count` is the length of allowed_tokens.
 ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_count);
+
+// The same for the logits of a part: targets and lists are ids of the whole vocabulary, a bitmask is the part's own.
+ProblemFault find_fault(const LossProblem& problem, std::int64_t allowed_token_count, const VocabularyPart& part);
 
 // The same for the constraint alone; rows without an allowed token are sound.
 ProblemFault find_constraint_fault(const LogitRows& rows, std::int64_t allowed_token_count);

@@ -5,7 +5,9 @@
 
 #include "native/core/backend.h"
 #include "native/core/dtype.h"
+#include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/loss_totals.h"
 #include "native/cpu/row_loop.h"
 #include "native/cpu/row_processor.h"
 
@@ -18,8 +20,8 @@ namespace {
 constexpr std::int64_t kStreamedGradientBytes = std::int64_t{8} << 20;
 
 bool gradient_is_streamed(const LossProblem& problem) {
-  const bool constrained = problem.allowed_offsets != nullptr || problem.allowed_bitmask != nullptr;
-  return problem.gradient == GradientMode::kOutOfPlace && problem.dtype == DType::kFloat32 && !constrained &&
+  return problem.gradient == GradientMode::kOutOfPlace && problem.dtype == DType::kFloat32 &&
+         !is_constrained(problem) &&
          problem.rows * problem.vocab_size * element_size(problem.dtype) > kStreamedGradientBytes;
 }
 
@@ -38,8 +40,10 @@ std::int64_t logits_to_read(const LossProblem& problem) {
 // A loop over the rows of one problem, in which each thread has a processor of its own.
 class LossLoop {
  public:
-  LossLoop(const LossProblem& problem, const LossOutputs& outputs, const std::atomic<std::int32_t>* abort)
+  LossLoop(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
+           const std::atomic<std::int32_t>* abort)
       : problem_(problem),
+        merged_(merged),
         outputs_(outputs),
         abort_(abort),
         stream_(gradient_is_streamed(problem)),
@@ -50,7 +54,7 @@ class LossLoop {
   ComputeStatus run(const EachRow& each_row) const {
     const RowKernel& kernel = row_kernel();
     return run_rows({problem_.rows, logits_to_read(problem_), problem_.threads, abort_}, [&] {
-      return [worker = Worker{RowProcessor(problem_, outputs_, kernel, stream_, longest_row_)},
+      return [worker = Worker{RowProcessor(problem_, merged_, outputs_, kernel, stream_, longest_row_)},
               &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
     });
   }
@@ -63,52 +67,38 @@ class LossLoop {
   };
 
   const LossProblem& problem_;
+  const MergedRows* merged_;
   const LossOutputs& outputs_;
   const std::atomic<std::int32_t>* abort_;
   const bool stream_;
   const std::int64_t longest_row_;
 };
 
-double token_weight(const LossProblem& problem, std::int64_t row) {
-  return problem.token_weights == nullptr ? 1.0 : static_cast<double>(problem.token_weights[row]);
-}
-
-// The divisor of a reduction that is known before any row is swept.
-double simple_divisor(const LossProblem& problem) {
-  if (problem.reduction != Reduction::kMean) return 1;
-  if (problem.normalizer > 0) return problem.normalizer;
+// The divisor of a reduction that is known before any row is swept; of the weighted mean it is not.
+double known_divisor(const LossProblem& problem) {
   const auto ignored = std::count(problem.targets, problem.targets + problem.rows, problem.ignore_index);
-  return static_cast<double>(std::max<std::int64_t>(1, problem.rows - ignored));
+  return reduction_divisor(problem, problem.rows - ignored, 0);
 }
 
-// D of the weighted mean: see docs/math.md.
-double weighted_divisor(const LossProblem& problem, const std::vector<RowSummary>& rows) {
-  double sum = 0;
-  for (std::int64_t row = 0; row < problem.rows; ++row) {
-    const RowSummary& summary = rows[static_cast<std::size_t>(row)];
-    if (summary.counted && !summary.poisoned && summary.several_allowed) {
-      sum += token_weight(problem, row) * summary.weight;
-    }
-  }
-  return sum + 1e-8;
+// What rows whose order threads chose add up to in their own.
+LossTotals totals_of(const LossProblem& problem, const std::vector<RowSummary>& rows) {
+  LossTotals totals;
+  for (std::int64_t row = 0; row < problem.rows; ++row) totals.add(problem, row, rows[static_cast<std::size_t>(row)]);
+  return totals;
 }
 
-// The sums over rows, in double precision and in row order, whatever thread swept which row.
 void summarize(const LossProblem& problem, const std::vector<RowSummary>& rows, double divisor, float* row_losses,
                LossSummary& summary) {
-  const bool weighted = problem.reduction == Reduction::kWeightedMean;
+  const LossTotals totals = totals_of(problem, rows);
+  summary.loss = totals.reduced_loss(problem.reduction, divisor);
+  summary.counted_rows = totals.counted_rows;
+  summary.pruned_rows = totals.pruned_rows;
+  summary.top_ranked_rows = totals.top_ranked_rows;
   for (std::int64_t row = 0; row < problem.rows; ++row) {
     const RowSummary& each = rows[static_cast<std::size_t>(row)];
-    const double loss = each.counted ? token_weight(problem, row) * each.loss : 0;
-    if (row_losses != nullptr) row_losses[row] = static_cast<float>(loss);
-    if (!each.counted) continue;
-    ++summary.counted_rows;
-    summary.pruned_rows += each.pruned ? 1 : 0;
-    summary.top_ranked_rows += each.top_ranked ? 1 : 0;
+    if (row_losses != nullptr) row_losses[row] = static_cast<float>(weighted_row_loss(problem, row, each));
     if (each.non_finite) summary.non_finite_rows.push_back(row);
-    if (!weighted || each.several_allowed || each.poisoned) summary.loss += loss;
   }
-  summary.loss = problem.reduction == Reduction::kNone ? 0 : summary.loss / divisor;
 }
 
 // Sweep and gradient of a row together, while it is in the cache.
@@ -132,33 +122,39 @@ ComputeStatus compute_weighted(const LossProblem& problem, const LossLoop& loop,
     rows[static_cast<std::size_t>(row)] = record.summary;
     if (!records.empty()) records[static_cast<std::size_t>(row)] = record;
   });
-  divisor = weighted_divisor(problem, rows);
+  divisor = reduction_divisor(problem, 0, totals_of(problem, rows).weights);
   if (status != ComputeStatus::kOk || records.empty()) return status;
   return loop.run([&](RowProcessor& processor, std::int64_t row) {
     processor.gradient(row, records[static_cast<std::size_t>(row)], divisor);
   });
 }
 
+// `merged` as RowProcessor takes it.
+ComputeStatus compute_rows(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
+                           LossSummary& summary, const std::atomic<std::int32_t>* abort) {
+  summary = LossSummary{};
+  if (problem.rows == 0) return ComputeStatus::kOk;
+  try {
+    // All memory that depends on the number of rows, before any of them is written.
+    std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
+    summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
+    const LossLoop loop(problem, merged, outputs, abort);
+    double divisor = known_divisor(problem);
+    const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
+                                     ? compute_weighted(problem, loop, rows, divisor)
+                                     : compute_fused(problem, loop, rows, divisor);
+    if (status == ComputeStatus::kOk) summarize(problem, rows, divisor, outputs.row_losses, summary);
+    return status;
+  } catch (const std::bad_alloc&) {
+    return ComputeStatus::kOutOfMemory;
+  }
+}
+
 class CpuBackend final : public Backend {
  public:
   ComputeStatus compute(const LossProblem& problem, const LossOutputs& outputs, LossSummary& summary,
                         const std::atomic<std::int32_t>* abort) const override {
-    summary = LossSummary{};
-    if (problem.rows == 0) return ComputeStatus::kOk;
-    try {
-      // All memory that depends on the number of rows, before any of them is written.
-      std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
-      summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
-      const LossLoop loop(problem, outputs, abort);
-      double divisor = simple_divisor(problem);
-      const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
-                                       ? compute_weighted(problem, loop, rows, divisor)
-                                       : compute_fused(problem, loop, rows, divisor);
-      if (status == ComputeStatus::kOk) summarize(problem, rows, divisor, outputs.row_losses, summary);
-      return status;
-    } catch (const std::bad_alloc&) {
-      return ComputeStatus::kOutOfMemory;
-    }
+    return compute_rows(problem, nullptr, outputs, summary, abort);
   }
 };
 
@@ -167,6 +163,11 @@ class CpuBackend final : public Backend {
 const Backend& cpu_backend() {
   static const CpuBackend backend;
   return backend;
+}
+
+ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,
+                                    LossSummary& summary) {
+  return compute_rows(problem, &merged, outputs, summary, nullptr);
 }
 
 } // namespace fused_bear_loss

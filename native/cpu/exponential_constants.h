@@ -1,4 +1,4 @@
-// What the exponentials of the three simd_*.h headers share.
+// What the exponentials of the simd_*.h headers share.
 #pragma once
 
 namespace fused_bear_loss {

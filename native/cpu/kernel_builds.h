@@ -9,7 +9,7 @@
 namespace fused_bear_loss {
 
 struct KernelBuild {
-  const char* instruction_set; // "baseline", "avx2", "avx512"
+  const char* instruction_set; // "baseline", "avx2", "avx512", "neon"
   const RowKernel* row_kernel;
   const TopTokensKernel* top_tokens_kernel;
   bool supported;
@@ -17,6 +17,8 @@ struct KernelBuild {
 
 #if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
 constexpr std::size_t kKernelBuildCount = 3;
+#elif defined(FBL_HAVE_NEON)
+constexpr std::size_t kKernelBuildCount = 2;
 #else
 constexpr std::size_t kKernelBuildCount = 1;
 #endif

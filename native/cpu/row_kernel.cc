@@ -48,8 +48,15 @@ void sum_differences(const Row<Element>& row, const LogitScale& scale, RowSums& 
   sums.sum_differences = horizontal_sum(total) / double{kPart} / scale.temperature;
 }
 
-// How many of the largest logits a sweep keeps: two at least, which tells a row with a single allowed token from
-// others.
+void sum_differences_of(const RowView& view, const LogitScale& scale, RowSums& sums) {
+  with_scaling(scale, [&](auto scaling) {
+    with_element(view.dtype, [&](auto element) {
+      sum_differences<scaling.value>(typed_row<decltype(element)>(view), scale, sums);
+    });
+  });
+}
+
+// How many of the largest logits a sweep keeps: at least two, to recognise a row with a single allowed token.
 std::int64_t candidate_width(std::int64_t beam_width) { return beam_width > 2 ? beam_width : 2; }
 
 // What the largest logits say of the row's threshold.
@@ -236,8 +243,9 @@ std::int64_t candidate_capacity(std::int64_t beam_width) {
 
 } // namespace
 
-const RowKernel row_kernel = {candidate_capacity, sweep,  write_gradient, count_above,
-                              find_equal,         gather, apply_bitmask,  finish};
+const RowKernel row_kernel = {
+    candidate_capacity, sweep, write_gradient, sum_differences_of, count_above, find_equal, gather,
+    apply_bitmask,      finish};
 
 } // namespace FBL_INSTRUCTION_SET
 } // namespace fused_bear_loss

@@ -68,6 +68,8 @@ struct RowKernel {
   bool (*sweep)(const RowView& row, const SweepOptions& options, float* candidates, float* exponentials,
                 const GradientJob* pending, RowSums& sums);
   void (*write_gradient)(const GradientJob& job);
+  // Finds allowed_count and sum_differences, relative to sums.reference_logit, of a row without NaN and +infinity.
+  void (*sum_differences)(const RowView& row, const LogitScale& scale, RowSums& sums);
   // Number of logits above the limit.
   std::int64_t (*count_above)(const RowView& row, float limit);
   // Position of the number-th (from 0) logit that equals `logit`.
@@ -86,6 +88,7 @@ struct RowKernel {
 FBL_DECLARE_ROW_KERNEL(baseline)
 FBL_DECLARE_ROW_KERNEL(avx2)
 FBL_DECLARE_ROW_KERNEL(avx512)
+FBL_DECLARE_ROW_KERNEL(neon)
 #undef FBL_DECLARE_ROW_KERNEL
 
 } // namespace fused_bear_loss

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <new>
-#include <thread>
 
 #include "native/core/backend.h"
 #include "native/cpu/thread_pool.h"
@@ -30,8 +29,7 @@ constexpr std::int64_t kLogitsPerShare = 1 << 18;
 constexpr std::int64_t kSharesPerThread = 4;
 
 inline std::int32_t thread_count(const RowLoop& loop) {
-  const std::int64_t available =
-      loop.threads > 0 ? loop.threads : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  const std::int64_t available = loop.threads > 0 ? loop.threads : available_threads();
   const std::int64_t useful = std::max<std::int64_t>(1, loop.logits / kLogitsPerThread);
   return static_cast<std::int32_t>(std::min({available, useful, std::max<std::int64_t>(1, loop.rows)}));
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "native/core/dtype.h"
+#include "native/cpu/allowed_logits.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -39,10 +40,6 @@ Scratch& thread_scratch() {
   return scratch;
 }
 
-void reserve(std::vector<float>& scratch, std::int64_t size) {
-  if (scratch.size() < static_cast<std::size_t>(size)) scratch.resize(static_cast<std::size_t>(size));
-}
-
 float load_logit(const void* row, DType dtype, std::int64_t position) {
   switch (dtype) {
     case DType::kFloat16:
@@ -61,15 +58,55 @@ bool is_too_small(const GradientFactors& factors) {
   return factor > 0 && factor < double{std::numeric_limits<float>::min()};
 }
 
+// About where logits scale to u; -infinity or infinity where the softcap lets none do so.
+float logit_at(const LogitScale& scale, double u) {
+  const double capped = u * scale.temperature;
+  return static_cast<float>(scale.softcap > 0 ? scale.softcap * std::atanh(capped / scale.softcap) : capped);
+}
+
+// Makes the sums relative to about the log-sum-exp of the others, where a target far above them is the reference:
+// relative to that, their exponentials would vanish in float32.
+void move_from_certain_target(const LogitScale& scale, RowSums& sums) {
+  constexpr double kVanishing = 1e-30;
+  if (sums.target_logit < sums.reference_logit || sums.sum_others == 0 || sums.sum_others > kVanishing) return;
+  const double target = scaled_logit(scale, sums.target_logit);
+  const float reference = logit_at(scale, target + std::log(sums.sum_others));
+  if (!std::isfinite(reference)) return;
+  const double distance = target - scaled_logit(scale, reference);
+  sums.reference_logit = reference;
+  sums.sum_others *= std::exp(distance);
+  sums.sum_differences += sums.allowed_count * distance;
+}
+
+// A logit halfway between two others after scaling, which a softcap bends.
+float halfway(const LogitScale& scale, double low, double high) {
+  const double wanted = 0.5 * (scaled_logit(scale, low) + scaled_logit(scale, high));
+  for (int step = 0; step < 30; ++step) {
+    const double middle = 0.5 * (low + high);
+    (scaled_logit(scale, middle) < wanted ? low : high) = middle;
+  }
+  return static_cast<float>(high);
+}
+
+// What exponentials are relative to where the factor of the sweep's reference is too small. No logit but the target is
+// more than e^40 times as probable as that reference. Relative to a target much further away, the others would vanish.
+float larger_reference(const LogitScale& scale, const RowSums& sums) {
+  constexpr double kFar = 80;
+  const double distance = scaled_logit(scale, sums.max_logit) - scaled_logit(scale, sums.reference_logit);
+  if (sums.target_logit < sums.max_logit || distance < kFar) return sums.max_logit;
+  return halfway(scale, sums.reference_logit, sums.max_logit);
+}
+
 bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
   return (words[position >> 5] >> (position & 31) & 1u) != 0;
 }
 
 } // namespace
 
-RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream,
-                           std::int64_t longest_row)
+RowProcessor::RowProcessor(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
+                           const RowKernel& kernel, bool stream, std::int64_t longest_row)
     : problem_(problem),
+      merged_(merged),
       outputs_(outputs),
       kernel_(kernel),
       stream_(stream),
@@ -84,9 +121,11 @@ RowProcessor::RowProcessor(const LossProblem& problem, const LossOutputs& output
 }
 
 void RowProcessor::reserve_scratch(std::int64_t longest_row) {
-  if (is_listed() || problem_.allowed_bitmask != nullptr) reserve(row_scratch_, longest_row);
+  if (is_constrained(problem_)) reserve(row_scratch_, longest_row);
   if (is_listed() && problem_.gradient != GradientMode::kNone) reserve(gradient_scratch_, longest_row);
-  reserve(candidates_, kernel_.candidate_capacity(std::min(options_.beam_width, longest_row)));
+  if (merged_ == nullptr) {
+    reserve(candidates_, kernel_.candidate_capacity(std::min(options_.beam_width, longest_row)));
+  }
   if (!keeps_exponentials(longest_row)) return;
   reserve(exponentials_[0], longest_row + kKeptSlack);
   if (may_wait(longest_row)) reserve(exponentials_[1], longest_row + kKeptSlack);
@@ -121,7 +160,8 @@ void RowProcessor::prepare(std::int64_t row) {
   if (row == prepared_row_) return;
   prepared_row_ = row;
   if (is_listed()) return prepare_listed(row);
-  view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, problem_.targets[row]};
+  const std::int32_t target = problem_.targets[row];
+  view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, target == kTargetElsewhere ? kNoTarget : target};
   if (problem_.allowed_bitmask == nullptr) return;
   kernel_.apply_bitmask(view_.logits, problem_.dtype, bitmask_row(row), problem_.vocab_size, row_scratch_.data());
   view_.logits = row_scratch_.data();
@@ -131,20 +171,24 @@ void RowProcessor::prepare(std::int64_t row) {
 void RowProcessor::prepare_listed(std::int64_t row) {
   const TokenList list = token_list(row);
   kernel_.gather(logits_row(row), problem_.dtype, list.tokens, list.count, row_scratch_.data());
-  const std::int64_t target = std::lower_bound(list.begin(), list.end(), problem_.targets[row]) - list.begin();
-  view_ = {row_scratch_.data(), DType::kFloat32, list.count, target};
+  const std::int64_t target = list_position(list, problem_.targets[row]);
+  view_ = {row_scratch_.data(), DType::kFloat32, list.count, target < 0 ? kNoTarget : target};
+}
+
+// -1 where the list does not have the token.
+std::int64_t RowProcessor::list_position(const TokenList& list, std::int64_t token) {
+  const std::int32_t* const found = std::lower_bound(list.begin(), list.end(), token);
+  return found != list.end() && *found == token ? found - list.begin() : -1;
 }
 
 void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   record = RowRecord{};
   if (!is_counted(row)) return clear_statistics(row, 0);
-  prepare(row);
-  SweepOptions options = options_;
-  options.beam_width = std::min(options.beam_width, view_.count);
-  kept_ = keeps_exponentials(view_.count) ? place_beside(exponentials_[exponentials_in_use_], view_.logits) : nullptr;
-  const GradientJob* const pending = pending_ ? &*pending_ : nullptr;
-  kept_row_ = kernel_.sweep(view_, options, candidates_.data(), kept_, pending, record.sums) ? row : -1;
-  pending_.reset();
+  if (merged_ == nullptr) {
+    sweep(row, record.sums);
+  } else {
+    read_merged(row, record.sums);
+  }
 
   RowSummary& summary = record.summary;
   summary.counted = true;
@@ -162,6 +206,34 @@ void RowProcessor::forward(std::int64_t row, RowRecord& record) {
   summary.pruned = problem_.pruning_statistics && record.sums.threshold_logit > record.sums.target_logit;
   summary.top_ranked = record.sums.target_logit >= record.sums.max_logit;
   write_statistics(row, record);
+}
+
+void RowProcessor::sweep(std::int64_t row, RowSums& sums) {
+  prepare(row);
+  SweepOptions options = options_;
+  options.beam_width = std::min(options.beam_width, view_.count);
+  kept_ = keeps_exponentials(view_.count) ? place_beside(exponentials_[exponentials_in_use_], view_.logits) : nullptr;
+  const GradientJob* const pending = pending_ ? &*pending_ : nullptr;
+  kept_row_ = kernel_.sweep(view_, options, candidates_.data(), kept_, pending, sums) ? row : -1;
+  pending_.reset();
+}
+
+// What the sweeps of all parts found. The rank is not known: write_statistics() counts the part's share of it.
+void RowProcessor::read_merged(std::int64_t row, RowSums& sums) {
+  const MergedRows& merged = *merged_;
+  sums.target_logit = merged.target_logit[row];
+  sums.reference_logit = merged.max_logit[row];
+  sums.max_logit = merged.max_logit[row];
+  sums.sum_others = merged.sum_others[row];
+  sums.threshold_logit = merged.threshold_logit[row];
+  sums.several_allowed = (merged.flags[row] & kRowSeveralAllowed) != 0;
+  sums.poisoned = (merged.flags[row] & (kRowPoisoned | kRowMasked)) != 0;
+  if (options_.label_smoothing) {
+    sums.allowed_count = merged.allowed_count[row];
+    sums.sum_differences = merged.sum_differences[row];
+  }
+  if (!sums.poisoned) move_from_certain_target(options_.scale, sums);
+  if (outputs_.rank != nullptr && !sums.poisoned) prepare(row);
 }
 
 void RowProcessor::write_statistics(std::int64_t row, const RowRecord& record) {
@@ -190,8 +262,9 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
 // One exponential a logit instead of two, but twice the memory to go through: no gain for a long row whose gradient is
 // streamed, and nothing to keep for where all rows are swept before the first gradient.
 bool RowProcessor::keeps_exponentials(std::int64_t count) const {
-  return problem_.gradient != GradientMode::kNone && problem_.reduction != Reduction::kWeightedMean &&
-         problem_.label_smoothing == 0 && !(stream_ && count >= kLongRow);
+  return merged_ == nullptr && problem_.gradient != GradientMode::kNone &&
+         problem_.reduction != Reduction::kWeightedMean && problem_.label_smoothing == 0 &&
+         !(stream_ && count >= kLongRow);
 }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
@@ -231,6 +304,17 @@ bool RowProcessor::write_special_gradient(std::int64_t row, const RowSummary& su
 }
 
 // Element number effective_width of A in the order (logit descending, token ascending).
+RowProcessor::ThresholdToken RowProcessor::threshold_token(std::int64_t row, const RowRecord& record) const {
+  if (merged_ == nullptr) {
+    const std::int64_t position = threshold_position(record);
+    return {position, position == view_.target};
+  }
+  const std::int32_t token = merged_->threshold_token[row];
+  const std::int64_t local = token - merged_->first_token;
+  const std::int64_t dense = local >= 0 && local < problem_.vocab_size ? local : -1;
+  return {is_listed() ? list_position(token_list(row), local) : dense, token == merged_->targets[row]};
+}
+
 std::int64_t RowProcessor::threshold_position(const RowRecord& record) const {
   const float threshold = record.sums.threshold_logit;
   const std::int64_t number = record.sums.effective_width - 1 - kernel_.count_above(view_, threshold);
@@ -245,18 +329,17 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
 
   const RowSums& sums = record.sums;
   const bool flow = problem_.threshold_gradient == ThresholdGradient::kFlow && record.loss.penalty.slope != 0;
-  const std::int64_t threshold = flow ? threshold_position(record) : -1;
-  const RowCoefficients c = row_coefficients(problem_, sums, record.loss, lambda(row), threshold == view_.target);
+  const ThresholdToken threshold = flow ? threshold_token(row, record) : ThresholdToken{-1, false};
+  const RowCoefficients c = row_coefficients(problem_, sums, record.loss, lambda(row), threshold.is_target);
   void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
 
   GradientFactors factors = {options_.scale, sums.reference_logit,
                              c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
   const float* exponentials = row == kept_row_ ? kept_ : nullptr;
-  // Then the largest logit, which may be e^40 times as probable as the reference, is the better one.
-  if (is_too_small(factors) && sums.target_logit < sums.max_logit) {
-    factors.reference_logit = sums.max_logit;
-    factors.exponential =
-        c.probability * multiplier * std::exp(log_probability(options_.scale, sums, record.loss, sums.max_logit));
+  if (is_too_small(factors)) {
+    factors.reference_logit = larger_reference(options_.scale, sums);
+    factors.exponential = c.probability * multiplier *
+                          std::exp(log_probability(options_.scale, sums, record.loss, factors.reference_logit));
     exponentials = nullptr; // they are relative to the other
   }
   GradientJob job = {
@@ -266,7 +349,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   if (c.threshold != 0) {
     const double probability = std::exp(log_probability(options_.scale, sums, record.loss, sums.threshold_logit));
     const double total = c.probability * probability + c.offset + c.threshold;
-    job.terms[1] = {threshold,
+    job.terms[1] = {threshold.position,
                     static_cast<float>(total * multiplier * scaled_logit_slope(options_.scale, sums.threshold_logit))};
   }
   return job;
@@ -304,7 +387,7 @@ void RowProcessor::write_poisoned_gradient(std::int64_t row) {
   const std::uint32_t* const bitmask = bitmask_row(row);
   const auto is_allowed = [&](std::int64_t j) { return bitmask == nullptr || bit_is_set(bitmask, j); };
   const auto is_in_a = [&](std::int64_t j) { return is_allowed(j) && !is_masked(row, j); };
-  bool all_masked = true;
+  bool all_masked = may_be_masked(row);
   for (std::int64_t j = 0; j < problem_.vocab_size && all_masked; ++j) all_masked = !is_in_a(j);
   for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
     const bool poisoned = all_masked ? is_allowed(j) : is_in_a(j);
@@ -315,12 +398,17 @@ void RowProcessor::write_poisoned_gradient(std::int64_t row) {
 void RowProcessor::write_poisoned_listed(std::int64_t row) {
   const TokenList list = token_list(row);
   const auto masked = [&](std::int32_t token) { return is_masked(row, token); };
-  const bool all_masked = std::all_of(list.begin(), list.end(), masked);
+  const bool all_masked = may_be_masked(row) && std::all_of(list.begin(), list.end(), masked);
   for (std::int64_t i = 0; i < list.count; ++i) {
     const bool poisoned = all_masked || !masked(list.tokens[i]);
     store(gradient_scratch_.data(), i, static_cast<double>(poisoned ? kNaN : 0));
   }
   scatter(row);
+}
+
+// Whether all that the constraint allows may be -infinity, not in this part alone.
+bool RowProcessor::may_be_masked(std::int64_t row) const {
+  return merged_ == nullptr || (merged_->flags[row] & kRowMasked) != 0;
 }
 
 bool RowProcessor::is_masked(std::int64_t row, std::int64_t position) const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "native/core/loss_problem.h"
+#include "native/core/vocabulary_part.h"
 #include "native/cpu/row_kernel.h"
 
 namespace fused_bear_loss {
@@ -33,11 +34,12 @@ struct RowRecord {
 class RowProcessor {
  public:
   // Takes all memory that a row can need; `longest_row` is the most logits that are allowed in one. Throws
-  // std::bad_alloc. The functions below allocate nothing: what has been written stays valid.
-  RowProcessor(const LossProblem& problem, const LossOutputs& outputs, const RowKernel& kernel, bool stream,
-               std::int64_t longest_row);
+  // std::bad_alloc. The functions below allocate nothing: what has been written stays valid. Where `merged` is given,
+  // the logits are those of a vocabulary's part, and `merged` says what sweeps have found.
+  RowProcessor(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
+               const RowKernel& kernel, bool stream, std::int64_t longest_row);
 
-  // Sweeps the row and writes its statistics.
+  // Sweeps the row, unless that has been done, and writes its statistics.
   void forward(std::int64_t row, RowRecord& record);
 
   // Writes the gradient of a row that forward() saw, now or by the end of the next call of forward() or finish();
@@ -51,6 +53,8 @@ class RowProcessor {
   void reserve_scratch(std::int64_t longest_row);
   void prepare(std::int64_t row);
   void prepare_listed(std::int64_t row);
+  void sweep(std::int64_t row, RowSums& sums);
+  void read_merged(std::int64_t row, RowSums& sums);
   void write_statistics(std::int64_t row, const RowRecord& record);
   void clear_statistics(std::int64_t row, float value);
   bool write_special_gradient(std::int64_t row, const RowSummary& summary);
@@ -60,6 +64,7 @@ class RowProcessor {
   void clear_dense_row(std::int64_t row);
   void scatter(std::int64_t row);
   void store(void* gradient, std::int64_t position, double value) const;
+  bool may_be_masked(std::int64_t row) const;
   bool is_masked(std::int64_t row, std::int64_t position) const;
 
   // The allowed tokens of a row, where the constraint lists them.
@@ -71,9 +76,15 @@ class RowProcessor {
     const std::int32_t* end() const { return tokens + count; }
   };
   TokenList token_list(std::int64_t row) const;
+  static std::int64_t list_position(const TokenList& list, std::int64_t token);
   const std::uint32_t* bitmask_row(std::int64_t row) const;
 
   GradientJob gradient_job(std::int64_t row, const RowRecord& record, double divisor);
+  struct ThresholdToken {
+    std::int64_t position; // -1: in another part
+    bool is_target;
+  };
+  ThresholdToken threshold_token(std::int64_t row, const RowRecord& record) const;
   std::int64_t threshold_position(const RowRecord& record) const;
   char* gradient_row(std::int64_t row) const;
   const char* logits_row(std::int64_t row) const;
@@ -84,6 +95,7 @@ class RowProcessor {
   double lambda(std::int64_t row) const;
 
   const LossProblem& problem_;
+  const MergedRows* const merged_; // null: the rows are whole
   const LossOutputs& outputs_;
   const RowKernel& kernel_;
   const bool stream_;

@@ -1,5 +1,5 @@
 // Vectors of 8 floats for the AVX2 object of the kernels (with FMA and F16C, which every AVX2 processor that matters
-// has; kernel_builds.cc checks). The three simd_*.h headers offer the same functions.
+// has; kernel_builds.cc checks). The simd_*.h headers offer the same functions.
 #pragma once
 
 #include <immintrin.h>

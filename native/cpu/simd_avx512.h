@@ -1,4 +1,4 @@
-// Vectors of 16 floats for the AVX-512 object of the kernels. The three simd_*.h headers offer the same functions.
+// Vectors of 16 floats for the AVX-512 object of the kernels. The simd_*.h headers offer the same functions.
 #pragma once
 
 // GCC 12 warns of its own deliberately uninitialized vectors (bug 105593) wherever an intrinsic is inlined.

@@ -1,5 +1,5 @@
 // Vectors of 4 floats in the vector extensions of GCC and Clang, for the baseline object of the kernels: SSE2 on any
-// x86-64, NEON on arm64, plain code elsewhere. The three simd_*.h headers offer the same functions.
+// x86-64, NEON on arm64, plain code elsewhere. The simd_*.h headers offer the same functions.
 #pragma once
 
 #include <math.h>

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
+#include <thread>
 
 #include "native/threads/start_threads.h"
 
@@ -11,10 +12,10 @@ namespace fused_bear_loss {
 namespace {
 
 constexpr std::int32_t kMostThreads = 1024;
-// Calls until the pool asks again for threads that it could not have.
+// Calls until the pool tries again to start threads that it could not start.
 constexpr std::int32_t kCallsBetweenTries = 1000;
 
-// Lives on the stack of the call that it belongs to.
+// On the stack of its call.
 struct Job {
   TaskView task;
   std::int32_t places;      // pool threads that may still join
@@ -101,6 +102,10 @@ ThreadPool& pool() {
 }
 
 } // namespace
+
+std::int32_t available_threads() {
+  return static_cast<std::int32_t>(std::max(1U, std::thread::hardware_concurrency()));
+}
 
 void run_in_parallel(std::int32_t participants, TaskView own, TaskView help) {
   if (participants <= 1) {

@@ -20,6 +20,9 @@ class TaskView {
   void (*call_)(const void*);
 };
 
+// At least 1.
+std::int32_t available_threads();
+
 // Runs `own` on the calling thread and, at the same time, `help` on up to `participants` - 1 pool threads; returns when
 // all that began have ended. Each takes its share from a counter that they have in common, so `own` may run alone where
 // the pool is busy or no thread can be made. They must not throw. Allocates nothing but threads. Safe to call from

@@ -1,6 +1,6 @@
-// The largest logits seen so far in a row, as many as the threshold needs: what the sweep asks with one comparison a
-// block and feeds with the few logits that pass. Included once per instruction set, after a simd_*.h
-// header; no STL (see compiler.h).
+// The largest logits seen so far in a row, as many as the threshold needs. The sweep compares each block with their
+// bound and inserts the few logits above it. Included once per instruction set, after a simd_*.h header; no STL (see
+// compiler.h).
 #pragma once
 
 #include <math.h>
@@ -71,7 +71,7 @@ class TopCandidates {
   // Only larger logits matter: at least `width` logits of the row are >= bound, or bound is -infinity.
   float bound() const { return bound_; }
 
-  // Sets a bound that the caller knows: so many of the row's logits reach it. Before any insertion.
+  // Sets a bound that at least `width` of the row's logits reach. Call it before any insertion.
   void raise_bound(float bound) { bound_ = bound; }
 
   // A logit above the bound when the caller compared. It need not be any more: prune() may have raised the bound, and

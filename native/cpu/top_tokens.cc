@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "native/core/backend.h"
-#include "native/core/dtype.h"
+#include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/row_loop.h"
 #include "native/cpu/top_tokens_kernel.h"
@@ -24,15 +24,6 @@ struct Scratch {
   std::vector<TokenKey> keys;
 };
 
-template <class Value>
-void reserve(std::vector<Value>& scratch, std::int64_t size) {
-  if (scratch.size() < static_cast<std::size_t>(size)) scratch.resize(static_cast<std::size_t>(size));
-}
-
-const char* element_at(const TopTokensProblem& problem, std::int64_t index) {
-  return static_cast<const char*>(problem.logits) + index * element_size(problem.dtype);
-}
-
 class RowSelector {
  public:
   // Takes all memory that a row can need; `longest_row` is the most logits that are allowed in one. Throws
@@ -40,15 +31,14 @@ class RowSelector {
   RowSelector(const TopTokensProblem& problem, const TopTokensOutputs& outputs, Scratch& scratch,
               std::int64_t longest_row)
       : problem_(problem), outputs_(outputs), scratch_(scratch), scale_{problem.temperature, problem.softcap} {
-    const bool copies = problem.allowed_bitmask != nullptr || problem.allowed_offsets != nullptr;
-    if (copies && !problem.listed_logits) reserve(scratch_.row, longest_row);
+    if (is_constrained(problem) && !problem.listed_logits) reserve(scratch_.row, longest_row);
     const std::int64_t width = std::min(problem.beam_width, longest_row);
     reserve(scratch_.keys, kernel_.key_capacity(width));
     reserve(scratch_.candidates, kernel_.candidate_capacity(width));
   }
 
   void select(std::int64_t row) {
-    const RowView view = allowed_logits(row);
+    const RowView view = view_of(row);
     const std::int64_t width = std::min(problem_.beam_width, view.count);
     TopTokensFound found;
     TokenKey* const keys = scratch_.keys.data();
@@ -58,31 +48,10 @@ class RowSelector {
   }
 
  private:
-  // The row's allowed logits: the caller's own memory, or a float32 copy where a constraint picks among them.
-  RowView allowed_logits(std::int64_t row) {
-    if (problem_.listed_logits) {
-      const std::int64_t offset = problem_.allowed_offsets[row];
-      return {element_at(problem_, offset), problem_.dtype, problem_.allowed_offsets[row + 1] - offset, kNoTarget};
-    }
-    const RowView dense = {element_at(problem_, row * problem_.row_stride), problem_.dtype, problem_.vocab_size,
-                           kNoTarget};
-    if (problem_.allowed_offsets != nullptr) {
-      const std::int64_t count = problem_.allowed_offsets[row + 1] - problem_.allowed_offsets[row];
-      float* const out = scratch_.row.data();
-      row_kernel().gather(dense.logits, dense.dtype, tokens_of(row), count, out);
-      return {out, DType::kFloat32, count, kNoTarget};
-    }
-    if (problem_.allowed_bitmask != nullptr) {
-      const std::uint32_t* const bitmask = problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
-      float* const out = scratch_.row.data();
-      row_kernel().apply_bitmask(dense.logits, dense.dtype, bitmask, dense.count, out);
-      return {out, DType::kFloat32, dense.count, kNoTarget};
-    }
-    return dense;
-  }
-
-  const std::int32_t* tokens_of(std::int64_t row) const {
-    return problem_.allowed_tokens + problem_.allowed_offsets[row];
+  RowView view_of(std::int64_t row) {
+    if (!problem_.listed_logits) return allowed_logits(problem_, row, scratch_.row);
+    const std::int64_t offset = problem_.allowed_offsets[row];
+    return {element_at(problem_, offset), problem_.dtype, problem_.allowed_offsets[row + 1] - offset, kNoTarget};
   }
 
   void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {
@@ -92,7 +61,7 @@ class RowSelector {
     const double log_sum_exp = found.count == 0 ? -std::numeric_limits<double>::infinity() : reference + log_sum;
     std::int32_t* const tokens = outputs_.tokens + row * problem_.beam_width;
     float* const log_probabilities = outputs_.log_probabilities + row * problem_.beam_width;
-    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : tokens_of(row);
+    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : listed_tokens(problem_, row);
     for (std::int64_t i = 0; i < found.count; ++i) {
       const auto position = static_cast<std::int32_t>(position_of(keys[i]));
       tokens[i] = listed == nullptr ? position : listed[position];

@@ -52,13 +52,28 @@ class TokenCandidates {
     top_.insert(logit);
   }
 
+  // Kept apart, as its position would not be the lowest of all.
+  FBL_ALWAYS_INLINE_MEMBER void insert_target(float logit, std::int64_t position) {
+    target_ = token_key(logit, position);
+    top_.insert(logit);
+  }
+
   // Leaves the keys of the `width` largest; after finish(). Returns how many they are.
   std::int64_t take() {
+    if (target_ != 0) put_target_in_order();
     keep(top_.largest(width()), top_.effective_rank(width()));
     return count_;
   }
 
  private:
+  void put_target_in_order() {
+    if (count_ == capacity_) compact();
+    if (count_ == capacity_) return; // as in insert()
+    std::int64_t i = count_++;
+    for (; i > 0 && position_of(keys_[i - 1]) > position_of(target_); --i) keys_[i] = keys_[i - 1];
+    keys_[i] = target_;
+  }
+
   void compact() {
     top_.update_bound();
     keep(top_.bound(), count_);
@@ -86,9 +101,13 @@ class TokenCandidates {
   TokenKey* keys_;
   std::int64_t capacity_;
   std::int64_t count_ = 0;
+  TokenKey target_ = 0; // 0, the key of no finite logit: none
 };
 
 FBL_ALWAYS_INLINE void offer(TokenCandidates& top, float logit, std::int64_t position) { top.insert(logit, position); }
+FBL_ALWAYS_INLINE void offer_target(TokenCandidates& top, float logit, std::int64_t position) {
+  top.insert_target(logit, position);
+}
 
 std::int64_t candidate_capacity(std::int64_t width) { return TopCandidates::capacity(width); }
 
@@ -106,6 +125,8 @@ void select(const RowView& view, const LogitScale& scale, std::int64_t width, fl
       sweep.run(none);
       found.poisoned = sums.poisoned;
       found.reference_logit = sums.reference_logit;
+      found.target_logit = sums.target_logit;
+      found.max_logit = sums.max_logit;
       found.sum = sums.sum_others;
       found.count = sums.poisoned || sweep.is_masked() ? 0 : sweep.top().take();
     });

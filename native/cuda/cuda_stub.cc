@@ -6,8 +6,8 @@ namespace fused_bear_loss {
 namespace {
 
 constexpr const char* kReason =
-    "this build of the addon has no CUDA backend: where nvcc is installed, build it in the package's folder with "
-    "`npx cmake-js rebuild --CDFBL_CUDA=ON`";
+    "this build of the addon has no CUDA backend: where nvcc is installed, build one with "
+    "`npx fused-bear-loss build`, or in a clone with `npm run build`";
 
 } // namespace
 

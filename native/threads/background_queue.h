@@ -14,7 +14,7 @@ class BackgroundTask {
   virtual ~BackgroundTask() = default;
   // On a thread of the queue, once.
   virtual void run() noexcept = 0;
-  // run() shall end soon, where it can: nobody waits for its result any more. On any thread.
+  // Makes run() end soon if it can, as its result is no longer needed. On any thread.
   virtual void cancel() noexcept = 0;
 
  private:

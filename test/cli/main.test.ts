@@ -1,4 +1,5 @@
 import { capabilities } from 'fused-bear-loss';
+import { describeFindings, examine, isSound } from '../../lib/cli/doctor';
 import { main } from '../../lib/cli/main';
 
 interface Outcome {
@@ -31,11 +32,27 @@ describe('fused-bear-loss doctor', () => {
     expect(output).toContain(`fused-bear-loss ${capabilities().version} on Node ${process.version}`);
     expect(output).toContain(`CPU kernel   ${capabilities().instructionSet} (of `);
     expect(output).toMatch(/^CUDA {9}\S/m);
+    expect(output).toMatch(/^addon {8}\S+\.node$/m);
+    expect(output).toMatch(/^numbers {6}right/m);
   });
 
   it('prints the same as JSON', () => {
     const findings = JSON.parse(runCommand('doctor', '--json').output);
     expect(findings.kernel).toEqual(JSON.parse(JSON.stringify(capabilities())));
+    expect(findings).toMatchObject({ addon: { file: expect.stringMatching(/\.node$/) }, wrong: [] });
+  });
+});
+
+describe('what doctor concludes', () => {
+  it('is that nothing can be relied on where numbers are wrong', () => {
+    const findings = { ...examine(), wrong: ['losses[0] is 1, not 2'] };
+    expect([isSound(examine()), isSound(findings)]).toEqual([true, false]);
+    expect(describeFindings(findings)).toMatch(/^numbers {6}wrong: losses\[0\] is 1, not 2$/m);
+  });
+
+  it('names the files that could not be used', () => {
+    const findings = { ...examine(), attempts: [{ file: 'a.node', reason: 'the file is truncated' }] };
+    expect(describeFindings(findings)).toMatch(/^not used {5}a\.node: the file is truncated$/m);
   });
 });
 
@@ -50,6 +67,8 @@ describe('fused-bear-loss', () => {
     [['train'], 'unknown command: train'],
     [['doctor', 'now'], 'unknown command: doctor now'],
     [['doctor', '--jsn'], "Unknown option '--jsn'"],
+    [['doctor', '--no-cuda'], 'doctor does not take --no-cuda'],
+    [['build', '--json'], 'build does not take --json'],
   ])('refuses %j with its usage', (args, message) => {
     const { exitCode, output, errors } = runCommand(...args);
     expect({ exitCode, output }).toEqual({ exitCode: 1, output: '' });

@@ -1,30 +1,22 @@
 /** Every instruction set of the CPU backend gives the same decisions bit for bit, and the same loss within tolerance. */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { deviceUnderTest } from '../support/backend-under-test';
 import { type ProbeAnswer, probeProblems } from '../support/instruction-set-probe';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { runReference } from '../support/loss-call';
+import { runProbe } from '../support/run-probe';
 import { expectAllClose, ORDINARY } from '../support/tolerance';
-
-const INSTRUCTION_SETS = ['baseline', 'avx2', 'avx512'] as const;
-
-function probe(instructionSet: string): ProbeAnswer {
-  const script = join(__dirname, '../support/instruction-set-probe.ts');
-  const child = spawnSync(process.execPath, ['--import', 'tsx', script], {
-    env: { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet },
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
-  });
-  if (child.status !== 0) throw new Error(`the probe for ${instructionSet} failed: ${child.stderr}`);
-  return JSON.parse(child.stdout) as ProbeAnswer;
-}
 
 if (deviceUnderTest !== 'cpu') {
   describe.skip(`instruction sets (skipped: the backend under test is ${deviceUnderTest}, not the CPU)`, () => {
     it('agree with one another', () => {});
   });
 } else {
-  const answers = new Map(INSTRUCTION_SETS.map((name) => [name, probe(name)]));
+  const answers = new Map(
+    INSTRUCTION_SETS.map((name) => [
+      name,
+      JSON.parse(runProbe('instruction-set-probe.ts', name).toString()) as ProbeAnswer,
+    ]),
+  );
   const baseline = answers.get('baseline') as ProbeAnswer;
 
   describe('the instruction sets of the CPU backend', () => {

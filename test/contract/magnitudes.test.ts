@@ -1,10 +1,9 @@
 /** Along the border of what float32 holds: sizes of logits, temperatures, caps and every other option at its ends. */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { deserialize } from 'node:v8';
 import { type BearLossOptions, type BearLossResult, topTokens } from '../../lib/index';
 import { describeContract, deviceUnderTest } from '../support/backend-under-test';
 import { DTYPES, decode } from '../support/dtype';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { callOf, definedGradient, expectAgreement, expectResult, runBackend, runReference } from '../support/loss-call';
 import type { MagnitudeAnswer } from '../support/magnitude-probe';
 import {
@@ -18,7 +17,8 @@ import {
   saturatedProblems,
   softcapProblems,
 } from '../support/magnitude-problems';
-import { ORDINARY } from '../support/tolerance';
+import { runProbe } from '../support/run-probe';
+import { expectClose, ORDINARY } from '../support/tolerance';
 
 /** Throws with the name of the first problem that `check` refuses. */
 function expectEach(problems: readonly MagnitudeProblem[], check: (problem: MagnitudeProblem, index: number) => void) {
@@ -132,8 +132,7 @@ if (deviceUnderTest === 'cpu') {
           for (let place = row * 4; place < row * 4 + 4; ++place) {
             const expected = Math.fround((scaled[tokens[place] as number] as number) - logSum);
             const actual = logProbabilities[place] as number;
-            const error = Object.is(actual, expected) ? 0 : Math.abs(actual - expected);
-            expect(error).toBeLessThanOrEqual(tolerance.loss * Math.max(1, Math.abs(expected)));
+            expectClose(actual, expected, tolerance.loss, `place ${place}`);
           }
         }
       });
@@ -141,7 +140,7 @@ if (deviceUnderTest === 'cpu') {
   });
 
   describe('each instruction set along the border of float32', () => {
-    for (const name of ['baseline', 'avx2', 'avx512']) {
+    for (const name of INSTRUCTION_SETS) {
       const answer = probe(name);
       const isThere = answer.instructionSet === name;
       const why = isThere ? '' : ` (skipped: this machine runs ${answer.instructionSet} instead)`;
@@ -157,13 +156,7 @@ if (deviceUnderTest === 'cpu') {
 }
 
 function probe(instructionSet: string): MagnitudeAnswer {
-  const script = join(__dirname, '../support/magnitude-probe.ts');
-  const child = spawnSync(process.execPath, ['--import', 'tsx', script], {
-    env: { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet },
-    maxBuffer: 2 ** 28,
-  });
-  if (child.status !== 0) throw new Error(`the probe for ${instructionSet} failed: ${child.stderr}`);
-  const { results, ...answer } = deserialize(child.stdout) as MagnitudeAnswer;
+  const { results, ...answer } = deserialize(runProbe('magnitude-probe.ts', instructionSet)) as MagnitudeAnswer;
   return { ...answer, results: results.map(ownArrays) };
 }
 

@@ -1,10 +1,10 @@
 /** topTokens against the float64 reference, for every dtype, constraint, layout and instruction set. */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { topTokens } from '../../lib/index';
 import { DTYPES } from '../support/dtype';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { SeededRandom } from '../support/random';
+import { runProbe } from '../support/run-probe';
 import { probeShapes, type TopTokensAnswer } from '../support/top-tokens-probe';
 import {
   CONSTRAINTS,
@@ -145,20 +145,9 @@ describe('topTokens', () => {
   });
 });
 
-function probe(instructionSet: string): TopTokensAnswer {
-  const script = join(__dirname, '../support/top-tokens-probe.ts');
-  const child = spawnSync(process.execPath, ['--import', 'tsx', script], {
-    env: { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet },
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
-  });
-  if (child.status !== 0) throw new Error(`the probe for ${instructionSet} failed: ${child.stderr}`);
-  return JSON.parse(child.stdout) as TopTokensAnswer;
-}
-
 describe('topTokens of each instruction set', () => {
-  for (const name of ['baseline', 'avx2', 'avx512']) {
-    const answer = probe(name);
+  for (const name of INSTRUCTION_SETS) {
+    const answer = JSON.parse(runProbe('top-tokens-probe.ts', name).toString()) as TopTokensAnswer;
     const isThere = answer.instructionSet === name;
     const why = isThere ? '' : ` (skipped: this machine runs ${answer.instructionSet} instead)`;
     (isThere ? it : it.skip)(`${name} agrees with the reference${why}`, () => {

@@ -1,5 +1,5 @@
 /** Somebody writes a call's inputs on the device while it runs: values may be wrong, addresses never, and nothing hangs. */
-import { DeviceTensor, fusedBearLoss } from '../../lib/index';
+import { DeviceTensor, fusedBearLoss } from '../../lib/cuda/index';
 import { useEmulator } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
 

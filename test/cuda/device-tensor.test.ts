@@ -1,4 +1,5 @@
-import { CudaStream, capabilities, DeviceTensor, deviceMemory, type TensorDType } from '../../lib/index';
+import { CudaStream, DeviceTensor, deviceMemory, type TensorDType } from '../../lib/cuda/index';
+import { capabilities } from '../../lib/index';
 import { errorOf, expectError } from '../loss/refusal';
 import { expectNoMoreHeld, heldBlocks, useDevice, useEmulator } from '../support/emulated-device';
 

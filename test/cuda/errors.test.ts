@@ -1,6 +1,7 @@
 /** Every way in which a device can fail: a clear error, no leak, and the caller's buffers as they were. */
-import { DeviceTensor, deviceMemory, fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
-import type { BearErrorCode } from '../../lib/loss/errors';
+import { DeviceTensor, fusedBearLoss as deviceLoss, deviceMemory } from '../../lib/cuda/index';
+import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
+import type { BearErrorCode } from '../../lib/options/errors';
 import { errorOf, expectError } from '../loss/refusal';
 import { DEVICE_ERROR_CODES } from '../support/device-error-codes';
 import { expectNoMoreHeld, heldBlocks, useEmulator } from '../support/emulated-device';
@@ -188,7 +189,7 @@ describe('a call that fails on its way', () => {
         emulator.failCall(name, nth, status);
         let result: { dispose(): void } | undefined;
         try {
-          result = fusedBearLoss(logits, targets, { rows: true, tokenWeights: new Float32Array(ROWS) });
+          result = deviceLoss(logits, targets, { rows: true, tokenWeights: new Float32Array(ROWS) });
         } catch (error) {
           expect((error as { code: string }).code).toMatch(/^ERR_BEAR_CUDA_/);
         }
@@ -211,7 +212,7 @@ describe('a kernel that fails on the device', () => {
     const code = 'ERR_BEAR_CUDA_FAILED';
     let failure: unknown;
     try {
-      const result = fusedBearLoss(logits, targets);
+      const result = deviceLoss(logits, targets);
       failure = await result.read().catch((error: unknown) => error);
     } catch (error) {
       failure = error;

@@ -2,7 +2,8 @@
  * Rows without options have kernels of their own. Whoever asks for ranks is given those with all options: what both say
  * is the same bit for bit, wherever the row lies and whether it is kept.
  */
-import { type BearLossOptions, DeviceTensor, fusedBearLoss } from '../../lib/index';
+import { DeviceTensor, fusedBearLoss } from '../../lib/cuda/index';
+import type { BearLossOptions } from '../../lib/index';
 import { bytesOf, DTYPES, encode } from '../support/dtype';
 import { useDevice } from '../support/emulated-device';
 import { callOf, fingerprint, runBackend } from '../support/loss-call';

@@ -1,5 +1,6 @@
 /** What a call asks of the runtime beside its launches, and what orders work: events, also of streams that are gone. */
-import { CudaStream, DeviceTensor, deviceMemory, fusedBearLoss } from '../../lib/index';
+import { CudaStream, DeviceTensor, deviceMemory, fusedBearLoss } from '../../lib/cuda/index';
+import { fusedBearLoss as hostLoss } from '../../lib/index';
 import { errorOf } from '../loss/refusal';
 import { useEmulator } from '../support/emulated-device';
 import { SeededRandom } from '../support/random';
@@ -76,7 +77,7 @@ describe('a stream that its owner destroyed', () => {
 
   it('has its work done, and nobody gets the memory before', async () => {
     const { data, targets } = inputs();
-    const expected = fusedBearLoss(data, targets, { vocabSize: VOCABULARY, device: 'cuda' });
+    const expected = hostLoss(data, targets, { vocabSize: VOCABULARY, device: 'cuda' });
     for (const seed of SEEDS) {
       await withStreamOfOthers(seed, async (stream, logits, end) => {
         const result = fusedBearLoss(logits, targets, { stream });

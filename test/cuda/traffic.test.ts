@@ -2,7 +2,7 @@
  * How often each logit is read and each entry of the gradient is written. Counted are the bytes that the kernels'
  * instructions ask for; what reaches the memory, no emulator can say.
  */
-import { type DeviceBearLossOptions, DeviceTensor, fusedBearLoss } from '../../lib/index';
+import { type DeviceBearLossOptions, DeviceTensor, fusedBearLoss } from '../../lib/cuda/index';
 import { bitmaskOf, csrOf } from '../support/allowed-tokens';
 import { DTYPES, type DType, encode } from '../support/dtype';
 import { useEmulator } from '../support/emulated-device';

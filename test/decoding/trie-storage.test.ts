@@ -88,7 +88,7 @@ describe('a trie as bytes', () => {
 
   it('is refused as another kind of argument', () => {
     expect(() => TokenTrie.load('trie' as never)).toThrow(expect.objectContaining({ code: 'ERR_BEAR_ARGUMENT_TYPE' }));
-    expect(() => TokenTrie.load(Buffer.from('something else altogether'))).toThrow('not the bytes of a TokenTrie');
+    expect(() => TokenTrie.load(Buffer.from('something else altogether'))).toThrow('bytes that are not a TokenTrie');
   });
 });
 

@@ -1,8 +1,9 @@
 import { getEventListeners } from 'node:events';
 import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
+import { isWasm } from '../support/backend-under-test';
 import { bytesOf } from '../support/dtype';
 import { SeededRandom } from '../support/random';
-import { resizableBuffer, transfer, validCall, validLists } from './refusal';
+import { resizableBuffer, sharedFloats, transfer, validCall, validLists } from './refusal';
 
 // Long enough that a call is still running, or waiting, when the next line of a test runs.
 const ROWS = 64;
@@ -15,13 +16,13 @@ function bigCall(options: object = {}) {
   return fusedBearLossAsync({ data: bigLogits, shape: [ROWS, VOCAB] }, bigTargets, { gradient: false, ...options });
 }
 
-/** Takes a tenth of a second or more of one thread. */
-function slowCall(options: object = {}) {
-  const data = new Float32Array(4 * ROWS * VOCAB);
-  for (let copy = 0; copy < 4; ++copy) data.set(bigLogits, copy * ROWS * VOCAB);
-  const targets = new Int32Array(4 * ROWS);
+/** Takes a tenth of a second or more of one thread, or as much more as it has more rows. */
+function slowCall(options: object = {}, timesRows = 4) {
+  const data = new Float32Array(timesRows * ROWS * VOCAB);
+  for (let copy = 0; copy < timesRows; ++copy) data.set(bigLogits, copy * ROWS * VOCAB);
+  const targets = new Int32Array(timesRows * ROWS);
   const slow = { beamWidth: VOCAB / 2, softcap: 30, gradient: false, threads: 1 };
-  return fusedBearLossAsync({ data, shape: [4 * ROWS, VOCAB] }, targets, { ...slow, ...options });
+  return fusedBearLossAsync({ data, shape: [timesRows * ROWS, VOCAB] }, targets, { ...slow, ...options });
 }
 
 describe('the asynchronous call', () => {
@@ -178,6 +179,23 @@ describe('an abort', () => {
     await bigCall(); // the aborted job is long over
     expect(gradLogits.every((value) => value === 7)).toBe(true);
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
+  });
+
+  // The module has one thread, and computes one call after the other.
+  (isWasm ? it.skip : it)('stops a kernel that runs, whose thread then serves the next call', async () => {
+    const controller = new AbortController();
+    const gradLogits = sharedFloats(16 * ROWS * VOCAB).fill(7);
+    const ended: string[] = [];
+    const note = (name: string) => () => ended.push(name);
+    // Two run at a time. The first would take more than four times as long as the second, and the third waits for either.
+    const { signal } = controller;
+    const first = slowCall({ signal, gradient: true, out: { gradLogits } }, 16).catch(note('first'));
+    const second = slowCall({}, 4).then(note('second'));
+    const third = bigCall({ threads: 1 }).then(note('third'));
+    while (gradLogits[0] === 7) await new Promise(setImmediate); // written to where it lies
+    controller.abort(reason);
+    await Promise.all([first, second, third]);
+    expect(ended).toEqual(['first', 'third', 'second']);
   });
 
   it('in place leaves the logits as they were', async () => {

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import type * as Index from '../../lib/index';
 import packageJson from '../../package.json';
+import { isWasm } from '../support/backend-under-test';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 
-const VARIABLES = ['FUSED_BEAR_LOSS_THREADS', 'FUSED_BEAR_LOSS_PREBUILD'];
+const VARIABLES = ['FUSED_BEAR_LOSS_THREADS'];
 const before = VARIABLES.map((name) => [name, process.env[name]] as const);
 
 afterEach(() => {
@@ -37,10 +37,12 @@ describe('capabilities()', () => {
     delete process.env.FUSED_BEAR_LOSS_THREADS;
     const answer = loadAgain().capabilities();
     expect(answer.version).toBe(packageJson.version);
-    expect(['baseline', 'avx2', 'avx512']).toContain(answer.instructionSet);
-    expect(answer.instructionSets[0]).toBe('baseline');
+    expect(answer.backend).toBe(isWasm ? 'wasm' : 'native');
+    const names = isWasm ? ['wasm-simd128'] : INSTRUCTION_SETS;
+    expect(names).toContain(answer.instructionSet);
+    expect(answer.instructionSets[0]).toBe(names[0]);
     expect(answer.instructionSets).toContain(answer.instructionSet);
-    expect(answer.threads).toBe(availableParallelism());
+    expect(answer.threads).toBe(isWasm ? 1 : availableParallelism());
     expect(answer.warnings).toEqual([]);
   });
 
@@ -55,7 +57,8 @@ describe('capabilities()', () => {
   });
 });
 
-describe('FUSED_BEAR_LOSS_THREADS', () => {
+// The module has one thread.
+(isWasm ? describe.skip : describe)('FUSED_BEAR_LOSS_THREADS', () => {
   it('sets the number of threads', () => {
     process.env.FUSED_BEAR_LOSS_THREADS = '7';
     const { capabilities, fusedBearLoss } = loadAgain();
@@ -71,59 +74,5 @@ describe('FUSED_BEAR_LOSS_THREADS', () => {
     expect(fusedBearLoss(new Float32Array(5), [1]).countedRows).toBe(1);
     expect(emitted).toEqual([expect.stringContaining(`FUSED_BEAR_LOSS_THREADS was not followed: "${value}"`)]);
     expect(capabilities()).toMatchObject({ threads: availableParallelism(), warnings: emitted });
-  });
-});
-
-describe('an addon that cannot be loaded', () => {
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-loader-'));
-    process.env.FUSED_BEAR_LOSS_PREBUILD = folder;
-  });
-  afterEach(() => rmSync(folder, { recursive: true }));
-
-  function loadError(): Error & { code?: string } {
-    try {
-      loadAgain().capabilities();
-    } catch (error) {
-      return error as Error;
-    }
-    throw new Error('an addon was loaded');
-  }
-
-  // node-gyp-build also looks beside the executable.
-  it('because there is none: says where it looked, on what machine, and what to do', () => {
-    const { code, message } = loadError();
-    expect(code).toBe('ERR_BEAR_ADDON_NOT_FOUND');
-    expect(message).toContain(`${process.platform}-${process.arch}`);
-    expect(message).toContain(process.version);
-    expect(message).toContain(join(folder, 'build', 'Release'));
-    expect(message).toContain(join(folder, 'prebuilds', `${process.platform}-${process.arch}`));
-    for (const command of ['npm rebuild fused-bear-loss', 'npm run build', 'npm install-scripts approve']) {
-      expect(message).toContain(command);
-    }
-  });
-
-  it('because it is no library: says what the system says of it', () => {
-    const release = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
-    mkdirSync(release, { recursive: true });
-    writeFileSync(join(release, 'fused-bear-loss.node'), 'no library');
-    const { code, message } = loadError();
-    expect(code).toBe('ERR_BEAR_ADDON_NOT_FOUND');
-    expect(message).toContain('fused-bear-loss.node');
-  });
-
-  it('because it is that of another version: does not call it', () => {
-    jest.doMock('node-gyp-build', () => () => ({ callFields: { numbers: ['rows'], arrays: [], summary: [] } }));
-    const { code, message } = loadError();
-    jest.dontMock('node-gyp-build');
-    expect(code).toBe('ERR_BEAR_ADDON_NOT_FOUND');
-    expect(message).toContain('another version');
-  });
-
-  it('is looked for at the first call, not when the package is loaded', () => {
-    expect(() => loadAgain()).not.toThrow();
-    const { fusedBearLoss } = loadAgain();
-    expect(() => fusedBearLoss(new Float32Array(5), [1])).toThrow('npm rebuild fused-bear-loss');
   });
 });

@@ -1,8 +1,8 @@
-import { deviceIndex, deviceName } from '../../lib/loss/device-arguments';
 import { deviceError } from '../../lib/loss/device-errors';
-import { BEAR_ERROR_CODES } from '../../lib/loss/errors';
+import { native } from '../../lib/native/backend';
 import type { NativeDeviceErrorKind } from '../../lib/native/binding';
-import { native } from '../../lib/native/load-addon';
+import { deviceIndex, deviceName } from '../../lib/options/device-names';
+import { BEAR_ERROR_CODES } from '../../lib/options/errors';
 
 const kinds = Array.from(native().deviceErrorKinds) as NativeDeviceErrorKind[];
 

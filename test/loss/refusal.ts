@@ -1,6 +1,6 @@
 /** What every refusal of a bad argument has in common, checked in one place. */
 import { fusedBearLoss, fusedBearLossAsync } from '../../lib/index';
-import type { BearErrorCode, BearLossError } from '../../lib/loss/errors';
+import type { BearErrorCode, BearLossError } from '../../lib/options/errors';
 
 // Bad arguments have bad types, so the calls of these tests are untyped.
 export interface AnyCall {
@@ -106,4 +106,21 @@ export function resizableBuffer(byteLength: number, maxByteLength: number): Resi
 export function transfer<View extends ArrayBufferView>(view: View): View {
   structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
   return view;
+}
+
+export function sharedFloats(length: number): Float32Array<SharedArrayBuffer> {
+  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
+}
+
+export interface WebAssemblyMemory {
+  buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
+/** Memory of 64 KiB that may grow. The types of WebAssembly come with those of browsers only. */
+export function webAssemblyMemory(): WebAssemblyMemory {
+  const { Memory } = Reflect.get(globalThis, 'WebAssembly') as {
+    Memory: new (pages: { initial: number; maximum: number }) => WebAssemblyMemory;
+  };
+  return new Memory({ initial: 1, maximum: 3 });
 }

@@ -1,12 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import {
   addonFile,
   copySources,
   findOnPath,
   linkCommands,
+  listFiles,
   makeTemporaryFolder,
+  nodeHeadersPrefix,
+  readNativeSources,
   removeFolder,
   repositoryRoot,
   run,
@@ -44,10 +48,21 @@ describe('a clone on a machine without Python', () => {
     expect(findOnPath('python', env.PATH)).toBeUndefined();
   });
 
-  it('has an install script that succeeds and builds nothing', () => {
-    const { stdout } = run('npm', ['run', 'install'], { cwd: clone, env });
-    expect(stdout).toContain('npm run build');
-    expect(existsSync(join(clone, 'build'))).toBe(false);
+  // npm runs `node-gyp rebuild` by itself where it sees binding.gyp; "gypfile": false stops it.
+  it('runs nothing at install', () => {
+    const folderOfInstall = join(folder, 'install');
+    mkdirSync(folderOfInstall);
+    for (const name of ['binding.gyp', 'native']) symlinkSync(join(clone, name), join(folderOfInstall, name));
+    const {
+      devDependencies: _,
+      peerDependencies: __,
+      workspaces: ___,
+      ...bare
+    } = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'));
+    writeFileSync(join(folderOfInstall, 'package.json'), JSON.stringify(bare));
+    const { stdout } = run('npm', ['install', '--offline', '--foreground-scripts'], { cwd: folderOfInstall, env });
+    expect(stdout).not.toMatch(/^>/m);
+    expect(existsSync(join(folderOfInstall, 'build'))).toBe(false);
   });
 
   it('builds with cmake-js, downloads nothing, and computes a loss', () => {
@@ -78,5 +93,46 @@ describe('a clone on a machine without Python', () => {
     });
     expect(status).not.toBe(0);
     expect(stdout + stderr).toContain('npm run build:asan');
+  });
+});
+
+const headers = nodeHeadersPrefix();
+const python = findOnPath('python3') ?? findOnPath('python');
+const missing = [!headers && 'Node headers beside node', !python && 'Python'].filter(Boolean).join(' and ');
+
+(missing ? describe.skip : describe)(`a clone built by node-gyp${missing && ` (needs ${missing})`}`, () => {
+  let clone: string;
+
+  beforeAll(() => {
+    clone = makeTemporaryFolder('node-gyp');
+    copySources(clone);
+    symlinkSync(join(repositoryRoot, 'node_modules'), join(clone, 'node_modules'));
+    symlinkSync(join(repositoryRoot, 'dist'), join(clone, 'dist'));
+    // npm brings its node-gyp with it.
+    const command = ['exec', '--offline', '-c', `node-gyp rebuild --nodedir=${headers}`];
+    run('npm', command, { cwd: clone });
+  });
+
+  afterAll(() => removeFolder(clone));
+
+  it('compiles every source of the list once, and those of the kernels once an instruction set', () => {
+    const { core, threads, cpu, cudaStub, binding, rowKernel } = readNativeSources();
+    const expected = [...core, ...threads, ...cpu, ...cudaStub, ...binding]
+      .map((source) => join('fused_bear_loss', source))
+      .concat(INSTRUCTION_SETS.flatMap((name) => rowKernel.sources.map((source) => join(`row_kernel_${name}`, source))))
+      .map((source) => source.replace(/\.cc$/, '.o'));
+    const objects = listFiles(join(clone, 'build', 'Release', 'obj.target')).filter((file) => file.endsWith('.o'));
+    expect(objects.sort()).toEqual(expected.sort());
+  });
+
+  it.each(INSTRUCTION_SETS)('computes bit for bit what the cmake-js build computes (%s)', (instructionSet) => {
+    const digests = (root: string) => {
+      const env = { ...process.env, FUSED_BEAR_LOSS_PREBUILD: root, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet };
+      const program = join(repositoryRoot, 'test', 'packaging', 'fixtures', 'digest.cjs');
+      return JSON.parse(run('node', [program], { cwd: repositoryRoot, env }).stdout);
+    };
+    const here = digests(repositoryRoot);
+    expect(new Set(Object.values(here.digests)).size).toBe(24);
+    expect(digests(clone)).toEqual(here);
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   addonFile,
@@ -11,13 +11,20 @@ import {
   run,
 } from './support.js';
 
-const entryPoints = ['fused-bear-loss', 'fused-bear-loss/decoding', 'fused-bear-loss/tfjs', 'fused-bear-loss/jax'];
+const entryPoints = [
+  'fused-bear-loss',
+  'fused-bear-loss/cuda',
+  'fused-bear-loss/decoding',
+  'fused-bear-loss/tfjs',
+  'fused-bear-loss/jax',
+];
 /** Optional peers, which an application installs by itself. */
 const peers = ['@tensorflow', '@jax-js'];
 
 // The same statements serve CommonJS and ES modules.
 const consumer = `
 import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss, fusedBearLossAsync, topTokens } from 'fused-bear-loss';
+import { type CudaStream, type DeviceTensor, fusedBearLoss as deviceLoss } from 'fused-bear-loss/cuda';
 import { TokenTrie } from 'fused-bear-loss/decoding';
 import { bearLossStep } from 'fused-bear-loss/jax';
 
@@ -26,6 +33,8 @@ const result: BearLossResult = fusedBearLoss(new Float32Array([1, 2, 3, 4]), [2]
 const later: Promise<BearLossResult> = fusedBearLossAsync(new Float32Array([1, 2, 3, 4]), [2], options);
 const version: string = capabilities().version;
 const trie: TokenTrie | undefined = undefined;
+export const onDevice = (logits: DeviceTensor<'float32'>, stream: CudaStream): DeviceTensor<'float32'> =>
+  deviceLoss(logits, [2], { stream }).gradLogits;
 const tokens: Int32Array = topTokens(new Float32Array([1, 2, 3, 4]), 2, { vocabSize: 4 }).tokens;
 console.log(result.countedRows, later, version, trie, tokens, bearLossStep);
 `;
@@ -35,7 +44,7 @@ describe('the packed package', () => {
 
   beforeAll(() => {
     application = makeTemporaryFolder('entry-points');
-    const installed = installPackage(application, ['--ignore-scripts']);
+    const installed = installPackage(application);
     mkdirSync(dirname(join(installed, addonFile)), { recursive: true });
     cpSync(join(repositoryRoot, addonFile), join(installed, addonFile));
     for (const peer of peers) symlinkSync(join(repositoryRoot, 'node_modules', peer), join(installed, '..', peer));
@@ -82,15 +91,27 @@ describe('the packed package', () => {
       expect(stdout).toMatch(/^CPU kernel {3}\w+/m);
     });
 
-    it('says why the addon cannot be loaded, where it cannot', () => {
-      const { status, stdout, stderr } = spawnSync(command(), ['doctor'], {
+    // FUSED_BEAR_LOSS_PREBUILD: where the addon is looked for instead, in vain.
+    const doctorWithoutAddon = (environment: Record<string, string>) =>
+      spawnSync(command(), ['doctor'], {
         cwd: application,
         encoding: 'utf8',
-        // Where node-gyp-build looks instead: for an addon, in vain.
-        env: { ...process.env, FUSED_BEAR_LOSS_PREBUILD: application },
+        env: { ...process.env, FUSED_BEAR_LOSS_PREBUILD: application, ...environment },
       });
+
+    it('says why the addon cannot be loaded, where it must be', () => {
+      const { status, stdout, stderr } = doctorWithoutAddon({ FUSED_BEAR_LOSS_BACKEND: 'native' });
       expect([status, stderr]).toEqual([1, '']);
       expect(stdout).toMatch(/^kernel {7}not loaded: \S+/m);
+    });
+
+    const module = existsSync(join(repositoryRoot, 'dist', 'wasm', 'module-bytes.js'));
+    (module ? it : it.skip)('says that the module computes where the addon is missing, and why', () => {
+      const { status, stdout, stderr } = doctorWithoutAddon({});
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(/^addon {8}none: \S+/m);
+      expect(stdout).toMatch(/^backend {6}wasm \(\S+/m);
+      expect(stdout).toMatch(/^numbers {6}right/m);
     });
   });
 
@@ -120,14 +141,16 @@ describe('the packed package', () => {
     const listing = run('tar', ['-tzf', tarball], { cwd: application }).stdout.trim().split('\n');
     const files = listing.map((file) => file.replace(/^package\//, ''));
     const needed = [
-      'binding.gyp',
       'CMakeLists.txt',
       'native/sources.json',
-      'scripts/install.cjs',
+      'headers/napi.h',
+      'headers/node_api.h',
       'LICENSE',
       'CHANGELOG.md',
     ];
     expect(files).toEqual(expect.arrayContaining(needed));
-    expect(files.filter((file) => /^(test|lib|benchmarks|examples|build|docs|\.)/.test(file))).toEqual([]);
+    expect(files.filter((file) => /^(test|lib|scripts|binding|benchmarks|examples|build|docs|\.)/.test(file))).toEqual(
+      [],
+    );
   });
 });

@@ -1,134 +1,180 @@
-// What a user gets who has no compiler: the tarball with the prebuilt addon inside, installed and run.
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+// What a user gets who has no compiler: the tarball with the prebuilt addons inside, installed and run.
+import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findProblems, neededGlibc } from '../../scripts/check-release.cjs';
+import { addonFile, buildTargets, isCurrent, SHIPPED_TARGETS } from '../../scripts/prebuild-targets.cjs';
 import {
   findOnPath,
   installPackage,
   linkCommands,
-  listFiles,
   makeTemporaryFolder,
+  packRepository,
   removeFolder,
   repositoryRoot,
   run,
 } from './support.js';
 
 const MEGABYTE = 1e6;
-const prebuildsFolder = join(repositoryRoot, 'prebuilds', `${process.platform}-${process.arch}`);
+const ADDONS = SHIPPED_TARGETS.map(addonFile);
+const targets = SHIPPED_TARGETS.filter((target) => buildTargets().includes(target));
+const here = `${process.platform}-${process.arch}`;
+const own = targets.includes(here) ? addonFile(here) : undefined;
+const hasCuda = findOnPath('nvcc') !== undefined;
 
-/** The newest change among what the addon is made from. */
-function newestSource(): number {
-  const sources = listFiles(join(repositoryRoot, 'native')).map((file) => join('native', file));
-  return Math.max(...[...sources, 'CMakeLists.txt'].map((file) => statSync(join(repositoryRoot, file)).mtimeMs));
+function makePrebuilds(): void {
+  const outdated = targets.filter((target) => !isCurrent(target));
+  if (outdated.length === 0) return;
+  const env = { ...process.env, FBL_PREBUILD_TARGETS: outdated.join(','), ...(hasCuda ? {} : { FBL_CUDA: 'OFF' }) };
+  run('npm', ['run', 'prebuild'], { cwd: repositoryRoot, env });
 }
 
-function prebuiltAddons(): string[] {
-  if (!existsSync(prebuildsFolder)) return [];
-  return readdirSync(prebuildsFolder).map((name) => join(prebuildsFolder, name));
-}
+(own ? describe : describe.skip)(
+  `the packed package${own ? '' : ` (skipped: no addon is shipped for ${here})`}`,
+  () => {
+    beforeAll(() => makePrebuilds());
 
-/** A prebuild takes minutes, so one that is newer than every source serves. */
-function makePrebuild(): string {
-  const isCurrent = prebuiltAddons().some((file) => statSync(file).mtimeMs > newestSource());
-  if (!isCurrent) {
-    const env = { ...process.env, ...(findOnPath('nvcc') ? {} : { FBL_CUDA: 'OFF' }) };
-    run('npm', ['run', 'prebuild'], { cwd: repositoryRoot, env });
-  }
-  const addons = prebuiltAddons();
-  expect(addons).toHaveLength(1);
-  return addons[0] as string;
-}
+    const needsReadelf = findOnPath('readelf') ? describe : describe.skip;
 
-interface Version {
-  name: string;
-  version: number[];
-}
+    needsReadelf.each(targets.map(addonFile))('%s', (addon) => {
+      it('is smaller than 3.5 MB', () => {
+        expect(statSync(join(repositoryRoot, addon)).size).toBeLessThan(3.5 * MEGABYTE);
+      });
 
-/** The newest version of each symbol family (GLIBC, GLIBCXX, ...) that the addon asks its system for. */
-function neededVersions(addon: string): Record<string, string> {
-  const { stdout } = run('readelf', ['--version-info', '--wide', addon], { cwd: repositoryRoot });
-  const versions = [...stdout.matchAll(/Name: ([A-Z]+)_(\d+(?:\.\d+)*)/g)].map(
-    (match): Version => ({ name: match[1] ?? '', version: (match[2] ?? '').split('.').map(Number) }),
-  );
-  const newest: Record<string, string> = {};
-  for (const { name, version } of versions.sort((a, b) => compareVersions(a.version, b.version))) {
-    newest[name] = version.join('.');
-  }
-  return newest;
-}
+      // glibc 2.34 is that of RHEL 9, Debian 12 and Ubuntu 22.04; the C++ library is linked in.
+      it('needs no newer glibc than that', () => {
+        expect(Number(neededGlibc(join(repositoryRoot, addon)).split('.')[1])).toBeLessThanOrEqual(34);
+      });
 
-function compareVersions(a: number[], b: number[]): number {
-  const difference = Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0) - (b[i] ?? 0));
-  return difference.find((each) => each !== 0) ?? 0;
-}
-
-const isLinux = process.platform === 'linux';
-
-(isLinux ? describe : describe.skip)(`the packed package${isLinux ? '' : ' (prebuilt for Linux only)'}`, () => {
-  let addon: string;
-
-  beforeAll(() => {
-    addon = makePrebuild();
-  });
-
-  it('holds one addon for this platform, named as node-gyp-build looks for it', () => {
-    expect(addon).toMatch(/fused-bear-loss\.(glibc|musl)\.node$/);
-  });
-
-  it('holds an addon of less than 3.7 MB', () => {
-    expect(statSync(addon).size).toBeLessThan(3.7 * MEGABYTE);
-  });
-
-  const needsReadelf = findOnPath('readelf') ? it : it.skip;
-
-  // glibc 2.34 is that of RHEL 9, Debian 12 and Ubuntu 22.04; the C++ library is linked in.
-  needsReadelf('needs no newer system than the README says', () => {
-    const { GLIBC, ...others } = neededVersions(addon);
-    const [, stated] = /glibc (\d+\.\d+) or later/.exec(readFileSync(join(repositoryRoot, 'README.md'), 'utf8')) ?? [];
-    const numbers = (version?: string) => (version ?? '').split('.').map(Number);
-    expect({ GLIBC, stated }).toEqual({ GLIBC: expect.any(String), stated: '2.34' });
-    expect(compareVersions(numbers(GLIBC), numbers(stated))).toBeLessThanOrEqual(0);
-    expect(others).toEqual({});
-  });
-
-  needsReadelf('needs the C library only', () => {
-    const { stdout } = run('readelf', ['--dynamic', '--wide', addon], { cwd: repositoryRoot });
-    const needed = [...stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1] ?? '');
-    expect(needed.length).toBeGreaterThan(0);
-    expect(
-      needed.filter((library) => !/^(libc|libm|libpthread|libdl|librt|ld-linux.*)\.so\.\d+$/.test(library)),
-    ).toEqual([]);
-  });
-
-  describe.each([
-    ['with install scripts', []],
-    ['with --ignore-scripts', ['--ignore-scripts']],
-  ])('installed %s where there is no compiler', (_, npmArguments) => {
-    let application: string;
-    let env: NodeJS.ProcessEnv;
-
-    beforeAll(() => {
-      application = makeTemporaryFolder('prebuilt');
-      const commands = join(application, 'commands');
-      linkCommands(commands, ['node', 'npm', 'sh', 'env']);
-      env = { PATH: commands, HOME: application, npm_config_update_notifier: 'false' };
-      expect(['cc', 'gcc', 'g++', 'make', 'python3', 'nvcc'].filter((name) => findOnPath(name, commands))).toEqual([]);
-      installPackage(application, npmArguments, env);
+      it('needs the C library only', () => {
+        const { stdout } = run('readelf', ['--dynamic', '--wide', addon], { cwd: repositoryRoot });
+        const needed = [...stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1] ?? '');
+        expect(needed.length).toBeGreaterThan(0);
+        expect(
+          needed.filter((library) => !/^(libc|libm|libpthread|libdl|librt|ld-linux.*)\.so\.\d+$/.test(library)),
+        ).toEqual([]);
+      });
     });
 
-    afterAll(() => removeFolder(application));
+    describe('installed where there is no compiler and no registry', () => {
+      let application: string;
+      let env: NodeJS.ProcessEnv;
 
-    it('was not built there', () => {
-      const installed = join(application, 'node_modules', 'fused-bear-loss');
-      expect(existsSync(join(installed, 'build'))).toBe(false);
-      expect(existsSync(join(installed, 'prebuilds'))).toBe(true);
+      beforeAll(() => {
+        application = makeTemporaryFolder('prebuilt');
+        const commands = join(application, 'commands');
+        linkCommands(commands, ['node', 'npm', 'sh', 'env']);
+        env = { PATH: commands, HOME: application };
+        expect(['cc', 'gcc', 'g++', 'make', 'python3', 'nvcc'].filter((name) => findOnPath(name, commands))).toEqual(
+          [],
+        );
+        installPackage(application, env);
+      });
+
+      afterAll(() => removeFolder(application));
+
+      const installed = () => join(application, 'node_modules', 'fused-bear-loss');
+
+      it('was not built there', () => {
+        expect(existsSync(join(installed(), 'build'))).toBe(false);
+        expect(existsSync(join(installed(), own as string))).toBe(true);
+      });
+
+      it.each(['quickstart.cjs', 'quickstart.mjs'])(
+        'runs %s with the prebuilt addon, and warns of nothing',
+        (program) => {
+          copyFileSync(join(repositoryRoot, 'examples', program), join(application, program));
+          const { stdout, stderr } = run('node', [program], { cwd: application, env });
+          const ofClone = run('node', [join('examples', program)], { cwd: repositoryRoot });
+          expect(stdout).not.toBe('');
+          expect({ stdout, stderr }).toEqual({ stdout: ofClone.stdout, stderr: '' });
+        },
+      );
+
+      it('loads in one process with another version of itself', () => {
+        const other = join(application, 'node_modules', 'other-version');
+        cpSync(installed(), other, { recursive: true });
+        const packageFile = join(other, 'package.json');
+        const content = JSON.parse(readFileSync(packageFile, 'utf8'));
+        writeFileSync(packageFile, JSON.stringify({ ...content, version: '999.0.0' }));
+        const script = `
+        const packages = ['fused-bear-loss', 'other-version'].map((name) => require(name));
+        const computed = packages.map((each) => [each.fusedBearLoss(Float32Array.of(1, 2, 3), [1]).loss, each.capabilities().version]);
+        Promise.all(packages.map((each) => each.fusedBearLossAsync(Float32Array.of(1, 2, 3), [1])))
+          .then((later) => console.log(JSON.stringify({ computed, later: later.map(({ loss }) => loss) })));`;
+        const { computed, later } = JSON.parse(run('node', ['-e', script], { cwd: application, env }).stdout);
+        const [loss] = computed[0];
+        expect(loss).toBeGreaterThan(1);
+        expect(computed).toEqual([
+          [loss, content.version],
+          [loss, '999.0.0'],
+        ]);
+        expect(later).toEqual([loss, loss]);
+        rmSync(other, { recursive: true });
+      });
     });
 
-    it.each(['quickstart.cjs', 'quickstart.mjs'])('runs %s with the prebuilt addon', (program) => {
-      copyFileSync(join(repositoryRoot, 'examples', program), join(application, program));
-      const { stdout } = run('node', [program], { cwd: application, env: { ...env, PREBUILDS_ONLY: '1' } });
-      const here = run('node', [join('examples', program)], { cwd: repositoryRoot });
-      expect(stdout).not.toBe('');
-      expect(stdout).toBe(here.stdout);
-    });
-  });
-});
+    const moduleFile = 'dist/wasm/module-bytes.js';
+    const hasModule = existsSync(join(repositoryRoot, moduleFile));
+    const complete = targets.length === ADDONS.length && hasCuda && hasModule && findOnPath('readelf');
+    const whole = complete ? describe : describe.skip;
+    whole(
+      `a release${complete ? '' : ' (needs nvcc, readelf and the compilers of all platforms and of WebAssembly)'}`,
+      () => {
+        let folder: string;
+        let unpacked: string;
+
+        beforeAll(() => {
+          folder = makeTemporaryFolder('release');
+          const tarball = packRepository(folder);
+          expect(statSync(tarball).size).toBeLessThanOrEqual(5 * MEGABYTE);
+          run('tar', ['-xzf', tarball, '-C', folder], { cwd: folder });
+          unpacked = join(folder, 'package');
+        });
+
+        afterAll(() => removeFolder(folder));
+
+        it('has nothing that speaks against it', () => {
+          expect(findProblems(unpacked)).toEqual([]);
+        });
+
+        /** The package with one change. */
+        function changed(change: (copy: string) => void): string[] {
+          const copy = join(folder, 'changed');
+          cpSync(unpacked, copy, { recursive: true });
+          change(copy);
+          const problems = findProblems(copy);
+          rmSync(copy, { recursive: true });
+          return problems;
+        }
+
+        it.each([...ADDONS, moduleFile])('is refused without %s', (file) => {
+          expect(changed((copy) => rmSync(join(copy, file)))).toEqual([`${file} is missing`]);
+        });
+
+        it.each(['dist/notes.txt', 'native/cpu/row_kernel.o', 'prebuilds/linux-x64/other.node', 'binding.gyp'])(
+          'is refused with %s',
+          (file) => {
+            expect(changed((copy) => writeFileSync(join(copy, file), ''))).toEqual([`${file} does not belong there`]);
+          },
+        );
+
+        it('is refused where an addon needs a newer glibc than the README says', () => {
+          const problems = changed((copy) => {
+            const readme = readFileSync(join(copy, 'README.md'), 'utf8');
+            writeFileSync(join(copy, 'README.md'), readme.replaceAll('glibc 2.34 or later', 'glibc 2.5 or later'));
+          });
+          expect(problems).toEqual(
+            ADDONS.map((addon) => expect.stringMatching(`${addon} needs glibc 2.\\d+, and README.md`)),
+          );
+        });
+
+        it('is refused without CUDA in the addon of linux-x64', () => {
+          const [x64, arm64] = ADDONS as [string, string];
+          expect(changed((copy) => copyFileSync(join(copy, arm64), join(copy, x64)))).toContain(
+            `${x64} has no CUDA inside`,
+          );
+        });
+      },
+    );
+  },
+);

@@ -59,6 +59,7 @@ describe('native rooms', () => {
     'native/cpu': /napi|node_api|cuda/,
     'native/cuda': /napi|node_api/,
     'native/binding': /cuda_runtime/,
+    'native/wasm': /napi|node_api|cuda|iostream|mutex|condition_variable/,
   };
 
   const knownTo = (room: string) => [room, ...(tableOfRooms.find((each) => each.room === room)?.known ?? [])];
@@ -84,12 +85,12 @@ describe('native rooms', () => {
 });
 
 describe('native/sources.json', () => {
-  const { rowKernel, benchmark, cuda, deviceCheck, ...groups } = readNativeSources();
+  const { rowKernel, benchmark, cuda, deviceCheck, wasm, ...groups } = readNativeSources();
 
   it('lists every native source once', () => {
     const listed = [
       ...[...groups.core, ...groups.threads, ...groups.cpu, ...groups.cudaStub, ...groups.binding],
-      ...[...rowKernel.sources, ...cuda.kernels, cuda.kernelUnit, ...cuda.host],
+      ...[...wasm.sources, ...rowKernel.sources, ...cuda.kernels, cuda.kernelUnit, ...cuda.host],
     ];
     expect(listed.sort()).toEqual(filesIn('native', /\.(cc|cu)$/).sort());
     expect([...benchmark].sort()).toEqual(filesIn('benchmarks/native', /\.cc$/).sort());

@@ -85,33 +85,32 @@ function pack(packageFolder: string, target: string): string {
 }
 
 export function packRepository(target: string): string {
+  run('node', [join('scripts', 'copy-headers.cjs')], { cwd: repositoryRoot });
   return pack(repositoryRoot, target);
 }
 
 /**
- * Installs the packed package into an empty application, with its dependencies packed from this checkout, so that no
- * registry is needed. The npm cache is the application's own: what a machine's cache knows of the optional peers can
- * fail the install (ERESOLVE). Returns the installed package's folder.
+ * Installs the packed package into an empty application. No registry is asked: the package depends on nothing. The npm
+ * cache is the application's own: what a machine's cache knows of the optional peers can fail the install (ERESOLVE).
+ * Returns the installed package's folder.
  */
-export function installPackage(application: string, npmArguments: readonly string[], env = process.env): string {
-  const { dependencies } = readPackage(repositoryRoot);
-  const folders = [
-    repositoryRoot,
-    ...Object.keys(dependencies).map((name) => join(repositoryRoot, 'node_modules', name)),
-  ];
-  const tarballs = folders.map((folder) => pack(folder, application));
+export function installPackage(application: string, env = process.env): string {
   writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }\n');
-  const settings = ['--offline', '--no-audit', '--no-fund', '--cache', join(application, '.npm-cache')];
-  run('npm', ['install', ...settings, ...npmArguments, ...tarballs], { cwd: application, env });
+  const settings = [
+    '--offline',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+    '--cache',
+    join(application, '.npm-cache'),
+  ];
+  const { stdout, stderr } = run('npm', ['install', ...settings, packRepository(application)], {
+    cwd: application,
+    env,
+  });
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^added 1 package in/m);
   return join(application, 'node_modules', 'fused-bear-loss');
-}
-
-interface PackageFile {
-  dependencies: Record<string, string>;
-}
-
-function readPackage(folder: string): PackageFile {
-  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 }
 
 export interface NativeSources {
@@ -124,6 +123,7 @@ export interface NativeSources {
   benchmark: string[];
   deviceCheck: { sources: string[]; kernels: string[]; smallCases: string[] };
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };
+  wasm: { sources: string[]; shared: string[]; mostBytes: number };
 }
 
 export function readNativeSources(): NativeSources {

@@ -61,12 +61,12 @@ export interface ReferenceResult {
 }
 
 /** sigma(x) = 1 / (1 + exp(-x)), without overflow on either side. */
-export function logistic(x: number): number {
+function logistic(x: number): number {
   return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
 }
 
 /** log sigma(x), the form of docs/math.md. */
-export function logSigmoid(x: number): number {
+function logSigmoid(x: number): number {
   return Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
 }
 
@@ -250,7 +250,7 @@ function poisonedRow(tokens: readonly number[]): RowEvaluation {
 }
 
 /** The tokens that the constraint permits in a row, ascending; all of them where there is no constraint. */
-export function permittedTokens(
+function permittedTokens(
   constraint: ReferenceConstraint | undefined,
   row: number,
   vocabSize: number,

@@ -14,6 +14,12 @@ describe('memory after many calls', () => {
     },
   );
 
+  it('of copies is what earlier calls used', () => {
+    const share = outputOf(runProgram('page-faults'));
+    expect(share).toMatch(/^\d+\.\d+$/);
+    expect(Number(share)).toBeLessThan(0.1);
+  });
+
   it('of small arrays is what it was after 100000 calls', () => {
     const growth = outputOf(runProgram('small-calls', { nodeArguments: ['--expose-gc'] }));
     expect(growth).toMatch(/^-?\d+$/);

@@ -51,6 +51,11 @@ describe.each([
     expect(outputOf(program('../../faults/changing-memory/run'))).toMatch(/^{.*"calls"/);
   });
 
+  // A program that writes to what it lent races by intent as well.
+  testMemory(`has nothing to report on memory that is taken away${why}`, () => {
+    expect(outputOf(program('taken-memory'))).toMatch(/^{"calls":/);
+  });
+
   test(`has nothing to report on workers that are terminated${why}`, () => {
     expect(outputOf(program('terminate-workers'))).toBe('alive');
   });

@@ -1,18 +1,20 @@
 /**
  * Which backend the contract runs against: named by FUSED_BEAR_LOSS_TEST_DEVICE, the CPU unless told otherwise.
- * `cuda-emulated` is the device of the tests' addon, which the jest project of that name loads.
+ * `cuda-emulated` is the device of the tests' addon, and `wasm` the WebAssembly module: the jest projects of those names
+ * load them.
  */
 import { type BearLossOptions, type BearLossResult, capabilities, fusedBearLoss } from '../../lib/index';
 import { emulator } from './emulator';
 
-type DeviceUnderTest = NonNullable<BearLossOptions['device']> | 'cuda-emulated';
+type DeviceUnderTest = NonNullable<BearLossOptions['device']> | 'cuda-emulated' | 'wasm';
 
 export const deviceUnderTest = (process.env.FUSED_BEAR_LOSS_TEST_DEVICE ?? 'cpu') as DeviceUnderTest;
 export const isEmulated = deviceUnderTest === 'cuda-emulated';
+export const isWasm = deviceUnderTest === 'wasm';
 
 /** The same as an option. */
 export const device: NonNullable<BearLossOptions['device']> =
-  deviceUnderTest === 'cuda-emulated' ? 'cuda' : deviceUnderTest;
+  deviceUnderTest === 'cuda-emulated' ? 'cuda' : deviceUnderTest === 'wasm' ? 'cpu' : deviceUnderTest;
 
 /** Cases of a test that draws many: an emulated device takes far longer than the CPU. */
 export function runs(count: number): number {
@@ -20,7 +22,8 @@ export function runs(count: number): number {
 }
 
 /** Null where the device can be tested, else why not. */
-export function whyUnavailable(): string | null {
+function whyUnavailable(): string | null {
+  if (isWasm && capabilities().backend !== 'wasm') return 'the module was not chosen';
   if (device === 'cpu' || device === 'auto') return null;
   const { cuda } = capabilities();
   return cuda.available ? null : (cuda.reason ?? 'CUDA is not available');

@@ -1,5 +1,6 @@
 /** What the tests of devices begin and end with: on the emulated device, or on a card where they need none of its controls. */
-import { capabilities, deviceMemory } from '../../lib/index';
+import { deviceMemory } from '../../lib/cuda/index';
+import { capabilities } from '../../lib/index';
 import { isEmulated } from './backend-under-test';
 import { type Emulator, type EmulatorSettings, emulator } from './emulator';
 

@@ -56,7 +56,7 @@ function sizesOf(dtype: DType): number[] {
  * Float32 has digits for 6e-8 of the capped logit, of which a difference of two keeps what is left; and for 6e-8 of the
  * exponent of its slope, which counts where all logits of a row lie many caps from 0.
  */
-export function capTolerance(softcap: number, temperature: number, caps = 0): Tolerance {
+function capTolerance(softcap: number, temperature: number, caps = 0): Tolerance {
   const ratio = softcap / temperature;
   return { gradient: ORDINARY.gradient + 1e-7 * ratio + 2.4e-7 * caps, loss: ORDINARY.loss + 1e-7 * ratio };
 }
@@ -105,28 +105,48 @@ export function saturatedProblems(): MagnitudeProblem[] {
   );
 }
 
-/** Rows whose target has all of the probability but e^-exponent, so that the gradient is as small as that. */
+/**
+ * Rows whose target has all of the probability but e^-exponent, so that the gradient is as small as that: short ones, and
+ * long ones that begin with far smaller logits, to which their exponentials might be relative.
+ */
 export function certainProblems(): MagnitudeProblem[] {
   const random = new SeededRandom(105);
   const settings: BearLossOptions[] = [
     { penalty: 'none' },
-    { penalty: 'softplus' },
+    { penalty: 'softplus', beamWidth: 1 },
     { penalty: 'reweight', xi: 0.05, thresholdGradient: 'flow', beamWidth: 4 },
   ];
+  const long = 2200;
+  const kinds = {
+    short: (target: number, size: number, temperature: number) => {
+      const row = Array.from(random.normals(VOCAB_SIZE, temperature));
+      row[target] = Math.max(...row) + size;
+      return { row, target };
+    },
+    long: (_: number, size: number) => {
+      const row = Array<number>(long).fill(Number.NEGATIVE_INFINITY);
+      return { row: Object.assign(row, { 7: -0.4 * size, 1500: 0, 1501: -0.1 * size, 1999: size }), target: 1999 };
+    },
+  };
   return [10, 25, 40, 55, 65, 80].flatMap((exponent) =>
     [1, 0.1, 1000].flatMap((temperature) =>
-      settings.map((setting) => {
-        const rows = TARGETS.map((target) => {
-          const row = Array.from(random.normals(VOCAB_SIZE, temperature));
-          row[target] = Math.max(...row) + exponent * temperature;
-          return row;
-        });
-        return {
-          name: `all but e^-${exponent} at the target, temperature ${temperature}, ${JSON.stringify(setting)}`,
-          call: callOf(rows, TARGETS, { ...setting, temperature, reduction: 'sum' }),
-          tolerance: { ...ORDINARY, gradient: ORDINARY.gradient + 1.2e-7 * exponent },
-        };
-      }),
+      [1, 1e-10].flatMap((gradOutput) =>
+        settings.flatMap((setting) =>
+          Object.entries(kinds).map(([kind, make]) => {
+            const rows = TARGETS.map((target) => make(target, exponent * temperature, temperature));
+            const options = { ...setting, temperature, gradOutput, reduction: 'sum' } as const;
+            return {
+              name: `${kind} rows, the target e^${exponent} times as probable, ${JSON.stringify(options)}`,
+              call: callOf(
+                rows.map(({ row }) => row),
+                rows.map(({ target }) => target),
+                options,
+              ),
+              tolerance: { ...ORDINARY, gradient: ORDINARY.gradient + 1.2e-7 * exponent },
+            };
+          }),
+        ),
+      ),
     ),
   );
 }
@@ -214,6 +234,7 @@ export function magnitudeProblems(): MagnitudeProblem[] {
     ...DTYPES.flatMap(logitProblems),
     ...softcapProblems(),
     ...saturatedProblems(),
+    ...certainProblems(),
     ...optionProblems(),
     ...longRowProblems(),
   ];

@@ -1,6 +1,7 @@
 // Every public call, a line each. The harnesses take the calls from here (docs/robustness.md): failing allocations, memory
 // that changes, and any value in any position. A new public function enters all of them with one line.
 const core = require('fused-bear-loss');
+const cuda = require('fused-bear-loss/cuda');
 const decoding = require('fused-bear-loss/decoding');
 
 const ROWS = 3;
@@ -13,6 +14,11 @@ const lists = () => ({ offsets: Int32Array.of(0, 2, 4, 7), tokens: Int32Array.of
 const bitmask = (size) => ({ bitmask: new Uint32Array(ROWS * Math.ceil(size / 32)).fill(0xffffffff) });
 const halves = (size) => new Uint16Array(ROWS * size).fill(0x3c00);
 const room = (size) => ({ gradLogits: new Float32Array(ROWS * size) });
+const shared = (array) => {
+  const copy = new array.constructor(new SharedArrayBuffer(array.byteLength));
+  copy.set(array);
+  return copy;
+};
 const sequences = () => [[0, 1], [0, 2], [1, 0, 3], [4]];
 const trie = () => decoding.TokenTrie.fromSequences(sequences(), [7, 3, 9, 5]);
 const step = ({ allowed }) => ({
@@ -21,6 +27,13 @@ const step = ({ allowed }) => ({
   state: undefined,
 });
 const search = () => ({ step, trie: trie(), users: 2 });
+
+const part = (size) => ({ firstToken: 0, vocabSize: size });
+const merged = (size, options) =>
+  core.mergeBearPartials([core.bearPartials(logits(size), targets(), { ...part(size), ...options })], {
+    vocabSize: size,
+    ...options,
+  });
 
 const sized =
   (make) =>
@@ -84,6 +97,18 @@ const publicCalls = [
     targets(),
     { signal: new AbortController().signal, out: room(size) },
   ]),
+  lossAsync('borrowed', (size) => [logits(size), targets(), { borrow: true, out: room(size), rows: true }]),
+  lossAsync('borrowed in place', (size) => [
+    logits(size),
+    targets(),
+    { borrow: true, gradient: 'in-place', reduction: 'weighted-mean', tokenWeights: new Float32Array(ROWS).fill(1) },
+  ]),
+  lossAsync('of shared memory', (size) => [
+    shared(logits(size)),
+    targets(),
+    { out: { gradLogits: shared(logits(size)) } },
+  ]),
+  lossAsync('of shared memory, into an array', (size) => [shared(logits(size)), targets(), { out: room(size) }]),
   lossAsync('with lists', (size) => [logits(size), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
   best('of a narrow beam', (size) => [logits(size), 2, { vocabSize: size }]),
   best('of a wide beam', (size) => [logits(size), 40, { vocabSize: size, threads: 2 }]),
@@ -93,6 +118,45 @@ const publicCalls = [
     2,
     { allowed: bitmask(size), out: { tokens: new Int32Array(6), logProbabilities: new Float32Array(6) } },
   ]),
+  {
+    name: 'bearPartials',
+    run: core.bearPartials,
+    makeArguments: sized((size) => [logits(size), targets(), part(size)]),
+  },
+  {
+    name: 'bearPartials with lists',
+    run: core.bearPartials,
+    makeArguments: sized((size) => [
+      { data: halves(size), shape: [ROWS, size], dtype: 'bfloat16' },
+      targets(),
+      { ...part(size), allowed: lists(), labelSmoothing: 0.1, beamWidth: 40, threads: 2 },
+    ]),
+  },
+  {
+    name: 'mergeBearPartials',
+    run: core.mergeBearPartials,
+    makeArguments: sized((size) => [[core.bearPartials(logits(size), targets(), part(size))], { vocabSize: size }]),
+  },
+  {
+    name: 'bearShardGradient',
+    run: core.bearShardGradient,
+    makeArguments: sized((size) => [
+      logits(size),
+      targets(),
+      merged(size, {}),
+      { ...part(size), rows: true, out: room(size), thresholdGradient: 'flow' },
+    ]),
+  },
+  {
+    name: 'bearShardGradient with a bitmask',
+    run: core.bearShardGradient,
+    makeArguments: sized((size) => [
+      logits(size),
+      targets(),
+      merged(size, { allowed: bitmask(size), labelSmoothing: 0.1 }),
+      { ...part(size), allowed: bitmask(size), labelSmoothing: 0.1, reduction: 'weighted-mean' },
+    ]),
+  },
   { name: 'capabilities', run: core.capabilities, makeArguments: () => [] },
   {
     name: 'TokenTrie.fromSequences',
@@ -166,7 +230,7 @@ const publicCalls = [
 
 // Those that need a device, apart from the others: only the tests' addon emulates one.
 
-const { DeviceTensor, CudaStream } = core;
+const { DeviceTensor, CudaStream } = cuda;
 const onDevice = (data, shape = [data.length], dtype = undefined) => DeviceTensor.fromHost(data, shape, dtype);
 const logitsOnDevice = (size) => onDevice(logits(size), [ROWS, size]);
 const disposing = (use) => (made) => {
@@ -180,7 +244,7 @@ const hostCopy = disposing((tensor) => tensor.toHost());
 
 /** The loss on the device, its results in host memory. */
 async function deviceLoss(...args) {
-  const result = core.fusedBearLoss(...args);
+  const result = cuda.fusedBearLoss(...args);
   try {
     return [await result.read(), result.loss.toHost(), result.gradLogits?.toHost(), result.rows?.nll.toHost()];
   } finally {
@@ -205,7 +269,7 @@ const deviceCalls = [
   {
     // Not read: what is enqueued writes to the caller's tensor, whatever becomes of the reading.
     name: 'fusedBearLoss on the device with out',
-    run: (...args) => core.fusedBearLoss(...args).dispose(),
+    run: (...args) => cuda.fusedBearLoss(...args).dispose(),
     makeArguments: sized((size) => [
       logitsOnDevice(size),
       onDevice(targets()),
@@ -239,7 +303,7 @@ const deviceCalls = [
   },
   {
     name: 'deviceMemory',
-    run: () => core.deviceMemory().releaseCached(),
+    run: () => cuda.deviceMemory().releaseCached(),
     makeArguments: () => [],
   },
 ];

@@ -61,15 +61,14 @@ class GradientSweep {
 
   // The entries of the slice; for a row with a list, those of its tokens alone.
   FBL_DEVICE void run() {
-    // Of a row that was kept, nothing has to be waited for: one vector at a time.
 #pragma unroll 1
     for (int base = slice_.begin; base < slice_.end; base += tile_step()) {
       uint4 raw[kTileVectors];
-      load_tile(base, raw);
+      const bool is_loaded = load_wide_tile(base, raw);
 #pragma unroll 1
       for (int u = 0; u < kTileVectors; ++u) {
         const int vector = tile_vector(base, u);
-        if (vector < slice_.end) store(vector, raw[0]);
+        if (vector < slice_.end) store(vector, is_loaded ? raw[0] : load(vector));
         rotate(raw, raw[0]);
       }
     }
@@ -105,22 +104,18 @@ class GradientSweep {
   }
 
  private:
-  // All of a tile is asked for before any of it is waited for.
-  FBL_DEVICE void load_tile(int base, uint4 (&raw)[kTileVectors]) const {
+  // All of a tile is asked for before any of it is waited for: where it comes from global memory, in full vectors.
+  FBL_DEVICE bool load_wide_tile(int base, uint4 (&raw)[kTileVectors]) const {
     const bool all_wide = view_.wide && base + tile_step() <= min(slice_.end, view_.count / kLength);
-    if (kept_ == nullptr && all_wide) {
+    if (kept_ != nullptr || !all_wide) return false;
 #pragma unroll
-      for (int u = 0; u < kTileVectors; ++u) {
-        raw[u] = load16(view_.address(tile_vector(base, u)));
-      }
-      if (view_.bitmask != nullptr) view_.apply_bitmask_to_tile(base, raw);
-      return;
-    }
-#pragma unroll 1
-    for (int u = 0; u < kTileVectors; ++u) {
-      const int vector = tile_vector(base, u);
-      rotate(raw, vector >= slice_.end ? raw[0] : kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector));
-    }
+    for (int u = 0; u < kTileVectors; ++u) raw[u] = load16(view_.address(tile_vector(base, u)));
+    if (view_.bitmask != nullptr) view_.apply_bitmask_to_tile(base, raw);
+    return true;
+  }
+
+  FBL_DEVICE uint4 load(int vector) const {
+    return kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector);
   }
 
   FBL_DEVICE void store(int vector, const uint4& raw) const {

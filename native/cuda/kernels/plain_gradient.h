@@ -22,16 +22,7 @@ class PlainGradient {
 
   // `kept`: the slice is in shared memory.
   FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept) const {
-    if (factors_.kind == kFormula && is_near(factors_.base)) {
-      run(tiles, slice, kept, [&](uint4& raw) { put_near(raw); });
-    } else {
-      run(tiles, slice, kept, [&](uint4& raw) { put_other(raw); });
-    }
-  }
-
- private:
-  template <class PutEntries>
-  FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept, const PutEntries& put_entries) const {
+    const bool near = factors_.kind == kFormula && is_near(factors_.base);
     const int target_base = factors_.kind == kFormula ? tile_with_own(row_.target / kLength, slice) : -1;
 #pragma unroll 1
     for (int base = slice.begin; base < slice.end; base += tile_step()) {
@@ -43,13 +34,18 @@ class PlainGradient {
         alone.fetch(base);
         alone.take(base, raw);
       }
+      if (near) {
 #pragma unroll
-      for (int u = 0; u < kTileVectors; ++u) put_entries(raw[u]);
+        for (int u = 0; u < kTileVectors; ++u) put_near(raw[u]);
+      } else {
+        put_others(raw);
+      }
       if (base == target_base) put_target(base, raw);
       tiles.put(base, raw);
     }
   }
 
+ private:
   FBL_DEVICE void put_near(uint4& raw) const {
     float x[kLength];
     Packing<Element>::unpack(raw, x);
@@ -62,12 +58,15 @@ class PlainGradient {
   }
 
   // Of a poisoned row, or of one whose logits are far from 0.
-  FBL_DEVICE void put_other(uint4& raw) const {
-    float x[kLength];
-    Packing<Element>::unpack(raw, x);
+  FBL_DEVICE void put_others(uint4 (&raw)[kTileVectors]) const {
 #pragma unroll 1
-    for (int e = 0; e < kLength; ++e) rotate(x, other_entry(x[0]));
-    raw = Packing<Element>::pack(x);
+    for (int u = 0; u < kTileVectors; ++u) {
+      float x[kLength];
+      Packing<Element>::unpack(raw[0], x);
+#pragma unroll 1
+      for (int e = 0; e < kLength; ++e) rotate(x, other_entry(x[0]));
+      rotate(raw, Packing<Element>::pack(x));
+    }
   }
   FBL_DEVICE float other_entry(float x) const {
     if (factors_.kind == kPoisoned) return factors_.all_masked != 0 || x != -infinity() ? not_a_number() : 0;

@@ -163,7 +163,7 @@ class NarrowTiles {
 #pragma unroll
         for (int j = 0; j < kPiecesTogether; ++j) {
           pieces_[j] = Packing<Element>::kMasked;
-          if ((i + j) * kWarpSize < logits_left) pieces_[j] = address[(i + j) * kWarpSize];
+          if ((i + j) * kWarpSize < min(left, logits_left)) pieces_[j] = address[(i + j) * kWarpSize];
         }
 #pragma unroll
         for (int j = 0; j < kPiecesTogether; ++j) {

@@ -2,6 +2,8 @@
 // they are compiled side by side.
 #pragma once
 
+#include <type_traits>
+
 #include "native/cuda/kernels/gradient_sweep.h"
 #include "native/cuda/kernels/plain_gradient.h"
 #include "native/cuda/kernels/plain_sweep.h"
@@ -162,23 +164,39 @@ FBL_DEVICE std::int64_t row_of_block(const RowLaunch& launch) {
          (launch.cluster_size == 1 ? blockIdx.x : blockIdx.x / static_cast<unsigned>(launch.cluster_size));
 }
 
+// The same, computed anew at each call: between two, no register holds the row, nor what follows from it.
+FBL_DEVICE std::int64_t row_of_block_anew(const RowLaunch& launch) { return forgotten(row_of_block(launch)); }
+
+// Blocks whose registers a multiprocessor has: fewer than planned for where ptxas would have to spill some. Where it
+// would for several kernels of an architecture, all are compiled alike: what they share is then compressed well.
+template <class Element>
+constexpr int blocks_without_spills([[maybe_unused]] bool is_plain, [[maybe_unused]] bool is_wide) {
+#if defined(__CUDA_ARCH__)
+  const bool is_float = sizeof(typename Packing<Element>::Bits) == 4;
+  const bool spills = __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200 ||
+                      (__CUDA_ARCH__ == 1000 && (is_float ? is_plain && is_wide : !is_plain));
+  return spills ? kBlocksPerMultiprocessor - 1 : kBlocksPerMultiprocessor;
+#else
+  return kBlocksPerMultiprocessor;
+#endif
+}
+
 // Sweep, statistics and, where asked, the gradient of a row with any options.
 template <class Element>
-__global__ void __launch_bounds__(kMaxThreads, kBlocksWithOptions)
+__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(false, false))
     row_kernel(const __grid_constant__ RowLaunch launch) {
   const int cluster_size = launch.cluster_size;
-  const std::int64_t row = row_of_block(launch);
-  const unsigned flags = launch.workspace.flags[row];
+  const unsigned flags = launch.workspace.flags[row_of_block_anew(launch)];
   const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
 
-  if (sound) sweep_row(RowPart<Element>(launch, row, flags), launch);
+  if (sound) sweep_row(RowPart<Element>(launch, row_of_block_anew(launch), flags), launch);
   row_barrier(cluster_size); // everyone has read the row's flags
-  if (threadIdx.x == 0) conclude(launch, row, flags);
+  if (threadIdx.x == 0) conclude(launch, row_of_block_anew(launch), flags);
   __syncthreads();
   if (launch.write_gradient) {
-    const std::int64_t same_row = forgotten(row); // a row's concluding needs all registers
-    const RowPart<Element> part(launch, same_row, flags);
-    write_gradient(part, block_state().factors, gradient_row_of<Element>(launch, same_row), cluster_size);
+    const std::int64_t row = row_of_block_anew(launch);
+    const RowPart<Element> part(launch, row, flags);
+    write_gradient(part, block_state().factors, gradient_row_of<Element>(launch, row), cluster_size);
   }
   // No block ends while another reads its memory. A whole barrier: writing a listed row's gradient has one of its own,
   // which may not lie between the halves of another.
@@ -246,21 +264,12 @@ FBL_DEVICE void write_plain_gradient(const PlainPart<Element>& part, const RowLa
   gradient.run(Tiles<Element>(part.row, part.slice, part.kept), part.slice, part.kept);
 }
 
-// Blocks whose registers a multiprocessor has: fewer than planned for where ptxas would have to spill some.
-template <class Element>
-constexpr int plain_blocks() {
-#if defined(__CUDA_ARCH__)
-  constexpr bool spills = __CUDA_ARCH__ == 1000 ? sizeof(typename Packing<Element>::Bits) == 4
-                                                : __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200;
-  return spills ? kBlocksWithOptions : kBlocksPerMultiprocessor;
-#else
-  return kBlocksPerMultiprocessor;
-#endif
-}
+template <class Element, template <class> class Tiles>
+constexpr bool kIsWide = std::is_same<Tiles<Element>, WideTiles<Element>>::value;
 
 // What row_kernel does, for rows without options: see is_plain().
 template <class Element, template <class> class Tiles>
-__global__ void __launch_bounds__(kMaxThreads, plain_blocks<Element>())
+__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(true, kIsWide<Element, Tiles>))
     plain_kernel(const __grid_constant__ RowLaunch launch) {
   const std::int64_t row = row_of_block(launch);
   const unsigned flags = launch.workspace.flags[row];

@@ -61,30 +61,41 @@ FBL_DEVICE double sum_of_others(const RowFindings& findings, const CappedLogits&
   return sum;
 }
 
-// BlockState's sums and loss of a row that is counted and not poisoned. Returns what is to be added to its flags.
-FBL_DEVICE_CALLED unsigned evaluate_swept_row(const RowLaunch& launch, std::int64_t row) {
+// BlockState's sums of a row that is counted and not poisoned.
+FBL_DEVICE_CALLED void sum_swept_row(const RowLaunch& launch) {
   const LossProblem& problem = launch.call.problem;
   BlockState& state = block_state();
   const SliceSums& total = state.swept.findings.total;
-  const Threshold& threshold = state.swept.threshold;
   const float target_logit = state.swept.findings.all.target_logit;
   RowSums sums;
   sums.target_logit = target_logit;
   sums.reference_logit = total.max_others == -infinity() ? target_logit : total.max_others;
   sums.sum_others =
       sum_of_others(state.swept.findings, CappedLogits(launch.scaling), launch.slices, launch.cluster_size);
-  sums.threshold_logit = threshold.logit;
-  sums.effective_width = threshold.effective_width;
+  sums.threshold_logit = state.swept.threshold.logit;
+  sums.effective_width = state.swept.threshold.effective_width;
   sums.allowed_count = total.allowed;
   const double reference = static_cast<double>(CappedLogits(launch.scaling).capped(sums.reference_logit));
   sums.sum_differences = (total.sum_scaled - sums.allowed_count * reference) / problem.temperature;
   state.sums = sums;
-  state.loss = evaluate_row(problem, sums, row_lambda(problem, row));
+}
+
+// BlockState's loss, by its sums.
+FBL_DEVICE_CALLED void evaluate_swept_row(const RowLaunch& launch, std::int64_t row) {
+  const LossProblem& problem = launch.call.problem;
+  BlockState& state = block_state();
+  state.loss = evaluate_row(problem, state.sums, row_lambda(problem, row));
+}
+
+// What the end of a row's sweep adds to its flags.
+FBL_DEVICE unsigned flags_of_swept_row(const LossProblem& problem) {
+  const SweptRow& swept = block_state().swept;
+  const float target_logit = swept.findings.all.target_logit;
   unsigned flags = 0;
-  if (problem.pruning_statistics && threshold.logit > target_logit) flags |= kRowPruned;
-  if (target_logit >= total.max_others) flags |= kRowTopRanked;
+  if (problem.pruning_statistics && swept.threshold.logit > target_logit) flags |= kRowPruned;
+  if (target_logit >= swept.findings.total.max_others) flags |= kRowTopRanked;
   if (target_logit == -infinity()) flags |= kRowNonFinite;
-  if (threshold.several_allowed) flags |= kRowSeveralAllowed;
+  if (swept.threshold.several_allowed) flags |= kRowSeveralAllowed;
   return flags;
 }
 
@@ -181,7 +192,9 @@ FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned fla
   const bool sound = (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0;
   const bool poisoned = sound && state.swept.poisoned;
   if (sound && !poisoned) {
-    flags |= evaluate_swept_row(launch, row);
+    sum_swept_row(launch);
+    evaluate_swept_row(launch, row);
+    flags |= flags_of_swept_row(launch.call.problem);
     if (writes) write_statistics(launch, row);
     make_record(launch, row);
   } else {

@@ -9,8 +9,6 @@ namespace fused_bear_loss::cuda {
 constexpr int kMaxThreads = 256;
 // Of the kernels that read logits: what the registers of a multiprocessor are shared out to.
 constexpr int kBlocksPerMultiprocessor = 3;
-// Of those that take all options.
-constexpr int kBlocksWithOptions = 2;
 constexpr int kMaxWarps = kMaxThreads / 32;
 constexpr int kMaxClusterSize = 8; // the largest that every device with clusters has
 constexpr int kMaxSlices = kMaxClusterSize;

@@ -8,28 +8,40 @@
 
 namespace fused_bear_loss::cuda {
 
+// Over kLanes neighbouring lanes, each of which gets it.
+template <int kLanes>
+FBL_DEVICE float largest_of_lanes(float largest) {
+#pragma unroll 1
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, distance));
+  }
+  return largest;
+}
+
+// The lanes' sums, relative to the same maximum.
+template <int kLanes>
+FBL_DEVICE void add_lanes(SliceSums& sums, bool with_all) {
+#pragma unroll 1
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    sums.sum_others += __shfl_xor_sync(kAllLanes, sums.sum_others, distance);
+  }
+  if (!with_all) return;
+#pragma unroll 1
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    sums.above += __shfl_xor_sync(kAllLanes, sums.above, distance);
+    sums.sum_scaled += __shfl_xor_sync(kAllLanes, sums.sum_scaled, distance);
+    sums.allowed += __shfl_xor_sync(kAllLanes, sums.allowed, distance);
+  }
+}
+
 // The slice at `index` among the block's has been swept: `own` is the thread's part of it, without `sum_others`. Leaves
 // the warp's in BlockState::warps.
 FBL_DEVICE void put_warp_sums(const SliceSums& own, const ExponentialSum& sum, const CappedLogits& capping, int index,
                               bool with_all) {
   SliceSums sums = own;
-#pragma unroll 1
-  for (int distance = kWarpSize / 2; distance > 0; distance /= 2) {
-    sums.max_others = fmaxf(sums.max_others, __shfl_xor_sync(kAllLanes, sums.max_others, distance));
-  }
+  sums.max_others = largest_of_lanes<kWarpSize>(own.max_others);
   sums.sum_others = sum.relative_to(capping.capped(sums.max_others));
-#pragma unroll 1
-  for (int distance = kWarpSize / 2; distance > 0; distance /= 2) {
-    sums.sum_others += __shfl_xor_sync(kAllLanes, sums.sum_others, distance);
-  }
-  if (with_all) {
-#pragma unroll 1
-    for (int distance = kWarpSize / 2; distance > 0; distance /= 2) {
-      sums.above += __shfl_xor_sync(kAllLanes, sums.above, distance);
-      sums.sum_scaled += __shfl_xor_sync(kAllLanes, sums.sum_scaled, distance);
-      sums.allowed += __shfl_xor_sync(kAllLanes, sums.allowed, distance);
-    }
-  }
+  add_lanes<kWarpSize>(sums, with_all);
   if (lane_index() == 0) block_state().warps[index * kMaxWarps + warp_index()] = sums;
 }
 
@@ -42,27 +54,12 @@ FBL_DEVICE void combine_warps(int slices, const CappedLogits& capping, bool with
     SliceSums sums = {};
     sums.max_others = -infinity();
     if (lane_index() < warp_count()) sums = state.warps[index * kMaxWarps + lane_index()];
-    float largest = sums.max_others;
-#pragma unroll 1
-    for (int distance = kMaxWarps / 2; distance > 0; distance /= 2) {
-      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, distance));
-    }
+    const float largest = largest_of_lanes<kMaxWarps>(sums.max_others);
     if (sums.sum_others != 0) {
       sums.sum_others *= capping.exponential(capping.capped(sums.max_others), capping.capped(largest));
     }
     sums.max_others = largest;
-#pragma unroll 1
-    for (int distance = kMaxWarps / 2; distance > 0; distance /= 2) {
-      sums.sum_others += __shfl_xor_sync(kAllLanes, sums.sum_others, distance);
-    }
-    if (with_all) {
-#pragma unroll 1
-      for (int distance = kMaxWarps / 2; distance > 0; distance /= 2) {
-        sums.above += __shfl_xor_sync(kAllLanes, sums.above, distance);
-        sums.sum_scaled += __shfl_xor_sync(kAllLanes, sums.sum_scaled, distance);
-        sums.allowed += __shfl_xor_sync(kAllLanes, sums.allowed, distance);
-      }
-    }
+    add_lanes<kMaxWarps>(sums, with_all);
     if (lane_index() == 0) state.slices[index] = sums;
   }
 }

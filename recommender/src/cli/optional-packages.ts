@@ -19,12 +19,12 @@ function isInstalled(name: string): boolean {
   return (require.resolve.paths(name) ?? []).some((folder) => existsSync(join(folder, name, 'package.json')));
 }
 
-export function missingPackages(names: readonly string[]): string[] {
+function missingPackages(names: readonly string[]): string[] {
   return names.filter((name) => !isInstalled(name));
 }
 
 /** The command that installs packages in the versions that this package was made for. */
-export function installCommand(names: readonly string[]): string {
+function installCommand(names: readonly string[]): string {
   return `npm install ${names.map((name) => `"${name}@${peerDependencies[name]}"`).join(' ')}`;
 }
 

@@ -103,7 +103,3 @@ function parseSetting(part: string, text: string, kind: string): Variant['settin
 export function variantFolder({ name }: Variant): string {
   return name.replace(/[^\w.+-]+/g, '_');
 }
-
-export function isPlain({ settings }: Variant): boolean {
-  return settings.loss !== 'bear';
-}

@@ -121,7 +121,7 @@ function requireDead(folder: string, number: number): void {
     // It was released just now.
     if (!locksIn(folder).includes(number)) return;
     throw new Error(
-      `${folder}: another process takes it just now, or ended while it did; if there is none, delete ${file}`,
+      `${folder}: another process is locking it, or ended while it did; if none is running, delete ${file}`,
       { cause },
     );
   }

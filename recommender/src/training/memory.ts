@@ -8,7 +8,7 @@ import type { Workbench } from './workbench.js';
  * Most memory that the options of a run may ask for, in bytes. jax-js has the 4 GiB that WebAssembly can address, and it holds
  * up to about half of what is counted here.
  */
-export const MOST_BYTES = 4 * 2 ** 30;
+const MOST_BYTES = 4 * 2 ** 30;
 
 /** Arrays of the size of the parameters: the model, an initial one, gradients, two moments, copies on the device. */
 const PARAMETER_COPIES = 8;

@@ -26,7 +26,7 @@ async function main() {
       await withFolderLock(folder, hold);
       held++;
     } catch (error) {
-      if (Number(rounds) === 1 || !/is in use by|takes it just now/.test(error.message)) throw error;
+      if (Number(rounds) === 1 || !/is in use by|is locking it/.test(error.message)) throw error;
       await pause(Math.random() * 4);
     }
   }

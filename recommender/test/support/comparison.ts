@@ -5,16 +5,16 @@ import type { RunResult } from '../../src/training/run';
 import { DEFAULT_RUN_OPTIONS } from '../../src/training/run-options';
 
 /** Of rows that take two decisions each. */
-export function evaluation(exactRanks: number[], beamRanks: number[], droppedAt: number[]): Evaluation {
+function evaluation(exactRanks: number[], beamRanks: number[], droppedAt: number[]): Evaluation {
   return { exactRanks, beamRanks, droppedAt, steps: droppedAt.map(() => 2), searchMilliseconds: 1 };
 }
 
-export function histogram(counts: number[]): MarginHistogram {
+function histogram(counts: number[]): MarginHistogram {
   const decisions = counts.reduce((sum, count) => sum + count, 0);
   return { binWidth: 1, from: -1, counts: [counts], decisions: [decisions], pruned: [counts[1] ?? 0] };
 }
 
-export function result(validation: Evaluation, test: Evaluation, ndcg: number[] = [0.1, 0.2]): RunResult {
+function result(validation: Evaluation, test: Evaluation, ndcg: number[] = [0.1, 0.2]): RunResult {
   return {
     options: DEFAULT_RUN_OPTIONS,
     data: 'made up',

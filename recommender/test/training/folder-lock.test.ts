@@ -105,7 +105,7 @@ describe('withFolderLock', () => {
     withFolder(async (folder) => {
       const lock = join(folder, 'run.1.lock');
       writeFileSync(lock, content);
-      await expect(takes(folder)).rejects.toThrow(`if there is none, delete ${lock}`);
+      await expect(takes(folder)).rejects.toThrow(`if none is running, delete ${lock}`);
       expect(readFileSync(lock, 'utf8')).toBe(content);
     }),
   );

@@ -2,7 +2,7 @@
 // device's memory and the emulator say after the garbage collector has run.
 const { Worker, isMainThread } = require('node:worker_threads');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { CudaStream, DeviceTensor, deviceMemory, fusedBearLoss } = require('fused-bear-loss');
+const { CudaStream, DeviceTensor, deviceMemory, fusedBearLoss } = require('fused-bear-loss/cuda');
 
 const rounds = 20;
 

@@ -1,6 +1,7 @@
 // Loads the package, computes on the CPU in each way there is, and prints what was asked of the CUDA runtime meanwhile.
 const { join } = require('node:path');
-const { DeviceTensor, fusedBearLoss, fusedBearLossAsync, topTokens } = require('fused-bear-loss');
+const { fusedBearLoss, fusedBearLossAsync, topTokens } = require('fused-bear-loss');
+const { DeviceTensor } = require('fused-bear-loss/cuda');
 const { emulator } = require(join(process.env.FUSED_BEAR_LOSS_PREBUILD, 'build/Release/fused_bear_loss.node'));
 
 async function main() {

@@ -1,7 +1,8 @@
 // Takes the driver or the devices away as the first argument (JSON) says, before anything asked for them, and prints what
 // each call makes of it.
 const { join } = require('node:path');
-const { CudaStream, capabilities, DeviceTensor, deviceMemory, fusedBearLoss } = require('fused-bear-loss');
+const { capabilities, fusedBearLoss } = require('fused-bear-loss');
+const { CudaStream, DeviceTensor, deviceMemory } = require('fused-bear-loss/cuda');
 const { emulator } = require(join(process.env.FUSED_BEAR_LOSS_PREBUILD, 'build/Release/fused_bear_loss.node'));
 
 const { driver = 'working', version, without } = JSON.parse(process.argv[2]);

@@ -106,6 +106,11 @@ void in_place(Builder& b) { b.problem().gradient = GradientMode::kInPlace; }
 void sparse(Builder& b) { b.problem().gradient = GradientMode::kInPlaceSparse; }
 void unaligned(Builder& b) { b.small_case().shift = 1; }
 void padded(Builder& b) { b.problem().row_stride = b.problem().vocab_size + 5; }
+// Every row begins at a multiple of 16 bytes, whatever the vocabulary: 8 logits of 16 bits, or twice 4 of 32.
+void aligned(Builder& b) { b.problem().row_stride = (b.problem().vocab_size + 7) / 8 * 8; }
+void far_from_zero(Builder& b) {
+  for (float& logit : b.small_case().logits) logit = logit * 200 - 30'000;
+}
 void ascending(Builder& b) { std::sort(b.small_case().logits.begin(), b.small_case().logits.end()); }
 void descending(Builder& b) { std::sort(b.small_case().logits.rbegin(), b.small_case().logits.rend()); }
 void with_ties(Builder& b) {
@@ -197,6 +202,11 @@ void add_sizes(std::vector<SmallCase>& cases) {
     }
   }
   Builder("several tiles a block", 2, 9000, 10, large_cluster()).with(flow).add_to(cases);
+  Builder("plain, several tiles a block", 1, 9000, 10, large_cluster()).with(without_ranks).add_to(cases);
+  for (const auto& properties : {one_block(), no_room()}) {
+    Builder("plain, 256 threads", 1, 4601, 70, properties).with(without_ranks).with(aligned).add_to(cases);
+    Builder("plain, 256 threads, narrow", 1, 4601, 70, properties).with(without_ranks).with(unaligned).add_to(cases);
+  }
   Builder("beam width above V", 3, 9, 50, one_block()).with(flow).add_to(cases);
   Builder("beam width above V, read once", 2, 200, 300, no_room()).with(forward_only).with(read_once).add_to(cases);
   Builder("beam width above V, radix", 3, 260, 300, one_block()).with(flow).add_to(cases);
@@ -283,6 +293,32 @@ void add_shapes_of_rows(std::vector<SmallCase>& cases, const char* name, const c
   Builder(std::string(name) + ", not finite, lists", 6, 70, 3, properties).listed(2).with(not_finite).add_to(cases);
 }
 
+// Rows without options, which have kernels of their own: wide where they are aligned, narrow where not.
+void add_plain_rows(std::vector<SmallCase>& cases, const char* name, const cuda::DeviceProperties& properties) {
+  for (const bool wide : {true, false}) {
+    const auto builder = [&](const char* what, std::int64_t rows, std::int64_t vocab_size, std::int64_t beam_width) {
+      const std::string full_name = std::string("plain, ") + name + (wide ? ", wide, " : ", narrow, ") + what;
+      return Builder(full_name, rows, vocab_size, beam_width, properties)
+          .with(without_ranks)
+          .with(wide ? aligned : unaligned);
+    };
+    builder("less than a vector", 2, 3, 2).add_to(cases);
+    builder("a tail", 3, 301, 10).add_to(cases);
+    builder("several tiles", 2, 2603, 20).add_to(cases);
+    builder("several tiles, no gradient", 2, 2603, 20).with(forward_only).with(read_once).add_to(cases);
+    builder("whole tiles", 1, 4096, 20).add_to(cases);
+    builder("whole tiles but one", 1, 4095, 20).add_to(cases);
+    builder("in place", 3, 1100, 10).with(in_place).with(one_ignored).add_to(cases);
+    builder("ties", 2, 1030, 10).with(with_ties).add_to(cases);
+    builder("ascending", 1, 2600, 20).with(ascending).add_to(cases);
+    builder("masked until late", 2, 1300, 10).with(first_tile_masked).add_to(cases);
+    builder("far from 0", 2, 1029, 10).with(far_from_zero).add_to(cases);
+    builder("not finite", 6, 130, 3).with(not_finite).add_to(cases);
+    builder("weighted mean", 3, 301, 10).with(weighted_mean).with(weighted).add_to(cases);
+    builder("chunks", 5, 40, 3).with(chunks).with(none).add_to(cases);
+  }
+}
+
 // What find_fault() refuses, and the device must find too, without going out of bounds.
 void add_faulty(std::vector<SmallCase>& cases) {
   const auto add = [&](const char* name, Builder builder, auto change) {
@@ -296,6 +332,10 @@ void add_faulty(std::vector<SmallCase>& cases) {
   const Builder all_listed = Builder("", 3, 70, 5, one_block()).listed(1);
   const Builder masked = Builder("", 4, 70, 5, one_block()).masked(3);
   add("target = V", plain, [](SmallCase& c) { c.targets[13] = 70; });
+  add("target = V, no options", plain, [](SmallCase& c) {
+    c.targets[13] = 70;
+    c.without_ranks = true;
+  });
   add("target = -1", plain, [](SmallCase& c) { c.targets[9] = c.targets[17] = -1; });
   add("token = V", listed,
       [](SmallCase& c) { c.allowed_tokens[static_cast<std::size_t>(c.allowed_offsets[3]) - 1] = 70; });
@@ -336,6 +376,9 @@ std::vector<SmallCase> small_cases() {
   add_shapes_of_rows(cases, "cluster", small_cluster());
   add_shapes_of_rows(cases, "two reads", no_room());
   add_shapes_of_rows(cases, "room for a list", room_for_a_list());
+  add_plain_rows(cases, "one block", one_block());
+  add_plain_rows(cases, "small cluster", small_cluster());
+  add_plain_rows(cases, "two reads", no_room());
   add_faulty(cases);
   return cases;
 }

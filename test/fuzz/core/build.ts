@@ -27,7 +27,7 @@ interface Unit {
   flags: string[];
 }
 
-export class CompilerError extends Error {}
+class CompilerError extends Error {}
 
 function run(program: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {

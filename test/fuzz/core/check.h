@@ -27,15 +27,15 @@ struct Context {
   const char* way;
 };
 
-// Prints the case that is being checked; each fuzz target has its own.
-void describe_case();
+// Prints the case that is being checked, and the logits of the row that is wrong; each fuzz target has its own.
+void describe_case(std::int64_t row);
 
 [[noreturn]] inline void fail(const Context& context, const char* what, std::int64_t row, std::int64_t token,
                               double got, double expected) {
   std::fprintf(stderr, "MISMATCH: %s, %s: %s of row %lld, token %lld: got %.9g, expected %.9g\n",
                context.instruction_set, context.way, what, static_cast<long long>(row), static_cast<long long>(token),
                got, expected);
-  describe_case();
+  describe_case(row);
   std::abort();
 }
 

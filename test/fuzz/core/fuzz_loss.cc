@@ -166,7 +166,7 @@ void run_row_by_row(Call& call, bool stream, std::int64_t counted_rows) {
   }
   const int turns = 2;
   for (int turn = 0; turn < turns; ++turn) {
-    RowProcessor processor(problem, call.outputs, row_kernel(), stream, longest_row(problem));
+    RowProcessor processor(problem, nullptr, call.outputs, row_kernel(), stream, longest_row(problem));
     for (std::int64_t row = turn; row < problem.rows; row += turns) {
       RowRecord record;
       processor.forward(row, record);
@@ -421,9 +421,9 @@ void check_case(const LossCase& loss_case) {
 
 } // namespace
 
-void describe_case() {
+void describe_case(std::int64_t row) {
   const LossProblem& problem = current_case->problem;
-  describe(current_case->rows);
+  describe(current_case->rows, row);
   std::fprintf(stderr,
                "penalty %s, %s, reduction %s, lambda %g, xi %g, margin %g, smoothing %g, z-loss %g, normalizer %g, "
                "upstream %g, ignored %d, statistics %d, weights %d%d%d\ntargets:",
@@ -435,6 +435,10 @@ void describe_case() {
                !current_case->grad_output_rows.empty());
   for (const std::int32_t target : current_case->targets) std::fprintf(stderr, " %d", target);
   std::fprintf(stderr, "\n");
+  if (row < 0 || row >= problem.rows) return;
+  std::fprintf(stderr, "of row %lld: token weight %.9g, penalty weight %.9g, upstream %.9g\n",
+               static_cast<long long>(row), factor_of(current_case->token_weights, row),
+               factor_of(current_case->penalty_weights, row), factor_of(current_case->grad_output_rows, row));
 }
 
 } // namespace fused_bear_loss::fuzz

@@ -188,8 +188,8 @@ void check_case(const TopTokensCase& top_case) {
 
 } // namespace
 
-void describe_case() {
-  describe(current_case->rows);
+void describe_case(std::int64_t row) {
+  describe(current_case->rows, row);
   std::fprintf(stderr, "listed logits %d\n", current_case->listed_logits);
 }
 

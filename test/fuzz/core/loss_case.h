@@ -25,6 +25,11 @@ struct LossCase {
   std::uint8_t variant = 0;         // which other way to the same results is taken
 };
 
+// What the row is multiplied by: 1 without factors.
+inline double factor_of(const std::vector<float>& factors, std::int64_t row) {
+  return factors.empty() ? 1 : static_cast<double>(factors[static_cast<std::size_t>(row)]);
+}
+
 LossCase read_loss_case(const std::uint8_t* data, std::size_t size);
 
 } // namespace fused_bear_loss::fuzz

@@ -37,10 +37,6 @@ Penalised penalise(const LossProblem& problem, double margin, double lambda) {
   return {0, 0, 1};
 }
 
-double factor_of(const std::vector<float>& factors, std::int64_t row) {
-  return factors.empty() ? 1 : static_cast<double>(factors[static_cast<std::size_t>(row)]);
-}
-
 class RowEvaluation {
  public:
   RowEvaluation(const LossCase& loss_case, std::int64_t row)

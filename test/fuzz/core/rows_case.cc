@@ -256,7 +256,7 @@ std::vector<std::int32_t> RowsCase::allowed(std::int64_t row) const {
   return tokens;
 }
 
-void describe(const RowsCase& rows) {
+void describe(const RowsCase& rows, std::int64_t row) {
   const LogitRows& shape = rows.shape;
   std::fprintf(stderr,
                "rows %lld, V %lld, stride %lld, shift %lld, %s, beam width %lld, temperature %.9g, softcap %g, %s\n",
@@ -267,14 +267,15 @@ void describe(const RowsCase& rows) {
                rows.is_listed()   ? "lists"
                : rows.is_masked() ? "bitmask"
                                   : "all tokens");
-  constexpr std::int64_t kMostShown = 40;
-  for (std::int64_t row = 0; row < std::min<std::int64_t>(shape.rows, 4); ++row) {
-    std::fprintf(stderr, "logits of row %lld:", static_cast<long long>(row));
-    for (std::int64_t token = 0; token < std::min(shape.vocab_size, kMostShown); ++token) {
-      std::fprintf(stderr, " %.9g", rows.logit(row, token));
-    }
-    std::fprintf(stderr, shape.vocab_size > kMostShown ? " ...\n" : "\n");
+  if (row < 0 || row >= shape.rows) return;
+  std::fprintf(stderr, "allowed logits of row %lld but those of -infinity:", static_cast<long long>(row));
+  int left_to_show = 200;
+  for (std::int64_t token = 0; token < shape.vocab_size && left_to_show > 0; ++token) {
+    if (!rows.allows(row, token) || rows.logit(row, token) == -INFINITY) continue;
+    std::fprintf(stderr, " %lld: %.9g", static_cast<long long>(token), rows.logit(row, token));
+    --left_to_show;
   }
+  std::fprintf(stderr, left_to_show == 0 ? " ...\n" : "\n");
 }
 
 RowsCase read_rows(ByteReader& reader, Draw& draw, bool rows_may_be_empty) {

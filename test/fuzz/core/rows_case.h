@@ -37,7 +37,7 @@ struct RowsCase {
 };
 
 // Prints sizes and options, and the logits of one row, where they are few.
-void describe(const RowsCase& rows);
+void describe(const RowsCase& rows, std::int64_t row);
 
 // Reads sizes, options, logits and constraint; rows of a constraint may be empty where the caller takes them.
 RowsCase read_rows(ByteReader& reader, Draw& draw, bool rows_may_be_empty);

@@ -1,7 +1,9 @@
 // Values that no caller should give, and what can be done to those that one should. All choices come from a seeded
 // generator, so that a case is its numbers.
+
 import { types } from 'node:util';
 import { createContext, runInContext } from 'node:vm';
+import { OPTIONS } from '../../../lib/options/option-table.js';
 import { SeededRandom } from '../../support/random.js';
 
 /** Chooses, and keeps what the property needs to know of what was made. */
@@ -77,7 +79,7 @@ const GrowableSharedArrayBuffer = SharedArrayBuffer as unknown as new (
   options: { maxByteLength: number },
 ) => SharedArrayBuffer;
 
-export function detach(buffer: ArrayBufferLike): void {
+function detach(buffer: ArrayBufferLike): void {
   if (buffer instanceof SharedArrayBuffer) return;
   try {
     structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
@@ -169,32 +171,19 @@ function fakeSignal(h: Hostility): object {
 
 /** Names that the package reads from objects. */
 export const NAMES = [
+  ...Object.keys(OPTIONS),
   ...[
     'data',
     'shape',
-    'dtype',
-    'rowStride',
-    'vocabSize',
-    'beamWidth',
-    'penalty',
-    'lambda',
-    'xi',
-    'margin',
-    'rows',
-    'out',
+    'offsets',
+    'tokens',
+    'bitmask',
+    'gradLogits',
+    'stream',
+    'layout',
+    'logProbabilities',
+    'logSumExp',
   ],
-  ...[
-    'thresholdGradient',
-    'temperature',
-    'softcap',
-    'labelSmoothing',
-    'zLoss',
-    'ignoreIndex',
-    'tokenWeights',
-    'device',
-  ],
-  ...['penaltyWeights', 'allowed', 'offsets', 'tokens', 'bitmask', 'reduction', 'normalizer', 'gradOutput', 'gradient'],
-  ...['pruningStatistics', 'gradLogits', 'threads', 'signal', 'stream', 'layout', 'logProbabilities', 'logSumExp'],
   ...['step', 'trie', 'users', 'forcedTokens', 'lengthPenalty', 'usersPerStep', 'maxResults', 'count', 'targets'],
   ...['logits', 'state', 'droppedAt', 'steps', 'items', 'levels', 'seed', 'clusters', 'samples', 'confidence'],
   ...['numerators', 'denominators', 'aborted', 'addEventListener', 'removeEventListener', 'reason', 'code', 'argument'],

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
-import { BEAR_ERROR_CODES } from '../../../lib/loss/errors.js';
+import { BEAR_ERROR_CODES } from '../../../lib/options/errors.js';
 import { publicCalls } from '../../support/public-calls.cjs';
 import { type FacadeCase, runCase } from './facade-case.js';
 

@@ -1,4 +1,5 @@
-// Terminates workers that have calls running and waiting, at all stages of these, and computes a loss afterwards.
+// Terminates workers that have calls running and waiting, at all stages of these, and computes a loss afterwards. The
+// calls of some copy their memory, those of others use the worker's own where it lies, which goes with the worker.
 const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
@@ -16,10 +17,22 @@ async function main() {
   console.log(Math.abs(loss - Math.log(2)) < 1e-6 ? 'alive' : `wrong loss ${loss}`);
 }
 
+function shared({ logits, targets }) {
+  const data = new Float32Array(new SharedArrayBuffer(logits.data.byteLength));
+  data.set(logits.data);
+  return { logits: { ...logits, data }, targets };
+}
+
 if (isMainThread) {
   main();
 } else {
-  const calls = startCalls(6, makeProblem(40, 10000));
+  const problem = makeProblem(40, 10000);
+  const calls = [
+    ...startCalls(2, problem),
+    ...startCalls(1, shared(problem), { gradient: 'in-place' }),
+    ...startCalls(1, problem, { out: { gradLogits: shared(problem).logits.data } }),
+    ...startCalls(2, problem, { borrow: true }),
+  ];
   const forever = () => Promise.all(startCalls(2, makeProblem(8, 10000))).then(forever);
   Promise.all(calls).then(forever);
   parentPort.postMessage('started');

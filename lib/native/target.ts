@@ -1,0 +1,29 @@
+// What an addon must have been built for.
+import { closeSync, openSync, readSync } from 'node:fs';
+
+const { binary } = require('../../package.json') as { binary: { napi_versions: [number] } };
+
+/** The version of Node-API that the addon needs. */
+export const napiVersion = binary.napi_versions[0];
+
+/** As `darwin-arm64`, and on Linux with the C library: `linux-x64-glibc`. */
+export function target(): string {
+  const { platform, arch } = process;
+  return platform === 'linux' ? `${platform}-${arch}-${libc()}` : `${platform}-${arch}`;
+}
+
+/** The C library that this program was linked with: the path of its loader is in the first page of the executable. */
+export function libc(): 'glibc' | 'musl' {
+  const page = Buffer.alloc(4096);
+  try {
+    const descriptor = openSync('/proc/self/exe', 'r');
+    try {
+      readSync(descriptor, page, 0, page.length, 0);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return 'glibc'; // no /proc: by far the more common one
+  }
+  return page.includes('/ld-musl-') ? 'musl' : 'glibc';
+}

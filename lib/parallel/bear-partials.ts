@@ -1,0 +1,100 @@
+import { allocate } from '../loss/arrays.js';
+import type { Logits } from '../loss/logits.js';
+import type { Targets } from '../loss/targets.js';
+import { computePartials } from '../native/loss-calls.js';
+import type { LogitsArray } from '../options/options.js';
+import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
+import { partError, preparePart } from './prepare-part.js';
+
+/**
+ * What one part of a vocabulary says of N rows: numbers and typed arrays, ready for `postMessage`, `v8.serialize` or
+ * any other transport. W is `min(beamWidth, tokens)`. A row takes 21 bytes and 8 per candidate, with label smoothing
+ * 8 more.
+ */
+export interface BearPartials extends SharedOptions {
+  /** Of this layout. */
+  version: 1;
+  /** N */
+  rows: number;
+  /** The id of the part's first token. */
+  firstToken: number;
+  /** How many tokens the part has. */
+  tokens: number;
+  /** Of targets, lists and `ignoreIndex`: parts of one call have the same. */
+  fingerprint: number;
+  /** [N], the largest allowed logit; minus infinity where there is none. */
+  maxLogit: Float32Array;
+  /** [N], the sum of exp(u_j - u_max) over the allowed tokens without the target. */
+  sumOthers: Float64Array;
+  /** [N], the target's logit where the part has the target, else 0. */
+  targetLogit: Float32Array;
+  /** [N], the number of allowed tokens; without label smoothing at most max(W, 2). */
+  counts: Int32Array;
+  /** [N], the sum of u_j - u_max over the allowed tokens; empty without label smoothing. */
+  sumDifferences: Float64Array;
+  /** [N, W], the largest allowed logits, at equal ones the lower id first; then minus infinity. */
+  candidateLogits: Float32Array;
+  /** [N, W], their ids in the whole vocabulary; then -1. */
+  candidateTokens: Int32Array;
+  /** [N], bits: 1 NaN or plus infinity, 2 the part has the target, 4 the target is ignored. */
+  flags: Uint8Array;
+}
+
+/**
+ * What a process that holds the logits of some tokens of a vocabulary hands to the others.
+ *
+ * Costs one pass over the logits. Options that only concern loss and gradient are checked, and do not matter here.
+ *
+ * @param logitsPart N rows of the logits of the tokens from `firstToken` on, as {@link fusedBearLoss} takes them. Where
+ *   rows are padded: `{ data, shape, rowStride }`. Not written.
+ * @param targets [N] ids of the whole vocabulary, or `ignoreIndex`; the same in every process.
+ * @throws TypeError or RangeError as {@link fusedBearLoss}; `ERR_BEAR_PARTS_COVERAGE` where the part does not lie in the
+ *   vocabulary.
+ *
+ * @example
+ * const partials = bearPartials(logitsPart, targets, { firstToken: 16000, vocabSize: 32000, beamWidth: 10 });
+ */
+export function bearPartials<A extends LogitsArray = LogitsArray>(
+  logitsPart: Logits<A>,
+  targets: Targets,
+  options: VocabularyPartOptions,
+): BearPartials {
+  const checked = readPartOptions(options);
+  const part = preparePart(logitsPart, targets, checked, {
+    ...checked.loss,
+    reduction: 'sum',
+    gradient: false,
+    gradOutput: 1,
+    normalizer: undefined,
+    tokenWeights: undefined,
+    penaltyWeights: undefined,
+    rows: false,
+    out: undefined,
+  });
+  const { rows } = part.call;
+  const { vocabSize, beamWidth, temperature, softcap, smoothed } = checked;
+  const width = Math.min(beamWidth, part.tokens);
+  const partials: BearPartials = {
+    version: 1,
+    rows,
+    vocabSize,
+    firstToken: part.firstToken,
+    tokens: part.tokens,
+    beamWidth,
+    temperature,
+    softcap,
+    smoothed,
+    fingerprint: part.fingerprint,
+    maxLogit: allocate(Float32Array, rows, 'maxLogit'),
+    sumOthers: allocate(Float64Array, rows, 'sumOthers'),
+    targetLogit: allocate(Float32Array, rows, 'targetLogit'),
+    counts: allocate(Int32Array, rows, 'counts'),
+    sumDifferences: allocate(Float64Array, smoothed ? rows : 0, 'sumDifferences'),
+    candidateLogits: allocate(Float32Array, rows * width, 'candidateLogits'),
+    candidateTokens: allocate(Int32Array, rows * width, 'candidateTokens'),
+    flags: allocate(Uint8Array, rows, 'flags'),
+  };
+  const outcome = computePartials(part.call, part.place, partials);
+  if (outcome !== undefined) throw partError(outcome, part, vocabSize);
+  return partials;
+}

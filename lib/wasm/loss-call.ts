@@ -1,0 +1,255 @@
+// One call of the loss as the facade hands it over, by name, and what has to be right before anything is written.
+
+import type { NativeArray, NativeFault, NativeOutcome } from '../native/binding.js';
+import { CALL_FIELDS } from '../native/call-fields.js';
+import { memoryOf, viewOf } from '../options/typed-arrays.js';
+import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
+import { moduleExports } from './module.js';
+import type { Elements, Lists } from './rows.js';
+
+/** Those that are read or changed here; the module reads the others. */
+export type NumberName =
+  | 'rows'
+  | 'vocabSize'
+  | 'rowStride'
+  | 'dtype'
+  | 'gradient'
+  | 'gradRowStride'
+  | 'gradIsNew'
+  | 'beamWidth'
+  | 'ignoreIndex'
+  | 'reduction';
+export type ArrayName =
+  | 'logits'
+  | 'targets'
+  | 'gradLogits'
+  | 'tokenWeights'
+  | 'penaltyWeights'
+  | 'gradOutputRows'
+  | 'allowedOffsets'
+  | 'allowedTokens'
+  | 'allowedBitmask'
+  | 'rowLosses'
+  | 'nll'
+  | 'logSumExp'
+  | 'threshold'
+  | 'margins'
+  | 'penalties'
+  | 'rank';
+
+export const numberIndex = Object.fromEntries(CALL_FIELDS.numbers.map((name, index) => [name, index])) as Record<
+  NumberName,
+  number
+>;
+export const arrayIndex = Object.fromEntries(CALL_FIELDS.arrays.map((name, index) => [name, index])) as Record<
+  ArrayName,
+  number
+>;
+
+/** Numbers of a call, changed in a few places. */
+export function withNumbers(numbers: Float64Array, changes: Partial<Record<NumberName, number>>): Float64Array {
+  const changed = Float64Array.from(numbers);
+  for (const [name, value] of Object.entries(changes)) changed[numberIndex[name as NumberName]] = value;
+  return changed;
+}
+
+export interface LossCall {
+  numbers: Float64Array;
+  rows: number;
+  vocabSize: number;
+  rowStride: number;
+  ignoreIndex: number;
+  /** As the module counts them: an element of GRADIENT. */
+  gradient: number;
+  gradRowStride: number;
+  gradIsNew: boolean;
+  logits: Elements;
+  targets: Int32Array;
+  gradLogits: Elements | undefined;
+  lists: Lists | undefined;
+  bitmask: Uint32Array | undefined;
+  /** Words of one row of the bitmask. */
+  bitmaskWords: number;
+  arrays: Partial<Record<ArrayName, NativeArray>>;
+}
+
+/** Positions in the names of the option `gradient`. */
+export const GRADIENT = { none: 0, outOfPlace: 1, inPlace: 2, inPlaceSparse: 3 } as const;
+
+const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
+
+/** The same elements without anything that a program may have done to the array. */
+export function cleanView<View extends NativeArray>(array: View, type: keyof typeof VIEW_TYPES): View {
+  return viewOf(VIEW_TYPES[type] as unknown as new (m: ArrayBufferLike, o: number, l: number) => View, array);
+}
+
+const ELEMENT_TYPES = ['Float32Array', 'Uint16Array', 'Uint16Array'] as const;
+
+/** The array that holds elements of a dtype. */
+export function elementType(dtype: number): 'Float32Array' | 'Uint16Array' {
+  return ELEMENT_TYPES[dtype] as 'Float32Array' | 'Uint16Array';
+}
+
+export function readLossCall(numbers: Float64Array, given: (NativeArray | undefined)[]): LossCall {
+  const number = (name: NumberName) => numbers[numberIndex[name]] as number;
+  const elements = elementType(number('dtype'));
+  const arrays: Partial<Record<ArrayName, NativeArray>> = {};
+  for (const name of CALL_FIELDS.arrays as ArrayName[]) {
+    const array = given[arrayIndex[name]];
+    if (array !== undefined) arrays[name] = cleanView(array, typeOfField(name, elements));
+  }
+  const rows = number('rows');
+  const offsets = arrays.allowedOffsets as Int32Array | undefined;
+  return {
+    numbers: Float64Array.from(numbers),
+    rows,
+    vocabSize: number('vocabSize'),
+    rowStride: number('rowStride'),
+    ignoreIndex: number('ignoreIndex'),
+    gradient: number('gradient'),
+    gradRowStride: number('gradRowStride'),
+    gradIsNew: number('gradIsNew') !== 0,
+    logits: arrays.logits as Elements,
+    targets: arrays.targets as Int32Array,
+    gradLogits: arrays.gradLogits as Elements | undefined,
+    lists: offsets && { offsets, tokens: arrays.allowedTokens as Int32Array },
+    bitmask: arrays.allowedBitmask as Uint32Array | undefined,
+    bitmaskWords: Math.ceil(number('vocabSize') / 32),
+    arrays,
+  };
+}
+
+function typeOfField(name: ArrayName, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
+  switch (name) {
+    case 'logits':
+    case 'gradLogits':
+      return elements;
+    case 'targets':
+    case 'allowedOffsets':
+    case 'allowedTokens':
+    case 'rank':
+      return 'Int32Array';
+    case 'allowedBitmask':
+      return 'Uint32Array';
+    default:
+      return 'Float32Array';
+  }
+}
+
+/** Elements from the start of the first row to the end of the last. */
+function spanOf(rows: number, length: number, stride: number): number {
+  return rows === 0 ? 0 : (rows - 1) * stride + length;
+}
+
+/** Whether the first elements of two arrays are the same memory, as far as JavaScript can tell. */
+export function overlaps(a: NativeArray, aElements: number, b: NativeArray, bElements: number): boolean {
+  const [first, second] = [memoryOf(a), memoryOf(b)];
+  if (first.buffer !== second.buffer || aElements === 0 || bElements === 0) return false;
+  const aEnd = first.byteOffset + aElements * a.BYTES_PER_ELEMENT;
+  const bEnd = second.byteOffset + bElements * b.BYTES_PER_ELEMENT;
+  return first.byteOffset < bEnd && second.byteOffset < aEnd;
+}
+
+/**
+ * The public name of an input that the gradient would be written over; undefined: none. A gradient that lies exactly on
+ * the logits is in place. Of targets and constraint the facade makes copies, and looks itself.
+ */
+export function findOverlap(call: LossCall): string | undefined {
+  const { rows, vocabSize, rowStride, gradRowStride, logits, gradLogits, arrays } = call;
+  if (call.gradient === GRADIENT.none || gradLogits === undefined) return undefined;
+  const span = spanOf(rows, vocabSize, gradRowStride);
+  const [gradient, input] = [memoryOf(gradLogits), memoryOf(logits)];
+  const isInPlace =
+    gradient.buffer === input.buffer &&
+    gradient.byteOffset === input.byteOffset &&
+    (gradRowStride === rowStride || rows <= 1);
+  if (!isInPlace && overlaps(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
+  const inputs = { tokenWeights: 'tokenWeights', penaltyWeights: 'penaltyWeights', gradOutputRows: 'gradOutput' };
+  for (const [name, publicName] of Object.entries(inputs)) {
+    const array = arrays[name as ArrayName];
+    if (array !== undefined && overlaps(gradLogits, span, array, rows)) return publicName;
+  }
+  return undefined;
+}
+
+type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
+
+/**
+ * find_offsets_fault of native/core/validate_problem.cc: rows can be cut into blocks only where the offsets are sound.
+ */
+export function findOffsetsFault(offsets: Int32Array, tokenCount: number): Invalid | undefined {
+  const invalid = (fault: NativeFault, row: number, value: number): Invalid => ({
+    status: 'invalid',
+    fault,
+    row,
+    value,
+  });
+  const rows = offsets.length - 1;
+  const first = offsets[0] as number;
+  if (first !== 0) return invalid('allowed-offsets-range', rows > 0 ? 0 : -1, first);
+  for (let row = 0; row < rows; row++) {
+    const end = offsets[row + 1] as number;
+    if (end < (offsets[row] as number)) return invalid('allowed-offsets-not-ascending', row, end);
+    if (end > tokenCount) return invalid('allowed-offsets-range', row, end);
+  }
+  const last = offsets[rows] as number;
+  return last === tokenCount ? undefined : invalid('allowed-offsets-range', rows - 1, last);
+}
+
+/** The first fault of targets and constraint in row order, or how many rows count; undefined: no memory to look. */
+export function inspectLossCall(call: LossCall, faultNames: readonly string[]): Invalid | number | undefined {
+  const { lists, rows } = call;
+  const offsetsFault = lists && findOffsetsFault(lists.offsets, lists.tokens.length);
+  // What comes before a row whose end is wrong can be read, and its faults come first.
+  const readable = offsetsFault ? Math.max(0, offsetsFault.row) : rows;
+  const found = inspectRows(call, readable, faultNames);
+  return typeof found === 'number' ? (offsetsFault ?? found) : found;
+}
+
+function inspectRows(call: LossCall, count: number, faultNames: readonly string[]): Invalid | number | undefined {
+  const { lists, bitmask, bitmaskWords, targets } = call;
+  const perRow = bitmask ? bitmaskWords : 1;
+  const packed: PackedRows = lists
+    ? { ...listedRows(lists.offsets), count }
+    : { count, start: (row: number) => row * perRow };
+  const { bounds, mostRows, mostElements } = cutIntoBlocks(packed);
+  const layout = new Layout();
+  const numbersAt = layout.place(8 * call.numbers.length);
+  const arraysAt = layout.place(4 * CALL_FIELDS.arrays.length);
+  const reportAt = layout.place(8 * 4);
+  const targetsAt = layout.place(4 * mostRows);
+  const offsetsAt = layout.place(4 * (mostRows + 1));
+  const elementsAt = layout.place(4 * mostElements);
+  const wasm = moduleExports();
+  const base = wasm.reserve(layout.bytes, 0, 0);
+  if (base === 0) return undefined;
+  let counted = 0;
+  for (let block = 0; block + 1 < bounds.length; block++) {
+    const begin = bounds[block] as number;
+    const end = bounds[block + 1] as number;
+    const first = packed.start(begin);
+    const numbers = withNumbers(call.numbers, { rows: end - begin });
+    viewOfModule(wasm, 'Float64Array', base + numbersAt, numbers.length).set(numbers);
+    viewOfModule(wasm, 'Int32Array', base + targetsAt, end - begin).set(targets.subarray(begin, end));
+    const pointers = viewOfModule(wasm, 'Uint32Array', base + arraysAt, CALL_FIELDS.arrays.length).fill(0);
+    pointers[arrayIndex.targets] = base + targetsAt;
+    if (lists) {
+      const offsets = viewOfModule(wasm, 'Int32Array', base + offsetsAt, end - begin + 1);
+      for (let row = begin; row <= end; row++) offsets[row - begin] = packed.start(row) - first;
+      const tokens = lists.tokens.subarray(first, packed.start(end));
+      viewOfModule(wasm, 'Int32Array', base + elementsAt, tokens.length).set(tokens);
+      pointers[arrayIndex.allowedOffsets] = base + offsetsAt;
+      pointers[arrayIndex.allowedTokens] = base + elementsAt;
+    } else if (bitmask) {
+      const words = bitmask.subarray(first, packed.start(end));
+      viewOfModule(wasm, 'Uint32Array', base + elementsAt, words.length).set(words);
+      pointers[arrayIndex.allowedBitmask] = base + elementsAt;
+    }
+    const report = viewOfModule(wasm, 'Float64Array', base + reportAt, 4).fill(0);
+    wasm.find_fault(base + numbersAt, base + arraysAt, packed.start(end) - first, base + reportAt);
+    const [error, row, value, rowsCounted] = report as unknown as [number, number, number, number];
+    if (error !== 0) return { status: 'invalid', fault: faultNames[error] as NativeFault, row: begin + row, value };
+    counted += rowsCounted;
+  }
+  return counted;
+}

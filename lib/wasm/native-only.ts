@@ -1,0 +1,10 @@
+import { bearError } from '../options/errors.js';
+
+/** The calls that the module does not have. */
+export function refuseParts(): never {
+  throw bearError('ERR_BEAR_NATIVE_ONLY', {
+    argument: 'logitsPart',
+    expected: 'the native addon, which alone computes parts of a vocabulary',
+    received: 'the WebAssembly module',
+  });
+}

@@ -1,0 +1,84 @@
+// The WebAssembly module as what lib/native calls: an object with the functions that the addon exports.
+import type { NativeBinding, NativeDevice, NativeDeviceError, NativeOutcome } from '../native/binding.js';
+import { CALL_FIELDS } from '../native/call-fields.js';
+import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
+import { readNames } from './names.js';
+import { refuseParts } from './native-only.js';
+import { computeTopTokens } from './top-tokens.js';
+
+const INSTRUCTION_SET = 'wasm-simd128';
+
+const NO_CUDA = 'the WebAssembly module computes on the CPU only; CUDA needs the native addon';
+const NOT_BUILT: NativeDeviceError = { status: 'device-error', kind: 'not-built', message: NO_CUDA };
+
+/** Compiles the module. Throws an Error with a code of its own where that cannot be (module.ts). */
+export function loadWasm(): NativeBinding {
+  const { faults, ...names } = readNames();
+  if (JSON.stringify(names.callFields) !== JSON.stringify(CALL_FIELDS)) {
+    throw new Error('fused-bear-loss: the WebAssembly module belongs to another version of this package');
+  }
+  const isOnDevice = (numbers: Float64Array) => numbers[DEVICE] !== CPU;
+  return {
+    ...names,
+    computeLoss(numbers, arrays, summary) {
+      if (isOnDevice(numbers)) return NOT_BUILT;
+      const outcome = computeLoss(numbers, arrays, faults);
+      if (outcome.status !== 'done' || outcome.nonFiniteRows.length > 0) return outcome;
+      summary[0] = outcome.loss;
+      summary[1] = outcome.countedRows;
+      summary[2] = outcome.prunedRows;
+      summary[3] = outcome.topRankedRows;
+      return undefined;
+    },
+    // What is lent is copied too: nothing of it is ever in use when a call is aborted.
+    computeLossAsync(numbers, arrays, _lent, state, done) {
+      if (isOnDevice(numbers)) return NOT_BUILT;
+      return computeLossAsync(numbers, arrays, state, done, faults);
+    },
+    topTokens(numbers, logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp) {
+      const arrays = { logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp };
+      return whileModuleHasMemory((): NativeOutcome | undefined => computeTopTokens(numbers, arrays, faults));
+    },
+    partials: refuseParts,
+    partGradient: refuseParts,
+    cpuInfo: () => ({
+      instructionSet: INSTRUCTION_SET,
+      instructionSets: [INSTRUCTION_SET],
+      overrideError: overrideError(),
+    }),
+    cudaInfo: () => ({ built: false, available: false, reason: NO_CUDA, devices: [] }),
+    device: noDevice(),
+  };
+}
+
+/** Positions in CALL_FIELDS.numbers, and of the device that is none. */
+const DEVICE = 0;
+const CPU = -1;
+
+function overrideError(): string {
+  const wanted = typeof process === 'undefined' ? undefined : process.env.FUSED_BEAR_LOSS_INSTRUCTION_SET;
+  if (wanted === undefined || wanted === '' || wanted === INSTRUCTION_SET) return '';
+  return `this build has no instruction set named ${wanted}`;
+}
+
+// No handle of a device can exist, so what takes one is never called.
+function noDevice(): NativeDevice {
+  const refuse = () => NOT_BUILT;
+  return {
+    createStream: refuse,
+    adoptStream: refuse,
+    synchronizeStream: refuse,
+    allocate: refuse,
+    upload: refuse,
+    adopt: refuse,
+    pointer: () => 0n,
+    copy: refuse,
+    download: refuse,
+    downloadAsync: refuse,
+    enqueueLoss: refuse,
+    readLoss: () => undefined,
+    release: () => undefined,
+    memory: refuse,
+    releaseCached: refuse,
+  };
+}

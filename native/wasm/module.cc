@@ -1,0 +1,333 @@
+// The functions that the WebAssembly module exports. The module is one block of rows at a time: lib/wasm copies a
+// block's arrays into the module's memory, calls, and copies the results out, so that the memory does not grow with the
+// call. Rows lie packed, and the logits of a constrained row are those of its list only. The module keeps nothing from
+// one call to the next but memory that is used again.
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+
+#include "native/core/backend.h"
+#include "native/core/call_fields.h"
+#include "native/core/dtype.h"
+#include "native/core/option_names.h"
+#include "native/core/read_options.h"
+#include "native/core/top_tokens_problem.h"
+#include "native/core/validate_problem.h"
+#include "native/cpu/instruction_set.h"
+#include "native/cpu/kernel_builds.h"
+#include "native/cpu/loss_totals.h"
+#include "native/cpu/row_processor.h"
+
+#define FBL_EXPORT(name) __attribute__((export_name(#name))) extern "C"
+
+namespace fused_bear_loss {
+namespace {
+
+// Numbers by position. TypeScript has checked them.
+class Numbers {
+ public:
+  explicit Numbers(const double* values) : values_(values) {}
+
+  double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
+  std::int64_t integer(NumberField field, double /*least*/, double /*most*/) const {
+    return static_cast<std::int64_t>(number(field));
+  }
+  const double* options() const { return values_ + kNumberFieldCount; }
+  std::int64_t integer(NumberField field) const { return integer(field, 0, 0); }
+  template <class Enum, std::size_t kCount>
+  Enum enumerator(NumberField field, const char* const (&)[kCount]) const {
+    return static_cast<Enum>(integer(field));
+  }
+
+ private:
+  const double* values_;
+};
+
+// Arrays by position, null where there is none.
+class Arrays {
+ public:
+  explicit Arrays(void* const* pointers) : pointers_(pointers) {}
+
+  template <class T>
+  T* array(ArrayField field) const {
+    return static_cast<T*>(pointers_[static_cast<std::size_t>(field)]);
+  }
+
+ private:
+  void* const* pointers_;
+};
+
+LossProblem read_problem(const double* numbers, void* const* pointers) {
+  const Numbers given(numbers);
+  const Arrays arrays(pointers);
+  LossProblem problem;
+  read_options(given, problem);
+  problem.rows = given.integer(NumberField::kRows);
+  problem.vocab_size = given.integer(NumberField::kVocabSize);
+  problem.row_stride = problem.vocab_size;
+  problem.threads = 1;
+  problem.logits = arrays.array<const void>(ArrayField::kLogits);
+  problem.targets = arrays.array<const std::int32_t>(ArrayField::kTargets);
+  problem.token_weights = arrays.array<const float>(ArrayField::kTokenWeights);
+  problem.penalty_weights = arrays.array<const float>(ArrayField::kPenaltyWeights);
+  problem.grad_output_rows = arrays.array<const float>(ArrayField::kGradOutputRows);
+  problem.allowed_offsets = arrays.array<const std::int32_t>(ArrayField::kAllowedOffsets);
+  problem.allowed_tokens = arrays.array<const std::int32_t>(ArrayField::kAllowedTokens);
+  problem.allowed_bitmask = arrays.array<const std::uint32_t>(ArrayField::kAllowedBitmask);
+  return problem;
+}
+
+LossOutputs read_outputs(void* const* pointers) {
+  const Arrays arrays(pointers);
+  LossOutputs outputs;
+  outputs.row_losses = arrays.array<float>(ArrayField::kRowLosses);
+  outputs.nll = arrays.array<float>(ArrayField::kNll);
+  outputs.log_sum_exp = arrays.array<float>(ArrayField::kLogSumExp);
+  outputs.threshold = arrays.array<float>(ArrayField::kThreshold);
+  outputs.margin = arrays.array<float>(ArrayField::kMargins);
+  outputs.penalty = arrays.array<float>(ArrayField::kPenalties);
+  outputs.rank = arrays.array<std::int32_t>(ArrayField::kRank);
+  return outputs;
+}
+
+// The kernels here know float32 only (FBL_FLOAT32_ONLY), which is a fifth of their code; widening changes no number.
+template <class Half>
+void widen(const void* from, std::int64_t count, float* to) {
+  const auto* const halves = static_cast<const Half*>(from);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = to_float(halves[i]);
+}
+
+template <class Half>
+void narrow(const float* from, std::int64_t count, void* to) {
+  auto* const halves = static_cast<Half*>(to);
+  for (std::int64_t i = 0; i < count; ++i) from_float(from[i], halves[i]);
+}
+
+// The logits in float32: in place, or in `wide`.
+const void* widened(const LogitRows& rows, std::int64_t count, float* wide) {
+  if (rows.dtype == DType::kFloat32) return rows.logits;
+  rows.dtype == DType::kFloat16 ? widen<Float16>(rows.logits, count, wide) : widen<BFloat16>(rows.logits, count, wide);
+  return wide;
+}
+
+void narrow_gradient(DType dtype, const float* gradient, std::int64_t count, void* out) {
+  if (dtype == DType::kFloat16) narrow<Float16>(gradient, count, out);
+  if (dtype == DType::kBFloat16) narrow<BFloat16>(gradient, count, out);
+}
+
+// A report of find_fault: error, row, value.
+void write_fault(const ProblemFault& fault, double* report) {
+  report[0] = static_cast<double>(fault.error);
+  report[1] = static_cast<double>(fault.row);
+  report[2] = static_cast<double>(fault.value);
+}
+
+// Sums that a call takes from block to block, as JavaScript keeps them.
+struct BlockTotals {
+  double loss;
+  double weights;
+  double counted_rows;
+  double pruned_rows;
+  double top_ranked_rows;
+  double non_finite_rows; // of this block; their numbers are in an array of their own
+
+  LossTotals start() const {
+    LossTotals totals;
+    totals.loss = loss;
+    totals.weights = weights;
+    return totals;
+  }
+  void add(const LossTotals& totals) {
+    loss = totals.loss;
+    weights = totals.weights;
+    counted_rows += static_cast<double>(totals.counted_rows);
+    pruned_rows += static_cast<double>(totals.pruned_rows);
+    top_ranked_rows += static_cast<double>(totals.top_ranked_rows);
+  }
+};
+
+// The memory that blocks are copied to. Grows, and never shrinks: JavaScript drops a module that has become too large.
+struct BlockMemory {
+  char* start = nullptr;
+  std::size_t bytes = 0;
+
+  bool grow(std::size_t wanted) {
+    if (wanted <= bytes) return true;
+    std::free(start);
+    start = static_cast<char*>(std::malloc(wanted));
+    bytes = start == nullptr ? 0 : wanted;
+    return start != nullptr;
+  }
+};
+
+BlockMemory& block_memory() {
+  static BlockMemory memory;
+  return memory;
+}
+
+// What the scratch memory of a row of the loss, or of topTokens, can take at most; old and new together where it grows.
+std::size_t most_scratch(double longest_row, double width) {
+  constexpr double kSlack = 1 << 16;
+  // Two rows of exponentials, one where it is long, and one of the logits of a bitmask.
+  const double row_arrays = (longest_row < kLongRow ? 3 : 2) * longest_row * sizeof(float);
+  const double candidates = 3 * width * (sizeof(float) + sizeof(std::uint64_t));
+  const double bytes = 2 * (row_arrays + candidates + kSlack);
+  return bytes < 4294967295.0 ? static_cast<std::size_t>(bytes) : std::numeric_limits<std::size_t>::max();
+}
+
+struct NameTable {
+  const char* const* names;
+  std::uint32_t count;
+};
+
+template <std::size_t kCount>
+constexpr NameTable table_of(const char* const (&names)[kCount]) {
+  return {names, kCount};
+}
+
+struct NumberNames {
+  const char* names[kNumberCount] = {};
+};
+
+constexpr NumberNames all_number_names() {
+  NumberNames all;
+  std::size_t count = 0;
+  for (const char* name : kNumberFieldNames) all.names[count++] = name;
+  for (const NumberOption& option : kNumberOptions) all.names[count++] = option.name;
+  return all;
+}
+constexpr NumberNames kNumberNames = all_number_names();
+
+// In the order of NAME_TABLES in lib/wasm/names.ts.
+constexpr NameTable kTables[] = {table_of(kDTypeNames),          table_of(kPenaltyNames),
+                                 table_of(kReductionNames),      table_of(kThresholdGradientNames),
+                                 table_of(kGradientModeNames),   table_of(kDeviceErrorNames),
+                                 table_of(kFaultNames),          table_of(kNumberNames.names),
+                                 table_of(kArrayFieldNames),     table_of(kSummaryFieldNames),
+                                 table_of(kTopTokensNumberNames)};
+
+} // namespace
+
+const RowKernel& row_kernel() { return baseline::row_kernel; }
+const TopTokensKernel& top_tokens_kernel() { return baseline::top_tokens_kernel; }
+
+// Memory for a block, and for what its rows need beside it: after that, no function below asks for more. Null where it
+// cannot be had.
+FBL_EXPORT(reserve) void* reserve(double bytes, double longest_row, double width) {
+  if (!(bytes < 4294967295.0) || !block_memory().grow(static_cast<std::size_t>(bytes))) return nullptr;
+  // Volatile, as a compiler leaves out memory that nobody uses.
+  void* volatile scratch = std::malloc(most_scratch(longest_row, width < longest_row ? width : longest_row));
+  if (scratch == nullptr) return nullptr;
+  std::free(scratch);
+  return block_memory().start;
+}
+
+// Looks at targets and constraint of a block whose offsets are sound. Adds the rows that are not ignored to report[3].
+FBL_EXPORT(find_fault) void find_loss_fault(const double* numbers, void* const* arrays, double tokens, double* report) {
+  const LossProblem problem = read_problem(numbers, arrays);
+  write_fault(find_fault(problem, static_cast<std::int64_t>(tokens)), report);
+  for (std::int64_t row = 0; row < problem.rows; ++row) report[3] += problem.targets[row] != problem.ignore_index;
+}
+
+// The same for the constraint of topTokens.
+FBL_EXPORT(find_constraint_fault)
+void find_rows_fault(double rows, double vocab_size, const std::int32_t* offsets, const std::int32_t* tokens,
+                     double* report) {
+  LogitRows problem;
+  problem.rows = static_cast<std::int64_t>(rows);
+  problem.vocab_size = static_cast<std::int64_t>(vocab_size);
+  problem.allowed_offsets = offsets;
+  problem.allowed_tokens = tokens;
+  write_fault(find_constraint_fault(problem, offsets[problem.rows]), report);
+}
+
+FBL_EXPORT(divisor) double divisor(const double* numbers, double counted_rows, double weights) {
+  LossProblem problem;
+  read_options(Numbers(numbers), problem);
+  return reduction_divisor(problem, static_cast<std::int64_t>(counted_rows), weights);
+}
+
+// Statistics of a block's rows, their sums, and over the logits the gradient, if the numbers ask for it. Row i has the
+// logits from row_offsets[i] to row_offsets[i + 1]; without offsets, every row has vocab_size of them.
+FBL_EXPORT(compute_rows)
+void compute_rows(const double* numbers, void* const* arrays, const std::int32_t* row_offsets, float* wide,
+                  double divisor, BlockTotals* sums, std::int32_t* non_finite_rows) {
+  LossProblem problem = read_problem(numbers, arrays);
+  const DType dtype = problem.dtype;
+  void* const narrow_logits = const_cast<void*>(problem.logits);
+  const std::int64_t count = row_offsets == nullptr ? problem.rows * problem.vocab_size : row_offsets[problem.rows];
+  const auto* const logits = static_cast<const float*>(widened(problem, count, wide));
+  const auto row_start = [&](std::int64_t row) {
+    return row_offsets == nullptr ? row * problem.vocab_size : row_offsets[row];
+  };
+  std::int64_t longest = problem.vocab_size;
+  if (row_offsets != nullptr) {
+    longest = 0;
+    for (std::int64_t row = 0; row < problem.rows; ++row) {
+      longest = std::max<std::int64_t>(longest, row_offsets[row + 1] - row_offsets[row]);
+    }
+  }
+  problem.dtype = DType::kFloat32;
+  LossOutputs outputs = read_outputs(arrays);
+  LossTotals totals = sums->start();
+  sums->non_finite_rows = 0;
+  {
+    RowProcessor processor(problem, nullptr, outputs, row_kernel(), false, longest);
+    for (std::int64_t row = 0; row < problem.rows; ++row) {
+      if (row_offsets != nullptr) {
+        // The row is a problem of its own: its allowed logits are all there are.
+        problem.vocab_size = row_offsets[row + 1] - row_offsets[row];
+      }
+      // With strides of 0 every row begins at the pointers.
+      problem.row_stride = 0;
+      problem.logits = logits + row_start(row);
+      outputs.grad_logits = const_cast<float*>(logits) + row_start(row);
+      outputs.grad_row_stride = 0;
+      RowRecord record;
+      processor.forward(row, record);
+      totals.add(problem, row, record.summary);
+      if (outputs.row_losses != nullptr) {
+        outputs.row_losses[row] = static_cast<float>(weighted_row_loss(problem, row, record.summary));
+      }
+      if (record.summary.non_finite) {
+        non_finite_rows[static_cast<std::int64_t>(sums->non_finite_rows++)] = static_cast<std::int32_t>(row);
+      }
+      if (problem.gradient != GradientMode::kNone) processor.gradient(row, record, divisor);
+    }
+    processor.finish();
+  }
+  sums->add(totals);
+  if (problem.gradient != GradientMode::kNone) narrow_gradient(dtype, logits, count, narrow_logits);
+}
+
+// A block of topTokens. With offsets, the logits are those of the lists.
+FBL_EXPORT(top_tokens)
+void top_tokens(const double* numbers, const void* logits, float* wide, const std::int32_t* offsets,
+                const std::int32_t* tokens, const std::uint32_t* bitmask, std::int32_t* out_tokens,
+                float* log_probabilities, float* log_sum_exp) {
+  TopTokensProblem problem;
+  problem.rows = static_cast<std::int64_t>(numbers[0]);
+  problem.vocab_size = static_cast<std::int64_t>(numbers[1]);
+  problem.row_stride = problem.vocab_size;
+  problem.dtype = static_cast<DType>(static_cast<std::int32_t>(numbers[3]));
+  problem.beam_width = static_cast<std::int64_t>(numbers[4]);
+  problem.temperature = numbers[5];
+  problem.softcap = numbers[6];
+  problem.listed_logits = offsets != nullptr;
+  problem.threads = 1;
+  problem.logits = logits;
+  problem.allowed_offsets = offsets;
+  problem.allowed_tokens = tokens;
+  problem.allowed_bitmask = bitmask;
+  problem.logits =
+      widened(problem, offsets == nullptr ? problem.rows * problem.vocab_size : offsets[problem.rows], wide);
+  problem.dtype = DType::kFloat32;
+  compute_top_tokens(problem, {out_tokens, log_probabilities, log_sum_exp});
+}
+
+// A table of names, which are C strings; null past the last.
+FBL_EXPORT(name_table) const NameTable* name_table(std::uint32_t index) {
+  return index < sizeof(kTables) / sizeof(*kTables) ? &kTables[index] : nullptr;
+}
+
+} // namespace fused_bear_loss

@@ -1,0 +1,2 @@
+export function findProblems(folder: string): string[];
+export function neededGlibc(file: string): string;

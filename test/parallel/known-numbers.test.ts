@@ -1,0 +1,108 @@
+/** The kept cases, the golden vectors and the border of float32, with the vocabulary in three uneven parts. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bearLossReference } from '../reference/bear-loss-reference';
+import { type GoldenCase, loadGoldenVectors, SELECTED_GOLDEN_FOLDER } from '../support/golden-vectors';
+import { callOf, definedGradient, expectResult, type LossCall } from '../support/loss-call';
+import {
+  certainProblems,
+  logitProblems,
+  longRowProblems,
+  type MagnitudeProblem,
+  optionProblems,
+  saturatedProblems,
+  softcapProblems,
+} from '../support/magnitude-problems';
+import { publicOptions } from '../support/public-options';
+import {
+  EXTREME,
+  expectAllClose,
+  expectClose,
+  expectFloatGradient,
+  expectGradient,
+  ORDINARY,
+} from '../support/tolerance';
+import type { OwnCase } from '../support/write-own-cases';
+import { partsBetween, splitCall } from './split-call';
+
+const OWN_CASES = JSON.parse(readFileSync(join(__dirname, '..', 'golden', 'own-cases.json'), 'utf8')) as OwnCase[];
+const GOLDEN_CASES = loadGoldenVectors(SELECTED_GOLDEN_FOLDER) as GoldenCase[];
+
+function inThreeParts(call: LossCall) {
+  const { vocabSize } = call;
+  return splitCall(call, partsBetween([Math.ceil(vocabSize / 5), Math.ceil(vocabSize / 2)], vocabSize)).whole;
+}
+
+const asArray = (loss: number | ArrayLike<number>) => (typeof loss === 'number' ? [loss] : Array.from(loss));
+
+describe('the kept cases in three parts', () => {
+  it.each(OWN_CASES)('$name', ({ logits, targets, options, loss, gradient }) => {
+    const call = callOf(logits, targets, publicOptions(options));
+    const result = inThreeParts(call);
+    expectAllClose(asArray(result.loss), asArray(loss), ORDINARY.loss, 'loss');
+    const unsmoothed = bearLossReference(logits, targets, { ...options, labelSmoothing: 0 }).gradient;
+    expectGradient(definedGradient(result), gradient, 'float32', call.vocabSize, ORDINARY, unsmoothed);
+  });
+});
+
+describe('the golden vectors in three parts', () => {
+  const kinds = {
+    lml: { penalty: 'none', reduction: 'mean' },
+    msl: { penalty: 'none', reduction: 'mean' },
+    bear: { penalty: 'reweight', reduction: 'weighted-mean' },
+    paper_detached: { penalty: 'log-sigmoid', thresholdGradient: 'detach' },
+    paper_flow: { penalty: 'log-sigmoid', thresholdGradient: 'flow' },
+    hinge_detached: { penalty: 'hinge', thresholdGradient: 'detach' },
+    hinge_flow: { penalty: 'hinge', thresholdGradient: 'flow' },
+  } as const;
+
+  it.each(GOLDEN_CASES)('$name', (golden) => {
+    const { beamWidth, temperature, xi, lambda, margin, allowed, rows, vocabSize } = golden;
+    const tolerance = /^(extreme|offset)/.test(golden.name) ? EXTREME : ORDINARY;
+    expect(golden.expected.length).toBeGreaterThan(0);
+    for (const { kind, loss, gradient } of golden.expected) {
+      const call: LossCall = {
+        logits: Float32Array.from(golden.logits),
+        dtype: 'float32',
+        rows,
+        vocabSize,
+        targets: golden.targets,
+        options: {
+          beamWidth,
+          temperature,
+          xi,
+          lambda,
+          margin,
+          ...(kind !== 'lml' && allowed ? { allowed } : {}),
+          ...kinds[kind],
+        },
+      };
+      const result = inThreeParts(call);
+      expectClose(result.loss as number, loss, tolerance.loss, `loss of ${kind}`);
+      if (gradient) expectFloatGradient(definedGradient(result), gradient, vocabSize, tolerance.gradient);
+    }
+  });
+});
+
+describe('along the border of float32, in three parts', () => {
+  it.each<[string, () => readonly MagnitudeProblem[]]>([
+    ['logits of every size', () => logitProblems('float32')],
+    ['caps of every size', softcapProblems],
+    ['rows beyond the cap', saturatedProblems],
+    // A part that begins with such a target takes it for the reference of its sum, as a row of that length would: what is
+    // below e^-87 of it is not in the sum (docs/math.md, "What float32 cannot hold"). The whole row begins elsewhere.
+    ['rows with a certain target', () => certainProblems().filter(({ name }) => !/^long.*e\^80 .*:0\.1,/.test(name))],
+    ['every other option', optionProblems],
+    ['long rows', longRowProblems],
+  ])('%s', (_, problemsOf) => {
+    const faults = problemsOf().flatMap(({ name, call, tolerance }) => {
+      try {
+        expectResult(inThreeParts(call), call, tolerance ?? ORDINARY);
+        return [];
+      } catch (error) {
+        return [`${name}: ${(error as Error).message}`];
+      }
+    });
+    expect(faults).toEqual([]);
+  });
+});

@@ -1,0 +1,16 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+declare const PROBE_LAUNCHER: readonly [string, ...string[]];
+declare const PROBE_FOLDER: string;
+
+/** As test/support/run-probe.ts, of a bundle. */
+export function runProbe(program: string, instructionSet: string): Buffer {
+  const [command, ...args] = PROBE_LAUNCHER;
+  const child = spawnSync(command, [...args, join(PROBE_FOLDER, program.replace(/\.ts$/, '.cjs'))], {
+    env: { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet },
+    maxBuffer: 2 ** 28,
+  });
+  if (child.status !== 0) throw new Error(`${program} failed for ${instructionSet}: ${child.stderr}`);
+  return child.stdout;
+}
