@@ -2,7 +2,7 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 
-jest.setTimeout(5 * 60_000);
+jest.setTimeout(15 * 60_000);
 
 export const repositoryRoot = resolve(__dirname, '../..');
 
@@ -20,7 +20,7 @@ export function runProgram(name: string, options: ProgramOptions = {}): SpawnSyn
     cwd: repositoryRoot,
     env: { ...process.env, ...env },
     encoding: 'utf8',
-    timeout: 4 * 60_000,
+    timeout: 14 * 60_000,
   });
 }
 

@@ -23,7 +23,7 @@ import {
 
 const root = join(__dirname, '..', '..', '..');
 const build = join(root, 'build', 'mutation');
-// The kernels as they were when the run began: one may go on editing.
+// The native sources and headers as they were when the run began: one may go on editing.
 const snapshot = join(build, 'snapshot');
 const compiler = process.env.CXX ?? 'g++';
 // A run without a mutant takes seconds. Who works longer works for ever. Of the processor's time: the machine may be busy.
@@ -125,7 +125,7 @@ async function buildBaseline(): Promise<Baseline> {
     ...sources.deviceCheck.smallCases,
   ];
   await inParallel([...host, ...Object.values(programs).flat()], async (source) => {
-    const file = hostFiles.includes(source) ? join(snapshot, source) : source;
+    const file = source.startsWith('native/') ? join(snapshot, source) : source;
     await mustRun(compiler, [...commonFlags, '-O2', '-c', file, '-o', objectOf(build, source)]);
   });
   await precompileHostHeader();
@@ -234,8 +234,7 @@ async function judge(mutants: readonly Mutant[], baseline: Baseline): Promise<Su
 
 async function main({ pattern, sample, seed }: Selection): Promise<void> {
   rmSync(build, { recursive: true, force: true });
-  cpSync(join(root, kernels), join(snapshot, kernels), { recursive: true });
-  for (const file of hostFiles) cpSync(join(root, file), join(snapshot, file));
+  cpSync(join(root, 'native'), join(snapshot, 'native'), { recursive: true });
   const all = [...mutantsOfKernels(snapshot), ...mutantsOfHost(snapshot)];
   const stale = staleSurvivors(all);
   for (const name of stale) console.log(`listed as a survivor, but no mutant any more: ${name}`);

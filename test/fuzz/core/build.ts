@@ -70,7 +70,9 @@ function unitsOf(sources: Sources, target: CoreTarget): Unit[] {
     '-fsanitize=address,undefined',
     '-fno-sanitize-recover=all',
   ];
-  const instructionSets = Object.entries(rowKernel.instructionSets).filter(([name]) => isX86 || name === 'baseline');
+  const instructionSets = Object.entries(rowKernel.instructionSets).filter(
+    ([name]) => name === 'baseline' || isX86 === (name !== 'neon'),
+  );
   return [
     // The kernels take the longest.
     ...instructionSets.flatMap(([name, flags]) =>

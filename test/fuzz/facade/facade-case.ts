@@ -164,7 +164,10 @@ export async function runCase(
   const isAbort = isCallers || isSignals(error) || (error as { argument?: unknown }).argument === 'signal';
   const changed = snapshots.find(
     ({ buffer, bytes }) =>
-      isThere(buffer, bytes) && Buffer.from(buffer).toString('latin1') !== bytes && !(isAbort && mayBeBorrowed(buffer)),
+      bytes !== '' &&
+      isThere(buffer, bytes) &&
+      Buffer.from(buffer).toString('latin1') !== bytes &&
+      !(isAbort && mayBeBorrowed(buffer)),
   );
   return changed === undefined ? undefined : report('was refused and changed a buffer');
 }
