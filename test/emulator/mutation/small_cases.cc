@@ -131,6 +131,11 @@ void first_tile_masked(Builder& b) {
   std::fill(row, row + b.problem().vocab_size - 3, -kInfinity);
   b.small_case().targets[0] = static_cast<std::int32_t>(b.problem().vocab_size - 2);
 }
+void only_one_other(Builder& b) {
+  float* row = b.row(0);
+  std::fill(row, row + b.problem().vocab_size, -kInfinity);
+  row[5] = 1;
+}
 void not_finite(Builder& b) {
   const std::int64_t vocab_size = b.problem().vocab_size;
   b.row(0)[vocab_size - 1] = kNaN;
@@ -203,6 +208,16 @@ void add_sizes(std::vector<SmallCase>& cases) {
   }
   Builder("several tiles a block", 2, 9000, 10, large_cluster()).with(flow).add_to(cases);
   Builder("plain, several tiles a block", 1, 9000, 10, large_cluster()).with(without_ranks).add_to(cases);
+  // Between two checks of the queue, nothing but a warp's own barriers orders its tiles.
+  Builder("plain, more tiles than checks, narrow", 1, 9003, 20, no_room())
+      .with(read_once)
+      .with(unaligned)
+      .with(forward_only)
+      .add_to(cases);
+  Builder("a beam of one, a masked target and one other", 2, 1100, 1, one_block())
+      .with(only_one_other)
+      .with(weighted_mean)
+      .add_to(cases);
   for (const auto& properties : {one_block(), no_room()}) {
     Builder("plain, 256 threads", 1, 4601, 70, properties).with(without_ranks).with(aligned).add_to(cases);
     Builder("plain, 256 threads, narrow", 1, 4601, 70, properties).with(without_ranks).with(unaligned).add_to(cases);
