@@ -3,48 +3,33 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <vector>
 
 #include "native/core/backend.h"
-#include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/row_loop.h"
-#include "native/cpu/top_tokens_kernel.h"
+#include "native/cpu/row_selection.h"
 
 namespace fused_bear_loss {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Belongs to one thread; its memory stays with the thread, as that of the loss does.
-struct Scratch {
-  std::vector<float> row;
-  std::vector<float> candidates;
-  std::vector<TokenKey> keys;
-};
-
-Scratch& thread_scratch() {
-  thread_local Scratch scratch;
-  return scratch;
-}
-
 class PartialSelector {
  public:
   // Takes all memory that a row can need; `longest_row` is the most logits that are allowed in one. Throws
   // std::bad_alloc, and select() then allocates nothing.
-  PartialSelector(const LossProblem& problem, const PartialRows& partials, Scratch& scratch, std::int64_t longest_row)
+  PartialSelector(const LossProblem& problem, const PartialRows& partials, SelectionScratch& scratch,
+                  std::int64_t longest_row)
       : problem_(problem), partials_(partials), scratch_(scratch), scale_{problem.temperature, problem.softcap} {
     if (is_constrained(problem)) reserve(scratch_.row, longest_row);
-    const std::int64_t width = search_width(longest_row);
-    reserve(scratch_.keys, kernel_.key_capacity(width));
-    reserve(scratch_.candidates, kernel_.candidate_capacity(width));
+    scratch_.reserve_selection(search_width(longest_row));
   }
 
   void select(std::int64_t row) {
     const std::int32_t target = problem_.targets[row];
     if (target == problem_.ignore_index) return write_empty(row, kRowIgnored);
     RowView view = allowed_logits(problem_, row, scratch_.row);
-    if (target != kTargetElsewhere) view.target = position_in_view(row, target);
+    view.target = target_in_view(problem_, row, target);
     const auto owned = static_cast<std::uint8_t>(target != kTargetElsewhere ? kRowOwnsTarget : 0);
     TopTokensFound found;
     TokenKey* const keys = scratch_.keys.data();
@@ -67,13 +52,6 @@ class PartialSelector {
     return std::min(std::max<std::int64_t>(partials_.width, 2), count);
   }
 
-  // The problem has been validated: a list has its row's target.
-  std::int64_t position_in_view(std::int64_t row, std::int32_t target) const {
-    if (problem_.allowed_offsets == nullptr) return target;
-    const std::int32_t* const tokens = listed_tokens(problem_, row);
-    return std::lower_bound(tokens, listed_tokens(problem_, row + 1), target) - tokens;
-  }
-
   void write_sums(std::int64_t row, const RowView& view, const TopTokensFound& found) {
     const double reference = scaled_logit(scale_, static_cast<double>(found.reference_logit));
     const double largest = scaled_logit(scale_, static_cast<double>(found.max_logit));
@@ -93,7 +71,7 @@ class PartialSelector {
     std::partial_sort(keys, keys + count, keys + found, std::greater<>());
     float* const logits = partials_.candidate_logits + row * partials_.width;
     std::int32_t* const tokens = partials_.candidate_tokens + row * partials_.width;
-    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : listed_tokens(problem_, row);
+    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : token_list(problem_, row).tokens;
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t position = position_of(keys[i]);
       logits[i] = kernel_.logit_of(keys[i]);
@@ -121,15 +99,10 @@ class PartialSelector {
 
   const LossProblem& problem_;
   const PartialRows& partials_;
-  Scratch& scratch_;
+  SelectionScratch& scratch_;
   const LogitScale scale_;
   const TopTokensKernel& kernel_ = top_tokens_kernel();
 };
-
-std::int64_t logits_to_read(const LossProblem& problem) {
-  return problem.allowed_offsets == nullptr ? problem.rows * problem.vocab_size
-                                            : std::int64_t{problem.allowed_offsets[problem.rows]} * 4;
-}
 
 } // namespace
 
@@ -137,9 +110,8 @@ ComputeStatus compute_partials(const LossProblem& problem, const PartialRows& pa
   if (problem.rows == 0) return ComputeStatus::kOk;
   const std::int64_t longest = longest_row(problem);
   return run_rows({problem.rows, logits_to_read(problem), problem.threads}, [&] {
-    return [selector = PartialSelector(problem, partials, thread_scratch(), longest)](std::int64_t row) mutable {
-      selector.select(row);
-    };
+    return [selector = PartialSelector(problem, partials, thread_selection_scratch(), longest)](
+               std::int64_t row) mutable { selector.select(row); };
   });
 }
 

@@ -78,23 +78,14 @@ void move_from_certain_target(const LogitScale& scale, RowSums& sums) {
   sums.sum_differences += sums.allowed_count * distance;
 }
 
-// A logit halfway between two others after scaling, which a softcap bends.
-float halfway(const LogitScale& scale, double low, double high) {
-  const double wanted = 0.5 * (scaled_logit(scale, low) + scaled_logit(scale, high));
-  for (int step = 0; step < 30; ++step) {
-    const double middle = 0.5 * (low + high);
-    (scaled_logit(scale, middle) < wanted ? low : high) = middle;
-  }
-  return static_cast<float>(high);
-}
-
 // What exponentials are relative to where the factor of the sweep's reference is too small. No logit but the target is
 // more than e^40 times as probable as that reference. Relative to a target much further away, the others would vanish.
 float larger_reference(const LogitScale& scale, const RowSums& sums) {
   constexpr double kFar = 80;
   const double distance = scaled_logit(scale, sums.max_logit) - scaled_logit(scale, sums.reference_logit);
   if (sums.target_logit < sums.max_logit || distance < kFar) return sums.max_logit;
-  return halfway(scale, sums.reference_logit, sums.max_logit);
+  const float halfway = logit_at(scale, scaled_logit(scale, sums.max_logit) - distance / 2);
+  return std::isfinite(halfway) ? halfway : sums.max_logit;
 }
 
 bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
@@ -144,41 +135,12 @@ double RowProcessor::lambda(std::int64_t row) const {
                                              : problem_.lambda * static_cast<double>(problem_.penalty_weights[row]);
 }
 
-RowProcessor::TokenList RowProcessor::token_list(std::int64_t row) const {
-  const std::int64_t offset = problem_.allowed_offsets[row];
-  return {problem_.allowed_tokens + offset, problem_.allowed_offsets[row + 1] - offset};
-}
-
-// Null where there is no bitmask.
-const std::uint32_t* RowProcessor::bitmask_row(std::int64_t row) const {
-  return problem_.allowed_bitmask == nullptr ? nullptr
-                                             : problem_.allowed_bitmask + row * bitmask_words(problem_.vocab_size);
-}
-
-// Makes view_ the row's allowed logits: the caller's own memory, or a float32 copy where a constraint picks among them.
+// Makes view_ the row's allowed logits.
 void RowProcessor::prepare(std::int64_t row) {
   if (row == prepared_row_) return;
   prepared_row_ = row;
-  if (is_listed()) return prepare_listed(row);
-  const std::int32_t target = problem_.targets[row];
-  view_ = {logits_row(row), problem_.dtype, problem_.vocab_size, target == kTargetElsewhere ? kNoTarget : target};
-  if (problem_.allowed_bitmask == nullptr) return;
-  kernel_.apply_bitmask(view_.logits, problem_.dtype, bitmask_row(row), problem_.vocab_size, row_scratch_.data());
-  view_.logits = row_scratch_.data();
-  view_.dtype = DType::kFloat32;
-}
-
-void RowProcessor::prepare_listed(std::int64_t row) {
-  const TokenList list = token_list(row);
-  kernel_.gather(logits_row(row), problem_.dtype, list.tokens, list.count, row_scratch_.data());
-  const std::int64_t target = list_position(list, problem_.targets[row]);
-  view_ = {row_scratch_.data(), DType::kFloat32, list.count, target < 0 ? kNoTarget : target};
-}
-
-// -1 where the list does not have the token.
-std::int64_t RowProcessor::list_position(const TokenList& list, std::int64_t token) {
-  const std::int32_t* const found = std::lower_bound(list.begin(), list.end(), token);
-  return found != list.end() && *found == token ? found - list.begin() : -1;
+  view_ = allowed_logits(problem_, row, row_scratch_);
+  view_.target = target_in_view(problem_, row, problem_.targets[row]);
 }
 
 void RowProcessor::forward(std::int64_t row, RowRecord& record) {
@@ -312,7 +274,7 @@ RowProcessor::ThresholdToken RowProcessor::threshold_token(std::int64_t row, con
   const std::int32_t token = merged_->threshold_token[row];
   const std::int64_t local = token - merged_->first_token;
   const std::int64_t dense = local >= 0 && local < problem_.vocab_size ? local : -1;
-  return {is_listed() ? list_position(token_list(row), local) : dense, token == merged_->targets[row]};
+  return {is_listed() ? token_list(problem_, row).position_of(local) : dense, token == merged_->targets[row]};
 }
 
 std::int64_t RowProcessor::threshold_position(const RowRecord& record) const {
@@ -357,7 +319,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
 
 // From gradient_scratch_ to the row's listed tokens, with zeros for the others.
 void RowProcessor::scatter(std::int64_t row) {
-  const auto [tokens, count] = token_list(row);
+  const auto [tokens, count] = token_list(problem_, row);
   clear_dense_row(row);
   if (problem_.dtype == DType::kFloat32) {
     auto* const out = reinterpret_cast<float*>(gradient_row(row));
@@ -377,14 +339,14 @@ void RowProcessor::clear_dense_row(std::int64_t row) {
 void RowProcessor::write_zero_gradient(std::int64_t row) {
   clear_dense_row(row);
   if (problem_.gradient != GradientMode::kInPlaceSparse) return;
-  for (const std::int32_t token : token_list(row)) store(gradient_row(row), token, 0);
+  for (const std::int32_t token : token_list(problem_, row)) store(gradient_row(row), token, 0);
 }
 
 // NaN on A; where the constraint leaves no logit above -infinity, NaN on all that it allows. Allocates nothing, and the
 // gradient may lie on the logits: each is read before it is overwritten.
 void RowProcessor::write_poisoned_gradient(std::int64_t row) {
   if (is_listed()) return write_poisoned_listed(row);
-  const std::uint32_t* const bitmask = bitmask_row(row);
+  const std::uint32_t* const bitmask = bitmask_row(problem_, row);
   const auto is_allowed = [&](std::int64_t j) { return bitmask == nullptr || bit_is_set(bitmask, j); };
   const auto is_in_a = [&](std::int64_t j) { return is_allowed(j) && !is_masked(row, j); };
   bool all_masked = may_be_masked(row);
@@ -396,7 +358,7 @@ void RowProcessor::write_poisoned_gradient(std::int64_t row) {
 }
 
 void RowProcessor::write_poisoned_listed(std::int64_t row) {
-  const TokenList list = token_list(row);
+  const TokenList list = token_list(problem_, row);
   const auto masked = [&](std::int32_t token) { return is_masked(row, token); };
   const bool all_masked = may_be_masked(row) && std::all_of(list.begin(), list.end(), masked);
   for (std::int64_t i = 0; i < list.count; ++i) {

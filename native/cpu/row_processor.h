@@ -52,7 +52,6 @@ class RowProcessor {
  private:
   void reserve_scratch(std::int64_t longest_row);
   void prepare(std::int64_t row);
-  void prepare_listed(std::int64_t row);
   void sweep(std::int64_t row, RowSums& sums);
   void read_merged(std::int64_t row, RowSums& sums);
   void write_statistics(std::int64_t row, const RowRecord& record);
@@ -66,18 +65,6 @@ class RowProcessor {
   void store(void* gradient, std::int64_t position, double value) const;
   bool may_be_masked(std::int64_t row) const;
   bool is_masked(std::int64_t row, std::int64_t position) const;
-
-  // The allowed tokens of a row, where the constraint lists them.
-  struct TokenList {
-    const std::int32_t* tokens;
-    std::int64_t count;
-
-    const std::int32_t* begin() const { return tokens; }
-    const std::int32_t* end() const { return tokens + count; }
-  };
-  TokenList token_list(std::int64_t row) const;
-  static std::int64_t list_position(const TokenList& list, std::int64_t token);
-  const std::uint32_t* bitmask_row(std::int64_t row) const;
 
   GradientJob gradient_job(std::int64_t row, const RowRecord& record, double divisor);
   struct ThresholdToken {

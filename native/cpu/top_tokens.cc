@@ -3,13 +3,10 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <vector>
 
 #include "native/core/backend.h"
-#include "native/cpu/allowed_logits.h"
-#include "native/cpu/instruction_set.h"
 #include "native/cpu/row_loop.h"
-#include "native/cpu/top_tokens_kernel.h"
+#include "native/cpu/row_selection.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -17,24 +14,15 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// Belongs to one thread; its memory stays with the thread, as that of the loss does.
-struct Scratch {
-  std::vector<float> row;
-  std::vector<float> candidates;
-  std::vector<TokenKey> keys;
-};
-
 class RowSelector {
  public:
   // Takes all memory that a row can need; `longest_row` is the most logits that are allowed in one. Throws
   // std::bad_alloc, and select() then allocates nothing: what has been written stays valid.
-  RowSelector(const TopTokensProblem& problem, const TopTokensOutputs& outputs, Scratch& scratch,
+  RowSelector(const TopTokensProblem& problem, const TopTokensOutputs& outputs, SelectionScratch& scratch,
               std::int64_t longest_row)
       : problem_(problem), outputs_(outputs), scratch_(scratch), scale_{problem.temperature, problem.softcap} {
     if (is_constrained(problem) && !problem.listed_logits) reserve(scratch_.row, longest_row);
-    const std::int64_t width = std::min(problem.beam_width, longest_row);
-    reserve(scratch_.keys, kernel_.key_capacity(width));
-    reserve(scratch_.candidates, kernel_.candidate_capacity(width));
+    scratch_.reserve_selection(std::min(problem.beam_width, longest_row));
   }
 
   void select(std::int64_t row) {
@@ -50,8 +38,8 @@ class RowSelector {
  private:
   RowView view_of(std::int64_t row) {
     if (!problem_.listed_logits) return allowed_logits(problem_, row, scratch_.row);
-    const std::int64_t offset = problem_.allowed_offsets[row];
-    return {element_at(problem_, offset), problem_.dtype, problem_.allowed_offsets[row + 1] - offset, kNoTarget};
+    return {element_at(problem_, problem_.allowed_offsets[row]), problem_.dtype, token_list(problem_, row).count,
+            kNoTarget};
   }
 
   void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {
@@ -61,7 +49,7 @@ class RowSelector {
     const double log_sum_exp = found.count == 0 ? -std::numeric_limits<double>::infinity() : reference + log_sum;
     std::int32_t* const tokens = outputs_.tokens + row * problem_.beam_width;
     float* const log_probabilities = outputs_.log_probabilities + row * problem_.beam_width;
-    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : listed_tokens(problem_, row);
+    const std::int32_t* const listed = problem_.allowed_offsets == nullptr ? nullptr : token_list(problem_, row).tokens;
     for (std::int64_t i = 0; i < found.count; ++i) {
       const auto position = static_cast<std::int32_t>(position_of(keys[i]));
       tokens[i] = listed == nullptr ? position : listed[position];
@@ -76,30 +64,20 @@ class RowSelector {
 
   const TopTokensProblem& problem_;
   const TopTokensOutputs& outputs_;
-  Scratch& scratch_;
+  SelectionScratch& scratch_;
   const LogitScale scale_;
   const TopTokensKernel& kernel_ = top_tokens_kernel();
 };
-
-Scratch& thread_scratch() {
-  thread_local Scratch scratch;
-  return scratch;
-}
-
-// Reading, and writing a row's results.
-std::int64_t logits_to_read(const TopTokensProblem& problem) {
-  const std::int64_t read = problem.allowed_offsets == nullptr ? problem.rows * problem.vocab_size
-                                                               : std::int64_t{problem.allowed_offsets[problem.rows]};
-  return (problem.allowed_offsets == nullptr ? read : 4 * read) + problem.rows * problem.beam_width;
-}
 
 } // namespace
 
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs) {
   if (problem.rows == 0) return ComputeStatus::kOk;
   const std::int64_t longest = longest_row(problem);
-  return run_rows({problem.rows, logits_to_read(problem), problem.threads}, [&] {
-    return [selector = RowSelector(problem, outputs, thread_scratch(), longest)](std::int64_t row) mutable {
+  // Reading, and writing a row's results.
+  const std::int64_t work = logits_to_read(problem) + problem.rows * problem.beam_width;
+  return run_rows({problem.rows, work, problem.threads}, [&] {
+    return [selector = RowSelector(problem, outputs, thread_selection_scratch(), longest)](std::int64_t row) mutable {
       selector.select(row);
     };
   });
