@@ -111,29 +111,43 @@ export type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
 export type NativePartArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** Where a part's numbers of each row go. */
+/** A part's numbers of each of N rows. */
 export interface NativePartials {
+  /** [N], the largest allowed logit; minus infinity where there is none. */
   maxLogit: Float32Array;
+  /** [N], the sum of exp(u_j - u_max) over the allowed tokens without the target. */
   sumOthers: Float64Array;
+  /** [N], the target's logit where the part has the target, else 0. */
   targetLogit: Float32Array;
+  /** [N], the number of allowed tokens; without label smoothing at most max(W, 2). */
   counts: Int32Array;
-  /** Not looked at without label smoothing. */
+  /** [N], the sum of u_j - u_max over the allowed tokens; empty without label smoothing. */
   sumDifferences: Float64Array;
+  /** [N, W], the largest allowed logits, at equal ones the lower id first; then minus infinity. */
   candidateLogits: Float32Array;
+  /** [N, W], their ids in the whole vocabulary; then -1. */
   candidateTokens: Int32Array;
+  /** [N], bits: 1 NaN or plus infinity, 2 the part has the target, 4 the target is ignored. */
   flags: Uint8Array;
 }
 
-/** What all parts say of each row. */
+/** What all parts say of each of N rows. */
 export interface NativeMergedRows {
+  /** [N], the largest allowed logit; minus infinity where there is none. */
   maxLogit: Float32Array;
+  /** [N], the sum of exp(u_j - u_max) over the allowed tokens without the target. */
   sumOthers: Float64Array;
+  /** [N] */
   targetLogit: Float32Array;
+  /** [N], the B-th largest allowed logit, the smallest where there are fewer. The row is pruned where the target's is less. */
   thresholdLogit: Float32Array;
+  /** [N], its token, at equal logits the one that a beam search takes last; -1 where there is none. */
   thresholdToken: Int32Array;
-  /** Not looked at without label smoothing, nor are the differences. */
+  /** [N], the number of allowed tokens; empty without label smoothing. */
   allowedCount: Float64Array;
+  /** [N], the sum of u_j - u_max over the allowed tokens; empty without label smoothing. */
   sumDifferences: Float64Array;
+  /** [N], bits: 1 NaN or plus infinity, 4 the target is ignored, 8 no allowed logit is finite, 16 several are allowed. */
   flags: Uint8Array;
 }
 

@@ -1,6 +1,28 @@
 // How a call crosses to the addon: by position, as reading forty fields by name was 41 % of a small call.
 import { CROSSING_OPTIONS } from '../options/option-table.js';
 
+const ARRAY_FIELDS = [
+  'logits',
+  'targets',
+  'gradLogits',
+  'tokenWeights',
+  'penaltyWeights',
+  'gradOutputRows',
+  'allowedOffsets',
+  'allowedTokens',
+  'allowedBitmask',
+  'rowLosses',
+  'nll',
+  'logSumExp',
+  'threshold',
+  'margins',
+  'penalties',
+  'rank',
+] as const;
+
+/** The name of an array of a call. */
+export type ArrayField = (typeof ARRAY_FIELDS)[number];
+
 /** The positions of native/core/call_fields.h, compared with the addon's when it is loaded. */
 export const CALL_FIELDS = {
   numbers: [
@@ -16,24 +38,7 @@ export const CALL_FIELDS = {
     'gradIsNew',
     ...CROSSING_OPTIONS.map(({ name }) => name),
   ],
-  arrays: [
-    'logits',
-    'targets',
-    'gradLogits',
-    'tokenWeights',
-    'penaltyWeights',
-    'gradOutputRows',
-    'allowedOffsets',
-    'allowedTokens',
-    'allowedBitmask',
-    'rowLosses',
-    'nll',
-    'logSumExp',
-    'threshold',
-    'margins',
-    'penalties',
-    'rank',
-  ],
+  arrays: ARRAY_FIELDS,
   summary: ['loss', 'countedRows', 'prunedRows', 'topRankedRows'],
   topTokensNumbers: [
     'rows',

@@ -46,14 +46,16 @@ export function memoryOf(array: TypedArray): { buffer: ArrayBufferLike; byteOffs
   return { buffer: buffer.call(array), byteOffset: byteOffset.call(array), byteLength: byteLength.call(array) };
 }
 
-/** Whether elements of two arrays are the same memory, as far as JavaScript can tell; of `a` the first `elements`. */
-export function shareMemory(a: TypedArray, elements: number, b: TypedArray): boolean {
-  if (buffer.call(a) !== buffer.call(b) || elements === 0) return false;
+/** Whether the first elements of two arrays are the same memory, as far as JavaScript can tell; of `b` all by default. */
+export function shareMemory(a: TypedArray, elements: number, b: TypedArray, otherElements?: number): boolean {
+  if (buffer.call(a) !== buffer.call(b) || elements === 0 || otherElements === 0) return false;
   const start = byteOffset.call(a);
-  const bytes = (byteLength.call(a) / length.call(a)) * elements;
   const otherStart = byteOffset.call(b);
-  return start < otherStart + byteLength.call(b) && otherStart < start + bytes;
+  const otherBytes = otherElements === undefined ? byteLength.call(b) : bytesOf(b, otherElements);
+  return start < otherStart + otherBytes && otherStart < start + bytesOf(a, elements);
 }
+
+const bytesOf = (array: TypedArray, elements: number) => (byteLength.call(array) / length.call(array)) * elements;
 
 /** An array without any property of its own, over the same memory. */
 export function viewOf<View>(

@@ -1,6 +1,7 @@
 import { allocate } from '../loss/arrays.js';
 import type { Logits } from '../loss/logits.js';
 import type { Targets } from '../loss/targets.js';
+import type { NativePartials } from '../native/binding.js';
 import { computePartials } from '../native/loss-calls.js';
 import type { LogitsArray } from '../options/options.js';
 import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
@@ -11,7 +12,7 @@ import { partError, preparePart } from './prepare-part.js';
  * any other transport. W is `min(beamWidth, tokens)`. A row takes 21 bytes and 8 per candidate, with label smoothing
  * 8 more.
  */
-export interface BearPartials extends SharedOptions {
+export interface BearPartials extends SharedOptions, NativePartials {
   /** Of this layout. */
   version: 1;
   /** N */
@@ -22,22 +23,6 @@ export interface BearPartials extends SharedOptions {
   tokens: number;
   /** Of targets, lists and `ignoreIndex`: parts of one call have the same. */
   fingerprint: number;
-  /** [N], the largest allowed logit; minus infinity where there is none. */
-  maxLogit: Float32Array;
-  /** [N], the sum of exp(u_j - u_max) over the allowed tokens without the target. */
-  sumOthers: Float64Array;
-  /** [N], the target's logit where the part has the target, else 0. */
-  targetLogit: Float32Array;
-  /** [N], the number of allowed tokens; without label smoothing at most max(W, 2). */
-  counts: Int32Array;
-  /** [N], the sum of u_j - u_max over the allowed tokens; empty without label smoothing. */
-  sumDifferences: Float64Array;
-  /** [N, W], the largest allowed logits, at equal ones the lower id first; then minus infinity. */
-  candidateLogits: Float32Array;
-  /** [N, W], their ids in the whole vocabulary; then -1. */
-  candidateTokens: Int32Array;
-  /** [N], bits: 1 NaN or plus infinity, 2 the part has the target, 4 the target is ignored. */
-  flags: Uint8Array;
 }
 
 /**

@@ -9,26 +9,7 @@ import type { GradientChoice, LogitsArray, Reduction } from '../options/options.
 import type { MergedRows } from './merge-bear-partials.js';
 import { readPartOptions, type VocabularyPartOptions } from './part-options.js';
 import { partError, preparePart } from './prepare-part.js';
-import { assertShared, type Fields, readMessage } from './read-partials.js';
-
-const MERGED_FIELDS: Fields<MergedRows> = {
-  version: 'number',
-  rows: 'number',
-  vocabSize: 'number',
-  beamWidth: 'number',
-  temperature: 'number',
-  softcap: 'number',
-  smoothed: 'boolean',
-  fingerprint: 'number',
-  maxLogit: 'Float32Array',
-  sumOthers: 'Float64Array',
-  targetLogit: 'Float32Array',
-  thresholdLogit: 'Float32Array',
-  thresholdToken: 'Int32Array',
-  allowedCount: 'Float64Array',
-  sumDifferences: 'Float64Array',
-  flags: 'Uint8Array',
-};
+import { assertShared, MERGED_FIELDS, readMessage } from './read-partials.js';
 
 /**
  * The loss of N whole rows, and the gradient of the logits of one part of the vocabulary.

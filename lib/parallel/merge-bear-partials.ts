@@ -1,4 +1,5 @@
 import { allocate } from '../loss/arrays.js';
+import type { NativeMergedRows } from '../native/binding.js';
 import { bearError } from '../options/errors.js';
 import type { BearPartials } from './bear-partials.js';
 import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
@@ -7,29 +8,13 @@ import { ROW_FLAGS } from './row-flags.js';
 import { exponential, type LogitScale, scaledLogit } from './scaled-logit.js';
 
 /** What all parts together say of N rows: numbers and typed arrays, ready to send. */
-export interface MergedRows extends SharedOptions {
+export interface MergedRows extends SharedOptions, NativeMergedRows {
   /** Of this layout. */
   version: 1;
   /** N */
   rows: number;
   /** As the parts have it. */
   fingerprint: number;
-  /** [N], the largest allowed logit; minus infinity where there is none. */
-  maxLogit: Float32Array;
-  /** [N], the sum of exp(u_j - u_max) over the allowed tokens without the target. */
-  sumOthers: Float64Array;
-  /** [N] */
-  targetLogit: Float32Array;
-  /** [N], the B-th largest allowed logit, the smallest where there are fewer. The row is pruned where the target's is less. */
-  thresholdLogit: Float32Array;
-  /** [N], its token, at equal logits the one that a beam search takes last; -1 where there is none. */
-  thresholdToken: Int32Array;
-  /** [N], the number of allowed tokens; empty without label smoothing. */
-  allowedCount: Float64Array;
-  /** [N], the sum of u_j - u_max over the allowed tokens; empty without label smoothing. */
-  sumDifferences: Float64Array;
-  /** [N], bits: 1 NaN or plus infinity, 4 the target is ignored, 8 no allowed logit is finite, 16 several are allowed. */
-  flags: Uint8Array;
 }
 
 /**

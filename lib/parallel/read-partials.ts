@@ -5,22 +5,22 @@ import { type BearErrorDetails, bearError, refuse } from '../options/errors.js';
 import { forEachElement, isArray, readMembers } from '../options/reading.js';
 import { isArrayOf } from '../options/typed-arrays.js';
 import type { BearPartials } from './bear-partials.js';
+import type { MergedRows } from './merge-bear-partials.js';
 import type { SharedOptions } from './part-options.js';
 import { ROW_FLAGS } from './row-flags.js';
 
 /** The typed arrays that a message has, beside numbers. */
 type ArrayType = 'Float32Array' | 'Float64Array' | 'Int32Array' | 'Uint8Array';
 
-export type Fields<Message> = {
+type Fields<Message> = {
   [Name in keyof Message]-?: 'number' | 'boolean' | ArrayType;
 };
 
-const PARTIALS_FIELDS: Fields<BearPartials> = {
+/** What partials and merged rows both have. */
+const COMMON_FIELDS = {
   version: 'number',
   rows: 'number',
   vocabSize: 'number',
-  firstToken: 'number',
-  tokens: 'number',
   beamWidth: 'number',
   temperature: 'number',
   softcap: 'number',
@@ -29,11 +29,24 @@ const PARTIALS_FIELDS: Fields<BearPartials> = {
   maxLogit: 'Float32Array',
   sumOthers: 'Float64Array',
   targetLogit: 'Float32Array',
-  counts: 'Int32Array',
   sumDifferences: 'Float64Array',
+  flags: 'Uint8Array',
+} as const;
+
+const PARTIALS_FIELDS: Fields<BearPartials> = {
+  ...COMMON_FIELDS,
+  firstToken: 'number',
+  tokens: 'number',
+  counts: 'Int32Array',
   candidateLogits: 'Float32Array',
   candidateTokens: 'Int32Array',
-  flags: 'Uint8Array',
+};
+
+export const MERGED_FIELDS: Fields<MergedRows> = {
+  ...COMMON_FIELDS,
+  thresholdLogit: 'Float32Array',
+  thresholdToken: 'Int32Array',
+  allowedCount: 'Float64Array',
 };
 
 /** An object of numbers and typed arrays, with its members read once and of the right types. */

@@ -1,8 +1,9 @@
 // One call of the loss as the facade hands it over, by name, and what has to be right before anything is written.
 
 import type { NativeArray, NativeFault, NativeOutcome } from '../native/binding.js';
-import { CALL_FIELDS } from '../native/call-fields.js';
-import { memoryOf, viewOf } from '../options/typed-arrays.js';
+import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
+import { GRADIENT_MODES, type GradientMode } from '../options/options.js';
+import { memoryOf, shareMemory, viewOf } from '../options/typed-arrays.js';
 import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
 import { moduleExports } from './module.js';
 import type { Elements, Lists } from './rows.js';
@@ -19,30 +20,12 @@ export type NumberName =
   | 'beamWidth'
   | 'ignoreIndex'
   | 'reduction';
-export type ArrayName =
-  | 'logits'
-  | 'targets'
-  | 'gradLogits'
-  | 'tokenWeights'
-  | 'penaltyWeights'
-  | 'gradOutputRows'
-  | 'allowedOffsets'
-  | 'allowedTokens'
-  | 'allowedBitmask'
-  | 'rowLosses'
-  | 'nll'
-  | 'logSumExp'
-  | 'threshold'
-  | 'margins'
-  | 'penalties'
-  | 'rank';
-
 export const numberIndex = Object.fromEntries(CALL_FIELDS.numbers.map((name, index) => [name, index])) as Record<
   NumberName,
   number
 >;
 export const arrayIndex = Object.fromEntries(CALL_FIELDS.arrays.map((name, index) => [name, index])) as Record<
-  ArrayName,
+  ArrayField,
   number
 >;
 
@@ -70,11 +53,18 @@ export interface LossCall {
   bitmask: Uint32Array | undefined;
   /** Words of one row of the bitmask. */
   bitmaskWords: number;
-  arrays: Partial<Record<ArrayName, NativeArray>>;
+  arrays: Partial<Record<ArrayField, NativeArray>>;
 }
 
-/** Positions in the names of the option `gradient`. */
-export const GRADIENT = { none: 0, outOfPlace: 1, inPlace: 2, inPlaceSparse: 3 } as const;
+const modeNumber = (mode: GradientMode) => GRADIENT_MODES.indexOf(mode);
+
+/** The modes of the gradient, as they cross. */
+export const GRADIENT = {
+  none: modeNumber('none'),
+  outOfPlace: modeNumber('out-of-place'),
+  inPlace: modeNumber('in-place'),
+  inPlaceSparse: modeNumber('in-place-sparse'),
+};
 
 const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
 
@@ -93,8 +83,8 @@ export function elementType(dtype: number): 'Float32Array' | 'Uint16Array' {
 export function readLossCall(numbers: Float64Array, given: (NativeArray | undefined)[]): LossCall {
   const number = (name: NumberName) => numbers[numberIndex[name]] as number;
   const elements = elementType(number('dtype'));
-  const arrays: Partial<Record<ArrayName, NativeArray>> = {};
-  for (const name of CALL_FIELDS.arrays as ArrayName[]) {
+  const arrays: Partial<Record<ArrayField, NativeArray>> = {};
+  for (const name of CALL_FIELDS.arrays) {
     const array = given[arrayIndex[name]];
     if (array !== undefined) arrays[name] = cleanView(array, typeOfField(name, elements));
   }
@@ -119,7 +109,7 @@ export function readLossCall(numbers: Float64Array, given: (NativeArray | undefi
   };
 }
 
-function typeOfField(name: ArrayName, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
+function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
   switch (name) {
     case 'logits':
     case 'gradLogits':
@@ -141,15 +131,6 @@ function spanOf(rows: number, length: number, stride: number): number {
   return rows === 0 ? 0 : (rows - 1) * stride + length;
 }
 
-/** Whether the first elements of two arrays are the same memory, as far as JavaScript can tell. */
-export function overlaps(a: NativeArray, aElements: number, b: NativeArray, bElements: number): boolean {
-  const [first, second] = [memoryOf(a), memoryOf(b)];
-  if (first.buffer !== second.buffer || aElements === 0 || bElements === 0) return false;
-  const aEnd = first.byteOffset + aElements * a.BYTES_PER_ELEMENT;
-  const bEnd = second.byteOffset + bElements * b.BYTES_PER_ELEMENT;
-  return first.byteOffset < bEnd && second.byteOffset < aEnd;
-}
-
 /**
  * The public name of an input that the gradient would be written over; undefined: none. A gradient that lies exactly on
  * the logits is in place. Of targets and constraint the facade makes copies, and looks itself.
@@ -163,11 +144,11 @@ export function findOverlap(call: LossCall): string | undefined {
     gradient.buffer === input.buffer &&
     gradient.byteOffset === input.byteOffset &&
     (gradRowStride === rowStride || rows <= 1);
-  if (!isInPlace && overlaps(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
+  if (!isInPlace && shareMemory(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
   const inputs = { tokenWeights: 'tokenWeights', penaltyWeights: 'penaltyWeights', gradOutputRows: 'gradOutput' };
   for (const [name, publicName] of Object.entries(inputs)) {
-    const array = arrays[name as ArrayName];
-    if (array !== undefined && overlaps(gradLogits, span, array, rows)) return publicName;
+    const array = arrays[name as ArrayField];
+    if (array !== undefined && shareMemory(gradLogits, span, array, rows)) return publicName;
   }
   return undefined;
 }

@@ -1,15 +1,8 @@
 // The computing of one call of the loss, block by block: all at once, or some blocks at a time.
-import { CALL_FIELDS } from '../native/call-fields.js';
+import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
+import { REDUCTIONS } from '../options/options.js';
 import { type Blocks, cutIntoBlocks, evenRows, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
-import {
-  type ArrayName,
-  arrayIndex,
-  elementType,
-  GRADIENT,
-  type LossCall,
-  numberIndex,
-  withNumbers,
-} from './loss-call.js';
+import { arrayIndex, elementType, GRADIENT, type LossCall, numberIndex, withNumbers } from './loss-call.js';
 import { type ModuleExports, moduleExports } from './module.js';
 import type { RowReader, RowWriter } from './rows.js';
 
@@ -32,7 +25,7 @@ export class LossRun {
   private readonly blocks: Blocks;
   private readonly layout = new Layout();
   private readonly places: Record<'numbers' | 'arrays' | 'sums' | 'nonFinite' | 'offsets' | 'wide', number>;
-  private readonly arrayPlaces: Partial<Record<ArrayName, number>> = {};
+  private readonly arrayPlaces: Partial<Record<ArrayField, number>> = {};
   private readonly numbers: Float64Array;
   // The gradient of the weighted mean needs a sum over all rows: then they are swept twice.
   private readonly passes: ('statistics' | 'gradient' | 'both')[];
@@ -151,7 +144,7 @@ export class LossRun {
     viewOfModule(wasm, 'Float64Array', base + places.numbers, numbers.length).set(numbers);
 
     const pointers = viewOfModule(wasm, 'Uint32Array', base + places.arrays, CALL_FIELDS.arrays.length).fill(0);
-    const point = (name: ArrayName) => {
+    const point = (name: ArrayField) => {
       const pointer = base + (this.arrayPlaces[name] as number);
       pointers[arrayIndex[name]] = pointer;
       return pointer;
@@ -214,9 +207,8 @@ export class LossRun {
   }
 }
 
-/** Names of the option `reduction`, by position. */
-const REDUCTION_NONE = 2;
-const REDUCTION_WEIGHTED_MEAN = 3;
+const REDUCTION_NONE = REDUCTIONS.indexOf('none');
+const REDUCTION_WEIGHTED_MEAN = REDUCTIONS.indexOf('weighted-mean');
 
 /** A module that replaced another gets less memory than that one had. */
 export class OutOfModuleMemory extends Error {}

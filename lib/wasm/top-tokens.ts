@@ -1,7 +1,8 @@
 // topTokens on the module, in blocks of rows.
 import type { NativeFault, NativeOutcome } from '../native/binding.js';
+import { shareMemory } from '../options/typed-arrays.js';
 import { cutIntoBlocks, evenRows, Layout, listedRows, viewOfModule } from './blocks.js';
-import { cleanView, elementType, findOffsetsFault, overlaps } from './loss-call.js';
+import { cleanView, elementType, findOffsetsFault } from './loss-call.js';
 import { moduleExports } from './module.js';
 import { DenseRows, type Elements, ListedRows, type Lists, PackedArray, type RowReader } from './rows.js';
 
@@ -130,7 +131,7 @@ function findOverlap(call: Overlapping): string | undefined {
   for (const [index, output] of outputs.entries()) {
     const other = spans
       .slice(index + 1)
-      .find(({ array, elements }) => overlaps(output.array, output.elements, array, elements));
+      .find(({ array, elements }) => shareMemory(output.array, output.elements, array, elements));
     if (other) return other.name;
   }
   return undefined;

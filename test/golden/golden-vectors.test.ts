@@ -1,43 +1,17 @@
 /** Parity with the golden vectors: the float64 reference at 1e-10, the backend under test at the float32 tolerances. */
-import type { BearLossOptions } from '../../lib/index';
-import { bearLossReference, type ReferenceOptions } from '../reference/bear-loss-reference';
+import { bearLossReference } from '../reference/bear-loss-reference';
 import { computeLoss, deviceUnderTest } from '../support/backend-under-test';
 import {
   FULL_GOLDEN_FOLDER,
   type GoldenCase,
   type GoldenExpectation,
+  isExtreme,
   loadGoldenVectors,
+  optionsOf,
   SELECTED_GOLDEN_FOLDER,
 } from '../support/golden-vectors';
 import { definedGradient } from '../support/loss-call';
 import { EXTREME, expectAllClose, expectClose, expectFloatGradient, FLOAT64, ORDINARY } from '../support/tolerance';
-
-/** Each golden kind in this project's options. */
-function optionsOf(golden: GoldenCase, { kind }: GoldenExpectation) {
-  const plain = { penalty: 'none', reduction: 'mean' } as const;
-  const table = {
-    lml: plain,
-    msl: plain,
-    bear: { penalty: 'reweight', reduction: 'weighted-mean' },
-    paper_detached: { penalty: 'log-sigmoid', thresholdGradient: 'detach' },
-    paper_flow: { penalty: 'log-sigmoid', thresholdGradient: 'flow' },
-    hinge_detached: { penalty: 'hinge', thresholdGradient: 'detach' },
-    hinge_flow: { penalty: 'hinge', thresholdGradient: 'flow' },
-  } as const;
-  const { beamWidth, temperature, xi, lambda, margin, allowed } = golden;
-  return {
-    beamWidth,
-    temperature,
-    xi,
-    lambda,
-    margin,
-    ...(kind !== 'lml' && allowed ? { allowed } : {}),
-    ...table[kind],
-  } satisfies BearLossOptions & ReferenceOptions;
-}
-
-/** Cases whose logits themselves carry rounding errors of float32 that no kernel can undo. */
-const isExtreme = (golden: GoldenCase) => /^(extreme|offset)/.test(golden.name);
 
 function rowsOf(golden: GoldenCase): Float64Array[] {
   return Array.from({ length: golden.rows }, (_, row) =>

@@ -2,7 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bearLossReference } from '../reference/bear-loss-reference';
-import { type GoldenCase, loadGoldenVectors, SELECTED_GOLDEN_FOLDER } from '../support/golden-vectors';
+import {
+  type GoldenCase,
+  isExtreme,
+  loadGoldenVectors,
+  optionsOf,
+  SELECTED_GOLDEN_FOLDER,
+} from '../support/golden-vectors';
 import { callOf, definedGradient, expectResult, type LossCall } from '../support/loss-call';
 import {
   certainProblems,
@@ -46,37 +52,15 @@ describe('the kept cases in three parts', () => {
 });
 
 describe('the golden vectors in three parts', () => {
-  const kinds = {
-    lml: { penalty: 'none', reduction: 'mean' },
-    msl: { penalty: 'none', reduction: 'mean' },
-    bear: { penalty: 'reweight', reduction: 'weighted-mean' },
-    paper_detached: { penalty: 'log-sigmoid', thresholdGradient: 'detach' },
-    paper_flow: { penalty: 'log-sigmoid', thresholdGradient: 'flow' },
-    hinge_detached: { penalty: 'hinge', thresholdGradient: 'detach' },
-    hinge_flow: { penalty: 'hinge', thresholdGradient: 'flow' },
-  } as const;
-
   it.each(GOLDEN_CASES)('$name', (golden) => {
-    const { beamWidth, temperature, xi, lambda, margin, allowed, rows, vocabSize } = golden;
-    const tolerance = /^(extreme|offset)/.test(golden.name) ? EXTREME : ORDINARY;
+    const { rows, vocabSize, targets } = golden;
+    const tolerance = isExtreme(golden) ? EXTREME : ORDINARY;
     expect(golden.expected.length).toBeGreaterThan(0);
-    for (const { kind, loss, gradient } of golden.expected) {
-      const call: LossCall = {
-        logits: Float32Array.from(golden.logits),
-        dtype: 'float32',
-        rows,
-        vocabSize,
-        targets: golden.targets,
-        options: {
-          beamWidth,
-          temperature,
-          xi,
-          lambda,
-          margin,
-          ...(kind !== 'lml' && allowed ? { allowed } : {}),
-          ...kinds[kind],
-        },
-      };
+    for (const expected of golden.expected) {
+      const { kind, loss, gradient } = expected;
+      const options = optionsOf(golden, expected);
+      const logits = Float32Array.from(golden.logits);
+      const call: LossCall = { logits, dtype: 'float32', rows, vocabSize, targets, options };
       const result = inThreeParts(call);
       expectClose(result.loss as number, loss, tolerance.loss, `loss of ${kind}`);
       if (gradient) expectFloatGradient(definedGradient(result), gradient, vocabSize, tolerance.gradient);

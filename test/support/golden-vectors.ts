@@ -1,6 +1,8 @@
 /** Reads golden vectors: test/golden/authors/README.md explains every field. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { BearLossOptions } from '../../lib/index';
+import type { ReferenceOptions } from '../reference/bear-loss-reference';
 
 const SHARED = process.env.FUSED_BEAR_LOSS_SHARED ?? resolve(__dirname, '../../../shared');
 /** All of them, beside a development checkout. */
@@ -177,3 +179,30 @@ function denseGradient(
   }
   return dense;
 }
+
+/** Each golden kind in this project's options. */
+export function optionsOf(golden: GoldenCase, { kind }: GoldenExpectation) {
+  const plain = { penalty: 'none', reduction: 'mean' } as const;
+  const table = {
+    lml: plain,
+    msl: plain,
+    bear: { penalty: 'reweight', reduction: 'weighted-mean' },
+    paper_detached: { penalty: 'log-sigmoid', thresholdGradient: 'detach' },
+    paper_flow: { penalty: 'log-sigmoid', thresholdGradient: 'flow' },
+    hinge_detached: { penalty: 'hinge', thresholdGradient: 'detach' },
+    hinge_flow: { penalty: 'hinge', thresholdGradient: 'flow' },
+  } as const;
+  const { beamWidth, temperature, xi, lambda, margin, allowed } = golden;
+  return {
+    beamWidth,
+    temperature,
+    xi,
+    lambda,
+    margin,
+    ...(kind !== 'lml' && allowed ? { allowed } : {}),
+    ...table[kind],
+  } satisfies BearLossOptions & ReferenceOptions;
+}
+
+/** Cases whose logits themselves carry rounding errors of float32 that no kernel can undo. */
+export const isExtreme = (golden: GoldenCase) => /^(extreme|offset)/.test(golden.name);
