@@ -6,6 +6,8 @@ const { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } = require('
 const { basename, join } = require('node:path');
 const { promisify } = require('node:util');
 
+const { isCurrent } = require('./is-current.cjs');
+
 const root = join(__dirname, '..');
 const objects = join(root, 'build', 'wasm');
 const moduleFile = join(objects, 'fused_bear_loss.wasm');
@@ -44,6 +46,8 @@ async function compile(compiler, source, extra) {
 }
 
 async function main() {
+  // Every build calls this, and most change no native source.
+  if (isCurrent('dist/wasm/module-bytes.js', ['scripts/build-wasm.cjs'])) return;
   mkdirSync(objects, { recursive: true });
   // A module that is older than what it was built from must not stay.
   for (const file of [moduleFile, bytesFile]) rmSync(file, { force: true });

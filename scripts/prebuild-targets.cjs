@@ -1,9 +1,6 @@
 // The addons that the package ships, and which of them this system can build.
 const { spawnSync } = require('node:child_process');
-const { existsSync, readdirSync, statSync } = require('node:fs');
-const { join } = require('node:path');
-
-const root = join(__dirname, '..');
+const { isCurrent: isFileCurrent } = require('./is-current.cjs');
 
 /** The platform table of the README calls these native: a release without one is refused. */
 const SHIPPED_TARGETS = ['linux-x64', 'linux-arm64'];
@@ -34,12 +31,6 @@ function addonFile(target) {
 }
 
 /** Whether a target's addon is there and newer than all that it is made from. A prebuild takes minutes. */
-function isCurrent(target) {
-  const addon = join(root, addonFile(target));
-  if (!existsSync(addon)) return false;
-  const sources = readdirSync(join(root, 'native'), { recursive: true }).map((file) => join('native', file));
-  const changes = [...sources, 'CMakeLists.txt', 'cmake/cuda.cmake'].map((file) => statSync(join(root, file)).mtimeMs);
-  return statSync(addon).mtimeMs > Math.max(...changes);
-}
+const isCurrent = (target) => isFileCurrent(addonFile(target), ['CMakeLists.txt', 'cmake/cuda.cmake']);
 
 module.exports = { SHIPPED_TARGETS, addonFile, buildTargets, crossCompiler, isCurrent };
