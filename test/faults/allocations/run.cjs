@@ -1,6 +1,6 @@
 // Every public call with its n-th allocation inside the addon failing, for every n: with only that one failing and with all
 // from it on, on the main thread and on a worker, with small rows and with rows that several threads share. Asynchronous
-// calls also several at once, those of the device excepted. A worker's loading of the addon likewise. Each call has a
+// calls also several at once. A worker's loading of the addon likewise. Each call has a
 // process of its own, so that what is allocated once in a process fails as well.
 //
 // A failing allocation ends in an error of the public codes with all arguments' bytes unchanged, or in the right result.
