@@ -85,3 +85,10 @@ export function viewOfModule<Name extends keyof ViewTypes>(
     length,
   );
 }
+
+/** Writes where each row of [begin, end) begins within a block that starts with the first of them, and where the last ends. */
+export function writeOffsets(wasm: ModuleExports, pointer: number, rows: PackedRows, begin: number, end: number): void {
+  const offsets = viewOfModule(wasm, 'Int32Array', pointer, end - begin + 1);
+  const first = rows.start(begin);
+  for (let row = begin; row <= end; row++) offsets[row - begin] = rows.start(row) - first;
+}

@@ -3,12 +3,10 @@
 import type { NativeArray, NativeOutcome } from '../native/binding.js';
 import { lengthOf } from '../options/typed-arrays.js';
 import { evenRows, listedRows } from './blocks.js';
-import { findOverlap, GRADIENT, inspectLossCall, type LossCall, readLossCall } from './loss-call.js';
+import { arrayIndex, findOverlap, GRADIENT, inspectLossCall, type LossCall, readLossCall } from './loss-call.js';
 import { LossRun, OutOfModuleMemory } from './loss-run.js';
-import { dropModule, isOutOfMemory, releaseLargeMemory } from './module.js';
+import { dropModule, isOutOfMemory, OUT_OF_MEMORY, releaseLargeMemory } from './module.js';
 import { DenseRows, type Elements, ListedRows, PackedArray, type RowReader, type RowWriter } from './rows.js';
-
-const OUT_OF_MEMORY = { status: 'module-out-of-memory' } as const;
 
 /** Logits between two turns of the event loop, in whole blocks: about a millisecond. */
 const SLICE_ELEMENTS = 1 << 17;
@@ -143,7 +141,7 @@ class AsyncLoss {
   private settle(): NativeOutcome {
     const { call } = this;
     if (call.gradient !== GRADIENT.none && !call.gradIsNew) {
-      const gradient = this.given[GRAD_LOGITS] as Elements;
+      const gradient = this.given[arrayIndex.gradLogits] as Elements;
       if (lengthOf(gradient) !== this.gradientLength) return { status: 'detached' };
       writerOf(call)?.write(0, call.rows, this.packed);
     }
@@ -154,9 +152,6 @@ class AsyncLoss {
     return this.abortFlag !== undefined && Atomics.load(this.abortFlag, 0) !== 0;
   }
 }
-
-/** The position of the gradient in a call's arrays. */
-const GRAD_LOGITS = 2;
 
 interface Waiting {
   job: AsyncLoss;

@@ -4,7 +4,7 @@ import type { NativeArray, NativeFault, NativeOutcome } from '../native/binding.
 import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
 import { GRADIENT_MODES, type GradientMode } from '../options/options.js';
 import { memoryOf, shareMemory, viewOf } from '../options/typed-arrays.js';
-import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
+import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule, writeOffsets } from './blocks.js';
 import { moduleExports } from './module.js';
 import type { Elements, Lists } from './rows.js';
 
@@ -215,8 +215,7 @@ function inspectRows(call: LossCall, count: number, faultNames: readonly string[
     const pointers = viewOfModule(wasm, 'Uint32Array', base + arraysAt, CALL_FIELDS.arrays.length).fill(0);
     pointers[arrayIndex.targets] = base + targetsAt;
     if (lists) {
-      const offsets = viewOfModule(wasm, 'Int32Array', base + offsetsAt, end - begin + 1);
-      for (let row = begin; row <= end; row++) offsets[row - begin] = packed.start(row) - first;
+      writeOffsets(wasm, base + offsetsAt, packed, begin, end);
       const tokens = lists.tokens.subarray(first, packed.start(end));
       viewOfModule(wasm, 'Int32Array', base + elementsAt, tokens.length).set(tokens);
       pointers[arrayIndex.allowedOffsets] = base + offsetsAt;

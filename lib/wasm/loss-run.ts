@@ -1,7 +1,16 @@
 // The computing of one call of the loss, block by block: all at once, or some blocks at a time.
 import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
 import { REDUCTIONS } from '../options/options.js';
-import { type Blocks, cutIntoBlocks, evenRows, Layout, listedRows, type PackedRows, viewOfModule } from './blocks.js';
+import {
+  type Blocks,
+  cutIntoBlocks,
+  evenRows,
+  Layout,
+  listedRows,
+  type PackedRows,
+  viewOfModule,
+  writeOffsets,
+} from './blocks.js';
 import { arrayIndex, elementType, GRADIENT, type LossCall, numberIndex, withNumbers } from './loss-call.js';
 import { type ModuleExports, moduleExports } from './module.js';
 import type { RowReader, RowWriter } from './rows.js';
@@ -165,8 +174,7 @@ export class LossRun {
     const outputs = pass === 'gradient' ? [] : ROW_OUTPUTS.filter((name) => arrays[name] !== undefined);
     for (const name of outputs) point(name);
     if (lists) {
-      const offsets = viewOfModule(wasm, 'Int32Array', base + places.offsets, count + 1);
-      for (let row = begin; row <= end; row++) offsets[row - begin] = rows.start(row) - first;
+      writeOffsets(wasm, base + places.offsets, rows, begin, end);
     }
     const sums = viewOfModule(wasm, 'Float64Array', base + places.sums, SUMS);
     sums.set(pass === 'gradient' ? new Float64Array(SUMS) : this.sums);

@@ -30,6 +30,9 @@ export interface ModuleExports {
   name_table(index: number): number;
 }
 
+/** How a call ends that the module has no memory for. */
+export const OUT_OF_MEMORY = { status: 'module-out-of-memory' } as const;
+
 export type WasmErrorCode =
   /** This package was packed without the module. */
   | 'ERR_BEAR_WASM_NOT_FOUND'

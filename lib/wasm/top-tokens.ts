@@ -1,12 +1,10 @@
 // topTokens on the module, in blocks of rows.
 import type { NativeFault, NativeOutcome } from '../native/binding.js';
 import { shareMemory } from '../options/typed-arrays.js';
-import { cutIntoBlocks, evenRows, Layout, listedRows, viewOfModule } from './blocks.js';
+import { cutIntoBlocks, evenRows, Layout, listedRows, viewOfModule, writeOffsets } from './blocks.js';
 import { cleanView, elementType, findOffsetsFault } from './loss-call.js';
-import { moduleExports } from './module.js';
+import { moduleExports, OUT_OF_MEMORY } from './module.js';
 import { DenseRows, type Elements, ListedRows, type Lists, PackedArray, type RowReader } from './rows.js';
-
-const OUT_OF_MEMORY = { status: 'module-out-of-memory' } as const;
 
 export interface TopTokensArrays {
   logits: Elements;
@@ -81,8 +79,7 @@ export function computeTopTokens(
     blockNumbers[0] = count;
     reader.read(begin, end, viewOfModule(wasm, type, base + logitsAt, elements));
     if (lists) {
-      const offsets = viewOfModule(wasm, 'Int32Array', base + offsetsAt, count + 1);
-      for (let row = begin; row <= end; row++) offsets[row - begin] = packedRows.start(row) - first;
+      writeOffsets(wasm, base + offsetsAt, packedRows, begin, end);
       const allowed = lists.tokens.subarray(first, first + elements);
       viewOfModule(wasm, 'Int32Array', base + allowedAt, elements).set(allowed);
     }
@@ -158,8 +155,7 @@ function findListFault(
     const begin = bounds[block] as number;
     const end = bounds[block + 1] as number;
     const first = packed.start(begin);
-    const own = viewOfModule(wasm, 'Int32Array', base + offsetsAt, end - begin + 1);
-    for (let row = begin; row <= end; row++) own[row - begin] = packed.start(row) - first;
+    writeOffsets(wasm, base + offsetsAt, packed, begin, end);
     const listed = tokens.subarray(first, packed.start(end));
     viewOfModule(wasm, 'Int32Array', base + tokensAt, listed.length).set(listed);
     wasm.find_constraint_fault(end - begin, vocabSize, base + offsetsAt, base + tokensAt, base + reportAt);

@@ -51,8 +51,8 @@ export function loadWasm(): NativeBinding {
   };
 }
 
-/** Positions in CALL_FIELDS.numbers, and of the device that is none. */
-const DEVICE = 0;
+const DEVICE = CALL_FIELDS.numbers.indexOf('device');
+/** The device that is none. */
 const CPU = -1;
 
 function overrideError(): string {
