@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { SPLITS, type SplitOptions } from '../data/splits.js';
 import { ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
+import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from '../ranges.js';
 import { DEFAULT_LAMBDAS, LOSSES, type LossSettings, PENALTIES } from './losses.js';
@@ -10,6 +11,8 @@ import { listOf, numberIn, objectOf, oneOf } from './shape.js';
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   /** What the decoder writes. */
   itemTokens: ItemTokens;
+  /** What is added to the logits of the network. */
+  evidence: EvidenceKind;
   /** Width of the beam search that validates and tests. */
   beamWidth: number;
   /** Divides the logits when the finished model searches, not in training; default 1. Below 1 sharpens. */
@@ -40,6 +43,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   beamWidth: 10,
   split: 'user',
   itemTokens: 'titles',
+  evidence: 'counts',
   dimension: 64,
   historyPlaces: 8,
   epochs: 6,
@@ -75,6 +79,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     beamWidth: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
+    evidence: oneOf(EVIDENCE),
     dimension: count,
     historyPlaces: count,
     epochs: count,

@@ -80,6 +80,17 @@ describe('train', () => {
       expect(titles.length).toBeGreaterThanOrEqual(3);
     }));
 
+  it('trains the network alone with --evidence none, and goes on so only', () =>
+    withFolder(async (root) => {
+      const run = join(root, 'run');
+      const train = ['train', '--data', makeDataFolder(root), '--out', run, ...SMALL];
+      expect((await runCommand(...train, '--evidence', 'none')).error).toBeUndefined();
+      expect((await runCommand(...train, '--resume')).error).toMatch(/--evidence is none there and counts here/);
+      expect((await runCommand(...train, '--resume', '--evidence', 'none')).error).toBeUndefined();
+      const history = TINY_DATASET.rows[0]?.history as number[];
+      expect((await runCommand('recommend', '--run', run, '--history', history.join(','))).error).toBeUndefined();
+    }));
+
   it('refuses a data folder without the files, and writes nothing', () =>
     withFolder(async (root) => {
       const run = join(root, 'run');
