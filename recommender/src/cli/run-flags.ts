@@ -26,6 +26,7 @@ export function addLossFlags(command: Command): Command {
         .default(D.thresholdGradient),
     )
     .option('--loss-beam-width <n>', 'B of the loss (default: that of the search)', count)
+    .option('--temperature <t>', 'divides the logits in the loss and in the search', positive, D.temperature)
     .option('--seed <n>', 'seed of the first parameters, the order of rows and dropout', seed, D.seed);
 }
 

@@ -15,7 +15,10 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   evidence: EvidenceKind;
   /** Width of the beam search that validates and tests. */
   beamWidth: number;
-  /** Divides the logits when the finished model searches, not in training; default 1. Below 1 sharpens. */
+  /**
+   * Divides the logits when the finished model searches. Default: the `temperature` of the loss, which the probabilities
+   * of the model are for. Lower sharpens.
+   */
   searchTemperature?: number;
   /** Most epochs. */
   epochs: number;
@@ -40,6 +43,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   margin: 0,
   thresholdGradient: 'detach',
   lossBeamWidth: 10,
+  temperature: 1,
   beamWidth: 10,
   split: 'user',
   itemTokens: 'titles',
@@ -76,6 +80,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     margin: numberIn(FINITE),
     thresholdGradient: oneOf(['detach', 'flow']),
     lossBeamWidth: count,
+    temperature: numberIn(POSITIVE),
     beamWidth: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
@@ -100,6 +105,10 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     searchTemperature: numberIn(POSITIVE),
   },
 );
+
+export function searchTemperatureOf({ searchTemperature, temperature }: RunOptions): number {
+  return searchTemperature ?? temperature;
+}
 
 /** The first option that differs, in words, or undefined. `threads` may differ: results do not depend on it. */
 export function differingOption(stored: RunOptions, wanted: RunOptions): string | undefined {
