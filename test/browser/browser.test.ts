@@ -48,10 +48,12 @@ describePages('the browser build', () => {
   beforeAll(async () => {
     application = makeApplication();
     await bundleContract(join(application, 'contract.mjs'));
-    bundleByVite(application);
+    bundleByVite(application, join(application, 'dist'));
+    bundleByVite(join(repositoryRoot, 'examples', 'browser'), join(application, 'example'));
     pages = await servePages({
       plain: application,
       bundled: join(application, 'dist'),
+      example: join(application, 'example'),
       browser: join(repositoryRoot, 'dist', 'browser'),
     });
     browser = await openBrowser();
@@ -176,6 +178,21 @@ describePages('the browser build', () => {
         return [...TokenTrie.load(bytes).serialize()];`,
       );
       expect(bytes).toEqual([...TokenTrie.fromSequences(items).serialize()]);
+    });
+
+    it('of the example trains two models, with a progress bar and a point every few steps', async () => {
+      const { page, errors } = await open('example/index.html?steps=100');
+      await page.click('#train');
+      await page.waitForSelector('#train:text("Train again")');
+      const found = await evaluate<{ progress: number[]; loss: number; points: number[] }>(
+        page,
+        `const { value, max } = document.querySelector('progress');
+        const points = [...document.querySelectorAll('.line')].map((line) => line.getAttribute('d').split('L').length);
+        return { progress: [value, max], loss: Number(document.getElementById('bear-nll').textContent), points };`,
+      );
+      expect(found).toEqual({ progress: [100, 100], loss: expect.any(Number), points: [50, 50, 50, 50] });
+      expect(found.loss).toBeLessThan(0.9 * Math.log(1000));
+      expect(errors).toEqual([]);
     });
 
     it.each(['inTensorFlow', 'inJax'])('takes part in a training step %s', async (framework) => {

@@ -72,10 +72,10 @@ export async function servePages(folders: Record<string, string>): Promise<Pages
   };
 }
 
-/** Bundles the application in a folder into its folder `dist`, as `npx vite build` there does. */
-export function bundleByVite(application: string): void {
+/** Bundles the application in a folder into another, as `npx vite build` does. */
+export function bundleByVite(application: string, outDir: string): void {
   const vite = join(dirname(require.resolve('vite/package.json')), 'bin', 'vite.js');
-  execFileSync(process.execPath, [vite, 'build', '--logLevel', 'error', '--base', './'], {
+  execFileSync(process.execPath, [vite, 'build', '--outDir', outDir, '--logLevel', 'error', '--base', './'], {
     cwd: application,
     stdio: 'inherit',
     env: { ...process.env, NODE_ENV: 'production' },
