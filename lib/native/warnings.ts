@@ -1,10 +1,10 @@
-// Process warnings: on stderr unless the program decides otherwise.
+// What the process is told, once, on stderr unless the program decides otherwise.
 
 export function instructionSetWarning(overrideError: string): string {
   return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
 }
 
-/** Tells of an environment variable that could not be followed. */
+/** An environment variable that could not be followed. */
 export function warnAboutEnvironment(message: string): void {
   warn(message, 'BEAR_ENVIRONMENT');
 }
