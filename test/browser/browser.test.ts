@@ -1,34 +1,24 @@
 // The browser build in pages of headless Chromium: as it is, by an import map, and in an application that Vite bundled.
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { TokenTrie } from '../../lib/decoding/index';
-import { fusedBearLoss } from '../../lib/index';
+import * as cuda from '../../lib/cuda/index';
+import * as decoding from '../../lib/decoding/index';
+import * as index from '../../lib/index';
 import type { Counts } from '../runtimes/small-jest';
-import { bundleContract, CONTRACT_FILES } from './bundle-contract';
-import { bundleByVite, openBrowser, type Pages, repositoryRoot, servePages, whyNoPages } from './support';
+import { type Application, bundleByVite, makeApplication } from './application';
+import { CONTRACT_FILES } from './bundle-contract';
+import { openBrowser, type Pages, repositoryRoot, servePages, whyNoPages } from './support';
 
 const missing = whyNoPages();
 if (missing !== undefined) console.log(`The tests of the browser build are skipped: ${missing}.`);
 const describePages = missing === undefined ? describe : describe.skip;
 
-let application: string;
+const { fusedBearLoss } = index;
+const { TokenTrie } = decoding;
+
+let application: Application;
 let pages: Pages;
 let browser: Browser;
-
-/** The folder that Vite bundles; pages that nothing bundles load from it too. */
-function makeApplication(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fused-bear-loss-pages-'));
-  cpSync(join(__dirname, 'pages'), folder, { recursive: true });
-  copyFileSync(join(repositoryRoot, 'examples', 'quickstart.mjs'), join(folder, 'quickstart.mjs'));
-  const modules = join(folder, 'node_modules');
-  mkdirSync(modules);
-  symlinkSync(repositoryRoot, join(modules, 'fused-bear-loss'));
-  for (const peer of ['@tensorflow', '@jax-js'])
-    symlinkSync(join(repositoryRoot, 'node_modules', peer), join(modules, peer));
-  return folder;
-}
 
 /** A page that has loaded, and what went wrong in it. */
 async function open(path: string): Promise<{ page: Page; errors: string[] }> {
@@ -46,23 +36,18 @@ function evaluate<Result>(page: Page, body: string): Promise<Result> {
 
 describePages('the browser build', () => {
   beforeAll(async () => {
-    application = makeApplication();
-    await bundleContract(join(application, 'contract.mjs'));
-    bundleByVite(application, join(application, 'dist'));
-    bundleByVite(join(repositoryRoot, 'examples', 'browser'), join(application, 'example'));
-    pages = await servePages({
-      plain: application,
-      bundled: join(application, 'dist'),
-      example: join(application, 'example'),
-      browser: join(repositoryRoot, 'dist', 'browser'),
-    });
+    application = await makeApplication();
+    const example = join(application.plain, 'example');
+    bundleByVite(join(repositoryRoot, 'examples', 'browser'), example);
+    const { plain, bundled } = application;
+    pages = await servePages({ plain, bundled, example, browser: join(repositoryRoot, 'dist', 'browser') });
     browser = await openBrowser();
   }, 120_000);
 
   afterAll(async () => {
     await browser?.close();
     await pages?.close();
-    if (application) rmSync(application, { recursive: true });
+    application?.remove();
   });
 
   describe.each([
@@ -84,6 +69,14 @@ describePages('the browser build', () => {
       );
       expect(found).toEqual({ backend: 'wasm', threads: 1, warnings: [], isolated, shared: isolated });
       expect(errors).toEqual([]);
+    });
+
+    it('has the names that the entries have in Node', async () => {
+      const entries = { package: index, decoding, cuda };
+      for (const [name, entry] of Object.entries(entries)) {
+        const names = await evaluate(page, `return Object.keys(await load.${name}()).sort();`);
+        expect(names).toEqual(Object.keys(entry).sort());
+      }
     });
 
     it('runs the quickstart', async () => {

@@ -1,9 +1,8 @@
 // A browser, a server on loopback, and what pages load from it.
-import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, extname, join, resolve, sep } from 'node:path';
+import { extname, join, resolve, sep } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 
 export const repositoryRoot = resolve(__dirname, '../..');
@@ -70,14 +69,4 @@ export async function servePages(folders: Record<string, string>): Promise<Pages
         server.closeAllConnections();
       }),
   };
-}
-
-/** Bundles the application in a folder into another, as `npx vite build` does. */
-export function bundleByVite(application: string, outDir: string): void {
-  const vite = join(dirname(require.resolve('vite/package.json')), 'bin', 'vite.js');
-  execFileSync(process.execPath, [vite, 'build', '--outDir', outDir, '--logLevel', 'error', '--base', './'], {
-    cwd: application,
-    stdio: 'inherit',
-    env: { ...process.env, NODE_ENV: 'production' },
-  });
 }

@@ -5,5 +5,6 @@ window.load = {
   package: () => import('fused-bear-loss'),
   cuda: () => import('fused-bear-loss/cuda'),
   decoding: () => import('fused-bear-loss/decoding'),
+  speed: () => import('./speed.mjs'),
   quickstart: () => import('./quickstart.mjs'),
 };
