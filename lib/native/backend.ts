@@ -3,6 +3,7 @@
 import { addonNotFound } from './addon-not-found.js';
 import type { NativeBinding } from './binding.js';
 import { loadAddon } from './load-addon.js';
+import { instructionSetWarning, warn, warnAboutEnvironment } from './warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_BACKEND';
 
@@ -68,17 +69,4 @@ function loadWasm(): NativeBinding {
 function unknownBackend(name: string): Error {
   const message = `fused-bear-loss: ${VARIABLE} is ${JSON.stringify(name)}: expected native or wasm`;
   return Object.assign(new Error(message), { code: 'ERR_BEAR_BACKEND_UNKNOWN' });
-}
-
-export function instructionSetWarning(overrideError: string): string {
-  return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
-}
-
-/** Tells once, on stderr unless the program decides otherwise, of an environment variable that could not be followed. */
-export function warnAboutEnvironment(message: string): void {
-  warn(message, 'BEAR_ENVIRONMENT');
-}
-
-function warn(message: string, code: string): void {
-  process.emitWarning(message, { type: 'FusedBearLossWarning', code });
 }
