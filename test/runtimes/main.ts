@@ -11,6 +11,7 @@ import type { Packed } from './application';
 import { bundlePackageTests } from './bundle-tests';
 import { testContract } from './contract-part';
 import { testInstalls } from './installs-part';
+import { testLimits } from './limits-part';
 import { installRuntimes, RUNTIMES } from './runtimes';
 import { Checks, Tally } from './tally';
 
@@ -49,7 +50,9 @@ async function testAll(tally: Tally): Promise<void> {
     makePrebuild();
     const tests = join(folder, 'programs');
     await bundlePackageTests(tests);
-    await testInstalls(folder, pack(folder), tests, tally);
+    const applications = await testInstalls(folder, pack(folder), tests, tally);
+    const installed = applications.find(({ packageFolder }) => packageFolder !== undefined)?.packageFolder;
+    if (installed !== undefined) await testLimits(folder, installed, tests, tally);
     await testContract(folder, tally);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,0 +1,168 @@
+// What an installation may lack or be damaged by, on each runtime; `using`; and the times of a first call.
+import assert from 'node:assert/strict';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { addonFile } from '../../scripts/prebuild-targets.cjs';
+import { outputOf } from './application';
+import { addTotals } from './contract-part';
+import { type Ended, inParallel, run } from './processes';
+import { BUN, DENO, NODE_24, RUNTIMES, type Runtime } from './runtimes';
+import { Checks, type Tally } from './tally';
+
+const programs = join(__dirname, 'programs');
+const EMULATED = join(__dirname, '..', '..', 'build', 'emulated');
+
+interface Report {
+  reports: { backend?: string; reason?: string; version?: string; loss?: number; code?: string }[];
+  warnings: { code: string; message: string }[];
+}
+
+/** The installed package of one application, copied for each runtime. `tests` are the bundled programs. */
+export async function testLimits(folder: string, installed: string, tests: string, tally: Tally): Promise<void> {
+  await inParallel([...RUNTIMES.entries()], async ([index, runtime]) => {
+    const checks = new Checks('limits', runtime.name);
+    await testRuntime(new Place(join(folder, `limits-${index}`), runtime, installed, tests), checks);
+    tally.add(checks);
+  });
+  await measure(new Place(join(folder, 'measured'), NODE_24, installed, tests));
+}
+
+class Place {
+  readonly #modules: string;
+
+  constructor(
+    readonly folder: string,
+    readonly runtime: Runtime,
+    readonly installed: string,
+    tests: string,
+  ) {
+    this.#modules = join(folder, 'node_modules');
+    mkdirSync(this.#modules, { recursive: true });
+    this.copyPackage('fused-bear-loss');
+    // Deno imports only what is asked for there.
+    writeFileSync(join(folder, 'package.json'), '{ "dependencies": { "fused-bear-loss": "*" } }');
+    for (const name of ['run-bundle.cjs', 'package-tests.cjs']) copyFileSync(join(tests, name), join(folder, name));
+    for (const name of ['worker', 'report', 'using', 'measure', 'without-shared-memory']) {
+      copyFileSync(join(programs, `${name}.cjs`), join(folder, `${name}.cjs`));
+    }
+  }
+
+  /** Copies the package to another name; returns its folder. */
+  copyPackage(name: string): string {
+    cpSync(this.installed, join(this.#modules, name), { recursive: true, dereference: true });
+    return join(this.#modules, name);
+  }
+
+  start(args: string[], env: Record<string, string> = {}, launcher = this.runtime.launcher): Promise<Ended> {
+    const own = { PATH: '', HOME: this.folder, NO_COLOR: '1', ...env };
+    return run([...launcher, ...args], { cwd: this.folder, env: own });
+  }
+
+  async report(names: string[], env: Record<string, string> = {}, launcher = this.runtime.launcher): Promise<Report> {
+    const ended = await this.start(['report.cjs', ...names], env, launcher);
+    assert.equal(ended.status, 0, ended.stderr);
+    return JSON.parse(ended.stdout);
+  }
+}
+
+function assertModule({ reports, warnings }: Report, reason: RegExp): void {
+  assert.equal(reports[0]?.backend, 'wasm');
+  assert.match(reports[0]?.reason ?? '', reason);
+  assert.ok(Math.abs((reports[0]?.loss ?? 0) - Math.log(2)) < 1e-6);
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['BEAR_BACKEND'],
+  );
+}
+
+async function testRuntime(place: Place, checks: Checks): Promise<void> {
+  const forced = { FUSED_BEAR_LOSS_BACKEND: 'native' };
+  await checks.check('a truncated addon: the module computes, with one warning', async () => {
+    truncateSync(join(place.copyPackage('truncated'), addonFile('linux-x64')), 500_000);
+    assertModule(await place.report(['truncated']), /truncated/);
+  });
+  await checks.check('a truncated addon that is forced: an error with a code', async () => {
+    const { reports } = await place.report(['truncated'], forced);
+    assert.equal(reports[0]?.code, 'ERR_BEAR_ADDON_NOT_FOUND');
+  });
+  await checks.check('the addon of another processor: the module computes, with one warning', async () => {
+    const file = join(place.copyPackage('foreign'), addonFile('linux-x64'));
+    const bytes = readFileSync(file);
+    bytes.writeUInt16LE(243, 0x12); // RISC-V
+    writeFileSync(file, bytes);
+    assertModule(await place.report(['foreign']), /cannot be used/);
+  });
+  await checks.check('two versions in one process compute both', async () => {
+    const file = join(place.copyPackage('other-version'), 'package.json');
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), version: '999.0.0' }));
+    const { reports, warnings } = await place.report(['fused-bear-loss', 'other-version']);
+    const [first, second] = reports;
+    assert.deepEqual([first?.backend, second?.backend, second?.version], ['native', 'native', '999.0.0']);
+    assert.equal(first?.loss, second?.loss);
+    assert.deepEqual(warnings, []);
+  });
+  for (const backend of ['native', 'wasm']) {
+    const env = { EXPECTED_BACKEND: backend, FUSED_BEAR_LOSS_BACKEND: backend };
+    const args = ['run-bundle.cjs', 'package-tests.cjs'].map((name) => join(place.folder, name));
+    addTotals(checks, await place.start(['without-shared-memory.cjs', ...args], env));
+  }
+  await testFlags(place, checks);
+  await testUsing(place, checks);
+}
+
+async function testFlags(place: Place, checks: Checks): Promise<void> {
+  const { runtime } = place;
+  if (runtime === BUN) {
+    checks.skip('--jitless, --permission', 'Bun has neither');
+    return;
+  }
+  const [program] = runtime.launcher;
+  const isDeno = runtime === DENO;
+  const withFlags = (...flags: string[]): Runtime['launcher'] => [program, ...(isDeno ? ['run'] : []), ...flags];
+  const jitless = withFlags(...(isDeno ? ['--allow-all', '--v8-flags=--jitless'] : ['--jitless']));
+  await checks.check('--jitless: the addon computes, and the module says that it cannot', async () => {
+    const { reports } = await place.report(['fused-bear-loss'], {}, jitless);
+    assert.equal(reports[0]?.backend, 'native');
+    const ofModule = await place.report(['fused-bear-loss'], { FUSED_BEAR_LOSS_BACKEND: 'wasm' }, jitless);
+    assert.equal(ofModule.reports[0]?.code, 'ERR_BEAR_WASM_UNAVAILABLE');
+  });
+  const permission = isDeno
+    ? withFlags('--no-prompt', '--allow-read', '--allow-env', '--allow-sys')
+    : withFlags(runtime.nodeMajor < 22 ? '--experimental-permission' : '--permission', '--allow-fs-read=*');
+  await checks.check('no permission to load addons: the module computes, with one warning', async () => {
+    assertModule(await place.report(['fused-bear-loss'], {}, permission), /cannot be used/);
+  });
+}
+
+async function testUsing(place: Place, checks: Checks): Promise<void> {
+  const name = '`using` gives device memory back';
+  if (place.runtime.nodeMajor < 24) {
+    checks.skip(name, 'the runtime has no `using`');
+  } else if (!existsSync(EMULATED)) {
+    checks.skip(name, 'npm run build:emulated has not built the emulated device');
+  } else {
+    await checks.check(name, async () => {
+      const output = outputOf(await place.start(['using.cjs'], { FUSED_BEAR_LOSS_PREBUILD: EMULATED }));
+      const { loss, held, after } = JSON.parse(output);
+      assert.ok(Math.abs(loss - Math.log(5)) < 1e-6 && held > 0);
+      assert.equal(after, 0);
+    });
+  }
+}
+
+/** Prints medians, which no check depends on. */
+async function measure(place: Place): Promise<void> {
+  for (const backend of ['native', 'wasm']) {
+    const times: { import: number; first: number; second: number }[] = [];
+    for (let round = 0; round < 9; round++) {
+      times.push(JSON.parse(outputOf(await place.start(['measure.cjs'], { FUSED_BEAR_LOSS_BACKEND: backend }))));
+    }
+    const median = (name: 'import' | 'first' | 'second') =>
+      times
+        .map((each) => each[name])
+        .sort((a, b) => a - b)[4]
+        ?.toFixed(2);
+    const line = `import ${median('import')} ms, first call ${median('first')} ms, second ${median('second')} ms`;
+    console.log(`measured, ${place.runtime.name}, ${backend}: ${line} (medians of 9)`);
+  }
+}
