@@ -32,8 +32,7 @@ export function native(): NativeBinding {
 
 function choose(): Backend {
   const backend = load();
-  const { overrideError } = backend.binding.cpuInfo();
-  if (overrideError !== '') warnAboutEnvironment(instructionSetWarning(overrideError));
+  for (const warning of cpuWarnings(backend.binding)) warnAboutEnvironment(warning);
   return backend;
 }
 
@@ -71,6 +70,11 @@ function unknownBackend(name: string): Error {
   return Object.assign(new Error(message), { code: 'ERR_BEAR_BACKEND_UNKNOWN' });
 }
 
-export function instructionSetWarning(overrideError: string): string {
-  return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
+/** What the environment asks of the CPU kernels and does not get. */
+export function cpuWarnings(binding: NativeBinding): string[] {
+  const { overrideError, tuningError } = binding.cpuInfo();
+  return [
+    ...(overrideError === '' ? [] : [`FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`]),
+    ...(tuningError === '' ? [] : [`FUSED_BEAR_LOSS_TUNING was not followed: ${tuningError}`]),
+  ];
 }
