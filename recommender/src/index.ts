@@ -1,5 +1,5 @@
 // What the command line uses. Not a public entry point of the package.
-export { compare } from './comparison/compare.js';
+export { compare, comparePart, mergeComparisons } from './comparison/compare.js';
 export { comparisonTables } from './comparison/report.js';
 export { summarize } from './comparison/summary.js';
 export { notes } from './comparison/table.js';
@@ -8,4 +8,5 @@ export { loadDataset } from './data/dataset-files.js';
 export { syntheticDataset } from './data/synthetic-data.js';
 export { openTrainedRun, recommend } from './training/recommend.js';
 export { run } from './training/run.js';
+export { searchTemperatureOf } from './training/run-options.js';
 export { describeWorkbench, openWorkbench } from './training/workbench.js';
