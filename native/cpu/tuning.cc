@@ -21,7 +21,7 @@ constexpr Tuning kTunings[] = {
 
 // Virtual machines report models that are not the processor's (a Rapids as model 167, seen). What cannot be made up are
 // the instructions.
-const char* family_of_this_processor() {
+const char* identify_processor() {
 #if defined(__x86_64__) && defined(__GNUC__)
   unsigned a = 0;
   unsigned b = 0;
@@ -43,6 +43,15 @@ const char* family_of_this_processor() {
 #endif
   return kDefaultTuning.name;
 }
+
+} // namespace
+
+const char* processor_family() {
+  static const char* const family = identify_processor();
+  return family;
+}
+
+namespace {
 
 const Tuning* find_tuning(const char* name) {
   for (const Tuning& each : kTunings) {
@@ -94,7 +103,7 @@ struct Selection {
 };
 
 void choose_own(Selection& selected) {
-  selected.tuning = *find_tuning(family_of_this_processor());
+  selected.tuning = *find_tuning(processor_family());
   std::snprintf(selected.text, sizeof selected.text, "%s", selected.tuning.name);
 }
 

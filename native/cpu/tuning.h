@@ -32,6 +32,9 @@ constexpr Tuning kDefaultTuning = {"default", {16384, 1, 0}, std::int64_t{8} << 
 // In use: that of this processor's family, or what FUSED_BEAR_LOSS_TUNING asks for. Chosen at the first call.
 const Tuning& tuning();
 
+// The family of this processor, whatever the environment asks for; "default" where it has no row of its own.
+const char* processor_family();
+
 // As FUSED_BEAR_LOSS_TUNING has it: the name of a family, values that replace its own, or both, as in
 // "zen4,prefetchWindow=8192". Empty: the choice for this processor.
 const char* tuning_text();
