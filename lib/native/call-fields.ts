@@ -51,4 +51,6 @@ export const CALL_FIELDS = {
     'listedLogits',
     'threads',
   ],
+  linearNumbers: ['hiddenSize', 'operandDType', 'accumulate', 'workspaceBytes'],
+  linearArrays: ['hidden', 'weight', 'bias', 'gradHidden', 'gradWeight', 'gradBias'],
 };

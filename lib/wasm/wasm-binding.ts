@@ -3,7 +3,7 @@ import type { NativeBinding, NativeDevice, NativeDeviceError, NativeOutcome } fr
 import { CALL_FIELDS } from '../native/call-fields.js';
 import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
 import { readNames } from './names.js';
-import { refuseParts } from './native-only.js';
+import { refuseLinear, refuseParts } from './native-only.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
@@ -41,6 +41,7 @@ export function loadWasm(): NativeBinding {
     },
     partials: refuseParts,
     partGradient: refuseParts,
+    linearLoss: refuseLinear,
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],

@@ -89,4 +89,8 @@ inline constexpr const char* kSummaryFieldNames[] = {"loss", "countedRows", "pru
 inline constexpr const char* kTopTokensNumberNames[] = {
     "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
 
+// What a call of the linear form has beside those of the loss; lib/native/linear-calls.ts writes both in this order.
+inline constexpr const char* kLinearNumberNames[] = {"hiddenSize", "operandDType", "accumulate", "workspaceBytes"};
+inline constexpr const char* kLinearArrayNames[] = {"hidden", "weight", "bias", "gradHidden", "gradWeight", "gradBias"};
+
 } // namespace fused_bear_loss

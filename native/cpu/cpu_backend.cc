@@ -7,6 +7,7 @@
 #include "native/core/dtype.h"
 #include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/loss_rows.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_loop.h"
 #include "native/cpu/row_processor.h"
@@ -163,6 +164,11 @@ class CpuBackend final : public Backend {
 const Backend& cpu_backend() {
   static const CpuBackend backend;
   return backend;
+}
+
+ComputeStatus compute_some_rows(const LossProblem& problem, const LossOutputs& outputs, double divisor,
+                                std::vector<RowSummary>& rows, const std::atomic<std::int32_t>* abort) {
+  return compute_fused(problem, LossLoop(problem, nullptr, outputs, abort), rows, divisor);
 }
 
 ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,

@@ -1,0 +1,166 @@
+#include "native/binding/linear_call.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
+#include <string>
+
+#include "native/binding/loss_call.h"
+#include "native/binding/loss_outcome.h"
+#include "native/binding/reused_memory.h"
+#include "native/binding/typed_views.h"
+#include "native/core/backend.h"
+#include "native/core/call_fields.h"
+#include "native/core/dtype.h"
+#include "native/core/validate_problem.h"
+
+namespace fused_bear_loss {
+namespace {
+
+class LinearNumbers {
+ public:
+  explicit LinearNumbers(const Napi::Value& array) : env_(array.Env()) {
+    values_ =
+        typed_data<double>(env_, "linearNumbers", view_of(env_, array, "linearNumbers"), std::size(kLinearNumberNames));
+  }
+
+  std::int64_t next(double least, double most) {
+    const double value = values_[next_++];
+    if (!(value >= least && value <= most) || std::trunc(value) != value) {
+      throw malformed(env_, std::string(kLinearNumberNames[next_ - 1]) + " is out of range");
+    }
+    return static_cast<std::int64_t>(value);
+  }
+
+ private:
+  Napi::Env env_;
+  const double* values_ = nullptr;
+  std::size_t next_ = 0;
+};
+
+// Arrays in the order of kLinearArrayNames.
+class LinearArrays {
+ public:
+  explicit LinearArrays(const Napi::Value& list) : list_(list.As<Napi::Array>()) {}
+
+  Napi::Env env() const { return list_.Env(); }
+
+  // Null where the array is undefined.
+  void* next(napi_typedarray_type type, std::int64_t length) {
+    const char* const name = kLinearArrayNames[next_];
+    const View view = optional_view_of(env(), list_.Get(next_++), name);
+    if (view.present) check_view(env(), name, view, type, static_cast<std::size_t>(length));
+    return view.data;
+  }
+
+ private:
+  Napi::Array list_;
+  std::uint32_t next_ = 0;
+};
+
+void read_linear_numbers(const Napi::Value& array, LinearCall& call) {
+  LinearProblem& problem = call.problem;
+  LinearNumbers numbers(array);
+  problem.hidden_size = numbers.next(1, kLargestSafeInteger);
+  problem.operand_dtype = static_cast<DType>(numbers.next(0, static_cast<double>(std::size(kDTypeNames) - 1)));
+  problem.accumulate = numbers.next(0, 1) != 0;
+  const std::int64_t most = numbers.next(0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
+  const Napi::Env env = array.Env();
+  if (problem.operand_dtype == DType::kFloat16) throw malformed(env, "float16 factors");
+  check_product(env, "hidden", problem.rows, problem.hidden_size);
+  check_product(env, "weight", problem.vocab_size, problem.hidden_size);
+  const std::int64_t row = linear_row_floats(problem.vocab_size);
+  if (most < row) throw malformed(env, "a workspace without room for a row");
+  check_product(env, "logits", problem.rows, row);
+  call.workspace_floats = std::min(most, std::max<std::int64_t>(1, problem.rows) * row);
+}
+
+void read_linear_arrays(const Napi::Value& list, LinearCall& call) {
+  LinearProblem& problem = call.problem;
+  LinearArrays arrays(list);
+  const napi_typedarray_type type = logits_array_type(problem.operand_dtype);
+  const std::int64_t hidden = problem.rows * problem.hidden_size;
+  const std::int64_t weight = problem.vocab_size * problem.hidden_size;
+  problem.hidden = arrays.next(type, hidden);
+  problem.weight = arrays.next(type, weight);
+  problem.bias = static_cast<const float*>(arrays.next(napi_float32_array, problem.vocab_size));
+  call.outputs.grad_hidden = arrays.next(type, hidden);
+  call.outputs.grad_weight = static_cast<float*>(arrays.next(napi_float32_array, weight));
+  call.outputs.grad_bias = static_cast<float*>(arrays.next(napi_float32_array, problem.vocab_size));
+  if ((problem.rows > 0 && problem.hidden == nullptr) || problem.weight == nullptr) {
+    throw malformed(arrays.env(), "a factor is missing");
+  }
+}
+
+LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& array_list,
+                            const Napi::Value& linear_numbers, const Napi::Value& linear_arrays) {
+  const LossCall loss = read_call_without_logits(number_array, array_list.As<Napi::Array>());
+  LinearCall call;
+  static_cast<LossProblem&>(call.problem) = loss.problem;
+  call.outputs.rows = loss.outputs;
+  call.allowed_token_count = loss.allowed_token_count;
+  read_linear_numbers(linear_numbers, call);
+  read_linear_arrays(linear_arrays, call);
+  const bool differentiates =
+      call.outputs.grad_hidden != nullptr || call.outputs.grad_weight != nullptr || call.outputs.grad_bias != nullptr;
+  call.problem.gradient = differentiates ? GradientMode::kInPlace : GradientMode::kNone;
+  return call;
+}
+
+// The name of what an output shares memory with, an input or another output; null: nothing.
+const char* find_overlap(const LinearCall& call) {
+  const LinearProblem& problem = call.problem;
+  const auto rows = static_cast<std::size_t>(problem.rows);
+  const auto tokens = static_cast<std::size_t>(problem.vocab_size);
+  const auto size = static_cast<std::size_t>(problem.hidden_size);
+  const auto element = static_cast<std::size_t>(element_size(problem.operand_dtype));
+  const Span spans[] = {
+      {"out.gradHidden", call.outputs.grad_hidden, rows * size * element},
+      {"out.gradWeight", call.outputs.grad_weight, tokens * size * sizeof(float)},
+      {"out.gradBias", call.outputs.grad_bias, tokens * sizeof(float)},
+      {"hidden", problem.hidden, rows * size * element},
+      {"weight", problem.weight, tokens * size * element},
+      {"bias", problem.bias, tokens * sizeof(float)},
+      {"targets", problem.targets, rows * sizeof(std::int32_t)},
+      {"tokenWeights", problem.token_weights, rows * sizeof(float)},
+      {"penaltyWeights", problem.penalty_weights, rows * sizeof(float)},
+      {"gradOutput", problem.grad_output_rows, rows * sizeof(float)},
+      {"allowed.bitmask", problem.allowed_bitmask,
+       rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
+  };
+  constexpr std::size_t kOutputs = 3;
+  for (std::size_t output = 0; output < kOutputs; ++output) {
+    for (std::size_t other = output + 1; other < std::size(spans); ++other) {
+      if (overlap(spans[output], spans[other])) return spans[other].name;
+    }
+  }
+  return nullptr;
+}
+
+// How the call ends before anything is computed or written; an empty object where nothing is wrong.
+Napi::Object refusal_of(Napi::Env env, const LinearCall& call) {
+  if (const char* other = find_overlap(call)) return overlap_outcome(env, other);
+  const ProblemFault fault = find_fault(call.problem, call.allowed_token_count);
+  if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
+  return {};
+}
+
+} // namespace
+
+Napi::Value linear_loss_from_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  LinearCall call = read_linear_call(info[0], info[1], info[2], info[3]);
+  const Napi::Object refusal = refusal_of(env, call);
+  if (!refusal.IsEmpty()) return refusal;
+  const ReusedMemory workspace(static_cast<std::size_t>(call.workspace_floats) * sizeof(float));
+  call.problem.workspace = reinterpret_cast<float*>(workspace.data());
+  call.problem.workspace_floats = call.workspace_floats;
+  LossSummary summary;
+  const ComputeStatus status = compute_linear(call.problem, call.outputs, summary, nullptr);
+  if (status != ComputeStatus::kOk || !summary.non_finite_rows.empty()) return outcome_of(env, status, summary);
+  write_summary(info[4], summary);
+  return env.Undefined();
+}
+
+} // namespace fused_bear_loss
