@@ -19,6 +19,8 @@ export interface PreparedLinearCall {
   options: CheckedLinearOptions['loss'];
   outputs: Outputs;
   gradients: LinearOutput;
+  /** The names of those that nobody but this call knows. */
+  isNew: ReadonlySet<string>;
   allowedTokenCount: number;
 }
 
@@ -88,7 +90,10 @@ export function prepareLinearCall(
     gradWeight,
     gradBias,
   };
-  return { call, options: loss, outputs, gradients, allowedTokenCount: allowed.tokens?.length ?? 0 };
+  const isNew = new Set(
+    Object.keys(gradients).filter((name) => options.out?.[name as keyof LinearOutput] === undefined),
+  );
+  return { call, options: loss, outputs, gradients, isNew, allowedTokenCount: allowed.tokens?.length ?? 0 };
 }
 
 const LINE_BYTES = 64;

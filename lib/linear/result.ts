@@ -60,6 +60,12 @@ export function linearError(
         expected: 'memory that no input and no other output shares',
         received: `memory that overlaps ${outcome.input}`,
       });
+    case 'detached':
+      return bearError('ERR_BEAR_BUFFER_DETACHED', {
+        argument: 'out',
+        expected: 'arrays of the length that they had when the call was made',
+        received: 'a view whose buffer was transferred, detached or resized meanwhile',
+      });
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', {
         argument: 'workspaceBytes',

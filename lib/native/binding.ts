@@ -284,6 +284,16 @@ export interface NativeBinding {
     linearArrays: (NativeArray | undefined)[],
     summary: Float64Array,
   ): NativeOutcome | undefined;
+  /** As `computeLossAsync`; `lent` has a bit for each of `linearArrays`. */
+  linearLossAsync(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    linearNumbers: Float64Array,
+    linearArrays: (NativeArray | undefined)[],
+    lent: number,
+    state: Int32Array | undefined,
+    done: (outcome: NativeOutcome) => void,
+  ): NativeOutcome | undefined;
   cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] } | NativeOutOfMemory;
   device: NativeDevice;

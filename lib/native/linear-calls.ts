@@ -18,6 +18,29 @@ export function computeLinearLoss(call: NativeLinearCall): NativeOutcome {
   return outcome ?? summaryOutcome(summary);
 }
 
+/** Those arrays of a call that may be anywhere. */
+export const LENDABLE = ['hidden', 'weight', 'bias', 'gradHidden', 'gradWeight', 'gradBias'] as const;
+
+/** As `computeLossAsync` of loss-calls.ts; `lent` has the names of arrays that must stay where they are. */
+export function computeLinearLossAsync(
+  call: NativeLinearCall,
+  lent: ReadonlySet<string>,
+  state: Int32Array | undefined,
+  done: (outcome: NativeOutcome) => void,
+): NativeOutcome | undefined {
+  const bits = LENDABLE.reduce((sum, name, place) => sum + (lent.has(name) ? 2 ** place : 0), 0);
+  const { linearLossAsync } = native();
+  return linearLossAsync(
+    numbersOf(call.loss),
+    arraysOf(call.loss),
+    linearNumbersOf(call),
+    linearArraysOf(call),
+    bits,
+    state,
+    done,
+  );
+}
+
 // In the orders of CALL_FIELDS.
 
 function linearNumbersOf({ hiddenSize, operandDType, accumulate, workspaceBytes }: NativeLinearCall): Float64Array {

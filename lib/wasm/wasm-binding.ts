@@ -42,6 +42,7 @@ export function loadWasm(): NativeBinding {
     partials: refuseParts,
     partGradient: refuseParts,
     linearLoss: refuseLinear,
+    linearLossAsync: refuseLinear,
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],

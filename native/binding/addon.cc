@@ -151,6 +151,7 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   export_function<partials_from_js>(exports, "partials");
   export_function<part_gradient_from_js>(exports, "partGradient");
   export_function<linear_loss_from_js>(exports, "linearLoss");
+  export_function<linear_loss_async_from_js>(exports, "linearLossAsync");
   export_function<cpu_info_from_js>(exports, "cpuInfo");
   export_function<cuda_info_from_js>(exports, "cudaInfo");
   exports.Set("optionNames", option_names(env));

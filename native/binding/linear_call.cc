@@ -4,8 +4,13 @@
 #include <cmath>
 #include <cstddef>
 #include <iterator>
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "native/binding/background_calls.h"
+#include "native/binding/cancellable_call.h"
+#include "native/binding/linear_job.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_outcome.h"
 #include "native/binding/reused_memory.h"
@@ -39,24 +44,31 @@ class LinearNumbers {
   std::size_t next_ = 0;
 };
 
-// Arrays in the order of kLinearArrayNames.
 class LinearArrays {
  public:
-  explicit LinearArrays(const Napi::Value& list) : list_(list.As<Napi::Array>()) {}
+  explicit LinearArrays(const Napi::Array& list) : list_(list) {}
 
   Napi::Env env() const { return list_.Env(); }
 
+  View view(LinearArray array) const {
+    const auto place = static_cast<std::uint32_t>(array);
+    return optional_view_of(env(), list_.Get(place), kLinearArrayNames[place]);
+  }
+
   // Null where the array is undefined.
-  void* next(napi_typedarray_type type, std::int64_t length) {
-    const char* const name = kLinearArrayNames[next_];
-    const View view = optional_view_of(env(), list_.Get(next_++), name);
-    if (view.present) check_view(env(), name, view, type, static_cast<std::size_t>(length));
-    return view.data;
+  void* data(LinearArray array, napi_typedarray_type type, std::int64_t length) const {
+    const View found = view(array);
+    const char* const name = kLinearArrayNames[static_cast<std::size_t>(array)];
+    if (found.present) check_view(env(), name, found, type, static_cast<std::size_t>(length));
+    return found.data;
+  }
+
+  float* floats(LinearArray array, std::int64_t length) const {
+    return static_cast<float*>(data(array, napi_float32_array, length));
   }
 
  private:
   Napi::Array list_;
-  std::uint32_t next_ = 0;
 };
 
 void read_linear_numbers(const Napi::Value& array, LinearCall& call) {
@@ -76,21 +88,22 @@ void read_linear_numbers(const Napi::Value& array, LinearCall& call) {
   call.workspace_floats = std::min(most, std::max<std::int64_t>(1, problem.rows) * row);
 }
 
-void read_linear_arrays(const Napi::Value& list, LinearCall& call) {
-  LinearProblem& problem = call.problem;
-  LinearArrays arrays(list);
+void read_linear_inputs(const LinearArrays& arrays, LinearProblem& problem) {
   const napi_typedarray_type type = logits_array_type(problem.operand_dtype);
-  const std::int64_t hidden = problem.rows * problem.hidden_size;
-  const std::int64_t weight = problem.vocab_size * problem.hidden_size;
-  problem.hidden = arrays.next(type, hidden);
-  problem.weight = arrays.next(type, weight);
-  problem.bias = static_cast<const float*>(arrays.next(napi_float32_array, problem.vocab_size));
-  call.outputs.grad_hidden = arrays.next(type, hidden);
-  call.outputs.grad_weight = static_cast<float*>(arrays.next(napi_float32_array, weight));
-  call.outputs.grad_bias = static_cast<float*>(arrays.next(napi_float32_array, problem.vocab_size));
+  problem.hidden = arrays.data(LinearArray::kHidden, type, problem.rows * problem.hidden_size);
+  problem.weight = arrays.data(LinearArray::kWeight, type, problem.vocab_size * problem.hidden_size);
+  problem.bias = arrays.floats(LinearArray::kBias, problem.vocab_size);
   if ((problem.rows > 0 && problem.hidden == nullptr) || problem.weight == nullptr) {
     throw malformed(arrays.env(), "a factor is missing");
   }
+}
+
+// Not those of the rows.
+void read_gradients(const LinearArrays& arrays, const LinearProblem& problem, LinearOutputs& outputs) {
+  const napi_typedarray_type type = logits_array_type(problem.operand_dtype);
+  outputs.grad_hidden = arrays.data(LinearArray::kGradHidden, type, problem.rows * problem.hidden_size);
+  outputs.grad_weight = arrays.floats(LinearArray::kGradWeight, problem.vocab_size * problem.hidden_size);
+  outputs.grad_bias = arrays.floats(LinearArray::kGradBias, problem.vocab_size);
 }
 
 LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& array_list,
@@ -101,7 +114,9 @@ LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& 
   call.outputs.rows = loss.outputs;
   call.allowed_token_count = loss.allowed_token_count;
   read_linear_numbers(linear_numbers, call);
-  read_linear_arrays(linear_arrays, call);
+  const LinearArrays arrays(linear_arrays.As<Napi::Array>());
+  read_linear_inputs(arrays, call.problem);
+  read_gradients(arrays, call.problem, call.outputs);
   const bool differentiates =
       call.outputs.grad_hidden != nullptr || call.outputs.grad_weight != nullptr || call.outputs.grad_bias != nullptr;
   call.problem.gradient = differentiates ? GradientMode::kInPlace : GradientMode::kNone;
@@ -146,7 +161,72 @@ Napi::Object refusal_of(Napi::Env env, const LinearCall& call) {
   return {};
 }
 
+constexpr LinearArray kGradients[] = {LinearArray::kGradHidden, LinearArray::kGradWeight, LinearArray::kGradBias};
+
+// A job, with what JavaScript lent it. Of the arrays that the call keeps, those of the rows come first, then the
+// others.
+class AsyncLinear final : public CancellableCall {
+ public:
+  AsyncLinear(const LinearCall& call, std::int32_t lent, const Napi::Array& row_arrays, const Napi::Array& arrays,
+              const Napi::Value& state, const Napi::Function& done)
+      : CancellableCall(both(row_arrays, arrays), state, done), job_(call, lent), problem_(call.problem) {}
+
+ protected:
+  ComputeStatus compute(const std::atomic<std::int32_t>* abort) override { return job_.run(abort); }
+  const LossSummary& summary() const override { return job_.summary(); }
+
+  bool write_outputs(const Napi::Array& kept) override {
+    const LinearArrays arrays(kept.Get(1U).As<Napi::Array>());
+    for (const LinearArray array : kGradients) {
+      const View view = arrays.view(array);
+      if (view.present && static_cast<std::int64_t>(view.length) != length_of(array)) return false;
+    }
+    std::size_t length = 0;
+    LinearOutputs outputs;
+    outputs.rows = read_outputs(kept.Get(0U).As<Napi::Array>(), rows_alone(), problem_.vocab_size, length);
+    read_gradients(arrays, problem_, outputs);
+    job_.copy_outputs(outputs);
+    return true;
+  }
+
+ private:
+  static Napi::Array both(const Napi::Array& row_arrays, const Napi::Array& arrays) {
+    Napi::Array kept = Napi::Array::New(arrays.Env(), 2);
+    kept.Set(0U, row_arrays);
+    kept.Set(1U, arrays);
+    return kept;
+  }
+
+  std::int64_t length_of(LinearArray gradient) const {
+    if (gradient == LinearArray::kGradBias) return problem_.vocab_size;
+    const bool is_hidden = gradient == LinearArray::kGradHidden;
+    return (is_hidden ? problem_.rows : problem_.vocab_size) * problem_.hidden_size;
+  }
+
+  // Without the gradient of logits, which are nowhere.
+  LossProblem rows_alone() const {
+    LossProblem rows = problem_;
+    rows.gradient = GradientMode::kNone;
+    return rows;
+  }
+
+  LinearJob job_;
+  const LinearProblem problem_; // the caller's sizes; its pointers are not followed any more
+};
+
 } // namespace
+
+Napi::Value linear_loss_async_from_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LinearCall call = read_linear_call(info[0], info[1], info[2], info[3]);
+  const Napi::Object refusal = refusal_of(env, call);
+  if (!refusal.IsEmpty()) return refusal;
+  const std::int32_t lent = read_lent_bits(info[4], 1 << kLinearArrayCount);
+  auto loss = std::make_unique<AsyncLinear>(call, lent, info[1].As<Napi::Array>(), info[3].As<Napi::Array>(), info[5],
+                                            info[6].As<Napi::Function>());
+  BackgroundCalls::of(env).compute(env, std::move(loss));
+  return env.Undefined();
+}
 
 Napi::Value linear_loss_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -20,4 +20,8 @@ struct LinearCall {
 //   as computeLoss. Numbers and arrays are those of a call of the loss without logits and gradient.
 Napi::Value linear_loss_from_js(const Napi::CallbackInfo& info);
 
+// (numbers, arrays, linearNumbers, linearArrays, lent: number, state: Int32Array | undefined, done) => as
+//   computeLossAsync; `lent` has a bit for each of linearArrays.
+Napi::Value linear_loss_async_from_js(const Napi::CallbackInfo& info);
+
 } // namespace fused_bear_loss

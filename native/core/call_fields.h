@@ -91,6 +91,9 @@ inline constexpr const char* kTopTokensNumberNames[] = {
 
 // What a call of the linear form has beside those of the loss; lib/native/linear-calls.ts writes both in this order.
 inline constexpr const char* kLinearNumberNames[] = {"hiddenSize", "operandDType", "accumulate", "workspaceBytes"};
+enum class LinearArray : std::uint32_t { kHidden, kWeight, kBias, kGradHidden, kGradWeight, kGradBias };
 inline constexpr const char* kLinearArrayNames[] = {"hidden", "weight", "bias", "gradHidden", "gradWeight", "gradBias"};
+inline constexpr std::size_t kLinearArrayCount = std::size(kLinearArrayNames);
+static_assert(kLinearArrayCount == static_cast<std::size_t>(LinearArray::kGradBias) + 1, "one name for each array");
 
 } // namespace fused_bear_loss

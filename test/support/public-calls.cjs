@@ -55,6 +55,11 @@ const linear = (name, make) => ({
   run: core.fusedLinearBearLoss,
   makeArguments: sized(make),
 });
+const linearAsync = (name, make) => ({
+  name: `fusedLinearBearLossAsync ${name}`,
+  run: core.fusedLinearBearLossAsync,
+  makeArguments: sized(make),
+});
 const best = (name, make) => ({ name: `topTokens ${name}`, run: core.topTokens, makeArguments: sized(make) });
 const ofTrie = (method, ...rest) => ({
   name: `TokenTrie.${method}`,
@@ -150,6 +155,21 @@ const publicCalls = [
     { data: new Uint16Array(size * 2), shape: [size, 2], dtype: 'bfloat16' },
     targets(),
     { allowed: lists(), reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1) },
+  ]),
+  linearAsync('plain', (size) => [
+    ...factors(size),
+    targets(),
+    { hiddenSize: 2, signal: new AbortController().signal, bias: new Float32Array(size) },
+  ]),
+  linearAsync('borrowed', (size) => [
+    ...factors(size),
+    targets(),
+    { hiddenSize: 2, borrow: true, rows: true, out: { gradHidden: new Float32Array(ROWS * 2) } },
+  ]),
+  linearAsync('of shared memory, into an array', (size) => [
+    ...factors(size).map(shared),
+    targets(),
+    { hiddenSize: 2, out: { gradWeight: new Float32Array(size * 2) }, accumulate: true, allowed: bitmask(size) },
   ]),
   {
     name: 'bearPartials',
