@@ -25,7 +25,8 @@ export type {
   Reduction,
   ThresholdGradient,
 } from './options/options.js';
-export { type BearPartials, bearPartials } from './parallel/bear-partials.js';
+export { bearPartials } from './parallel/bear-partials.js';
 export { bearShardGradient } from './parallel/bear-shard-gradient.js';
-export { type MergedRows, mergeBearPartials } from './parallel/merge-bear-partials.js';
+export { mergeBearPartials } from './parallel/merge-bear-partials.js';
+export type { BearPartials, MergedRows } from './parallel/messages.js';
 export type { SharedOptions, VocabularyPartOptions } from './parallel/part-options.js';

@@ -1,64 +1,34 @@
-// Four processes over TCP sockets. Every message is its length in four bytes and what `v8.serialize` makes of it.
+// Four processes over ZeroMQ. Each part sends its partials to the first process, which sends all of them to every part.
 import { fork } from 'node:child_process';
-import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { deserialize, serialize } from 'node:v8';
 import { fusedBearLoss } from 'fused-bear-loss';
+import { Dealer, Router } from 'zeromq';
 import { logitOf, OPTIONS, PARTS, ROWS, step, TARGETS, VOCAB_SIZE } from './step.mjs';
-
-function send(socket, value) {
-  const body = serialize(value);
-  const head = Buffer.alloc(4);
-  head.writeUInt32LE(body.length);
-  socket.write(Buffer.concat([head, body]));
-}
-
-function onMessage(socket, handle) {
-  let pending = Buffer.alloc(0);
-  socket.on('data', (chunk) => {
-    pending = Buffer.concat([pending, chunk]);
-    while (pending.length >= 4 && pending.length >= 4 + pending.readUInt32LE()) {
-      const end = 4 + pending.readUInt32LE();
-      handle(deserialize(pending.subarray(4, end)));
-      pending = pending.subarray(end);
-    }
-  });
-}
 
 const row = (index, { firstToken, tokens }) =>
   Float32Array.from({ length: tokens }, (_, token) => logitOf(index, firstToken + token));
 const logitsOf = (part) => Float32Array.from(Array.from({ length: ROWS }, (_, index) => [...row(index, part)]).flat());
 
 async function relay() {
-  const sockets = [];
-  const received = [];
-  const results = [];
-  const server = createServer();
-  const done = new Promise((resolve, reject) => {
-    server.on('connection', (socket) => {
-      sockets.push(socket);
-      socket.on('error', reject);
-      onMessage(socket, ({ partials, result }) => {
-        if (partials !== undefined && received.push(partials) === PARTS.length) {
-          for (const each of sockets) send(each, received);
-        }
-        if (result !== undefined && results.push(result) === PARTS.length) resolve();
-      });
-    });
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const router = new Router();
+  await router.bind('tcp://127.0.0.1:*');
   const children = PARTS.map((_, index) =>
-    fork(fileURLToPath(import.meta.url), [String(server.address().port), String(index)]),
+    fork(fileURLToPath(import.meta.url), [router.lastEndpoint, String(index)]).on('exit', (code) => {
+      if (code !== 0) throw new Error(`part ${index} ended with ${code}`);
+    }),
   );
-  const died = children.map(
-    (child) =>
-      new Promise((_, reject) =>
-        child.on('exit', (code) => code !== 0 && reject(new Error(`a part ended with ${code}`))),
-      ),
-  );
-  await Promise.race([done, ...died]);
-  for (const socket of sockets) socket.end();
-  server.close();
+  const receive = async () => {
+    const [sender, body] = await router.receive();
+    return { sender, message: deserialize(body) };
+  };
+  const partials = [];
+  for (const _ of children) partials.push(await receive());
+  const all = serialize(partials.map(({ message }) => message));
+  for (const { sender } of partials) await router.send([sender, all]);
+  const results = [];
+  for (const _ of children) results.push((await receive()).message);
+  router.close();
 
   const whole = fusedBearLoss(logitsOf({ firstToken: 0, tokens: VOCAB_SIZE }), TARGETS, OPTIONS);
   let difference = 0;
@@ -68,21 +38,23 @@ async function relay() {
       difference = Math.max(difference, Math.abs(value - whole.gradLogits[at]));
     });
   }
-  const bytes = serialize(received[0]).length / ROWS;
+  const bytes = serialize(partials[0].message).length / ROWS;
   console.log(JSON.stringify({ losses: results.map(({ loss }) => loss), whole: whole.loss, difference, bytes }));
 }
 
-async function part(port, index) {
+async function part(endpoint, index) {
   const place = PARTS[index];
-  const socket = connect(port, '127.0.0.1');
-  const exchange = (partials) =>
-    new Promise((resolve) => {
-      onMessage(socket, resolve);
-      send(socket, { partials });
-    });
+  const dealer = new Dealer();
+  dealer.connect(endpoint);
+  const exchange = async (partials) => {
+    await dealer.send(serialize(partials));
+    const [all] = await dealer.receive();
+    return deserialize(all);
+  };
   const { loss, gradLogits } = await step(logitsOf(place), place.firstToken, place.tokens, exchange);
-  send(socket, { result: { part: place, loss, gradLogits } });
+  await dealer.send(serialize({ part: place, loss, gradLogits }));
+  dealer.close();
 }
 
-const [port, index] = process.argv.slice(2).map(Number);
-await (port === undefined ? relay() : part(port, index));
+const [endpoint, index] = process.argv.slice(2);
+await (endpoint === undefined ? relay() : part(endpoint, Number(index)));

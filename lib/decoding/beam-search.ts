@@ -1,15 +1,8 @@
 import { positiveInteger } from '../options/rules.js';
-import {
-  type DecodingOptions,
-  firstPrefixes,
-  normalizedScore,
-  type Prefix,
-  prolong,
-  prolongPrefixes,
-} from './prefix-step.js';
+import { firstPrefixes, normalizedScore, type Prefix, prolong, prolongPrefixes } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
 import { readNumber } from './rules.js';
-import { readSearchOptions, type Search } from './search-options.js';
+import { type DecodingOptions, readSearchOptions, type Search } from './search-options.js';
 import { type Candidate, TopSelection } from './top-selection.js';
 
 export interface BeamSearchOptions<State> extends DecodingOptions<State> {

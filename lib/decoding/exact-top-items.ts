@@ -1,16 +1,9 @@
 import { positiveInteger } from '../options/rules.js';
 import { searchUsers } from './beam-search.js';
-import {
-  type DecodingOptions,
-  firstPrefixes,
-  normalizedScore,
-  type Prefix,
-  prolong,
-  prolongPrefixes,
-} from './prefix-step.js';
+import { firstPrefixes, normalizedScore, type Prefix, prolong, prolongPrefixes } from './prefix-step.js';
 import { LeafRanking, type RankedItem } from './ranked-item.js';
 import { readNumber } from './rules.js';
-import { readSearchOptions, type Search } from './search-options.js';
+import { type DecodingOptions, readSearchOptions, type Search } from './search-options.js';
 
 export interface ExactTopItemsOptions<State> extends DecodingOptions<State> {
   /** How many items to return for each user. Default 10. */

@@ -1,6 +1,5 @@
 export { type BeamSearchOptions, beamSearch } from './beam-search.js';
 export { type ExactTopItemsOptions, exactTopItems } from './exact-top-items.js';
-export type { DecodingOptions, StepFunction, StepRequest, StepResult } from './prefix-step.js';
 export { type RankedItem, rankOfItem } from './ranked-item.js';
 export {
   discountedGainsAt,
@@ -13,6 +12,8 @@ export {
   pruningRows,
   reciprocalRanks,
 } from './ranking-metrics.js';
+export type { DecodingOptions } from './search-options.js';
+export type { StepFunction, StepRequest, StepResult } from './step.js';
 export {
   prunedByStep,
   type StepPruning,

@@ -5,73 +5,9 @@ import { bearError, describe, fail, refuse } from '../options/errors.js';
 import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
-import type { TokenLists, TokenTrie } from './token-trie.js';
+import type { StepRequest, StepResult } from './step.js';
+import type { TokenLists } from './token-trie.js';
 import { TrieWalk } from './trie-walk.js';
-
-/** What the model is asked at one step: N rows, each a prefix of some user. */
-export interface StepRequest<State> {
-  /** `[N]`: the user of each row. Rows of one user are next to each other. */
-  users: Int32Array;
-  /** `[N]`: the row of the previous call that each row continues; -1 at the first step. */
-  parents: Int32Array;
-  /** What the previous call returned; undefined at the first step. */
-  state: State | undefined;
-  /**
-   * N lists: the tokens of each row since its parent row (at the first step: since the start of the sequence). One token,
-   * and with `forcedTokens: 'skip'` the forced ones after it.
-   */
-  consumed: TokenLists;
-  /** `[N]`: the trie node at which each row stands. */
-  nodes: Int32Array;
-  /** N lists: the tokens that may follow, ascending; the same constraint that the loss takes. */
-  allowed: TokenLists;
-}
-
-export interface StepResult<State> {
-  /**
-   * Logits of the next token: `[N, V]` row by row, or with layout 'allowed' one for each entry of `request.allowed.tokens`.
-   * Doubles are rounded to float32.
-   */
-  logits: Float32Array | Float64Array;
-  /** @default 'dense' */
-  layout?: 'dense' | 'allowed';
-  /** Whatever the model needs to continue these rows; handed back at the next step. */
-  state: State;
-}
-
-export type StepFunction<State> = (request: StepRequest<State>) => StepResult<State> | Promise<StepResult<State>>;
-
-export interface DecodingOptions<State> {
-  step: StepFunction<State>;
-  trie: TokenTrie;
-  /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
-  users: number;
-  /**
-   * Divides the logits, as in the loss: from 1e-36 to 1e36.
-   *
-   * @default 1
-   */
-  temperature?: number;
-  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default: none. */
-  softcap?: number;
-  /**
-   * If a prefix has one child, that child has probability 1. 'skip' passes such tokens along without a step of their own: hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are
-   * compared after equal numbers of TOKENS, as `generate` of the usual libraries does. Scores of items are equal, what a
-   * narrow beam prunes may differ. Train and decode the same way.
-   *
-   * @default 'skip'
-   */
-  forcedTokens?: 'skip' | 'step';
-  /**
-   * Exponent of the length that a log-probability is divided by. 0: none. The length is counted as hypotheses are
-   * compared: in choices with `forcedTokens: 'skip'`, in tokens with 'step'. Above 0 favours longer items.
-   *
-   * @default 0
-   */
-  lengthPenalty?: number;
-  /** Users decoded together, which bounds the rows of a step. Default: 128; 64 in `exactTopItems`. */
-  usersPerStep?: number;
-}
 
 /** A prefix that is neither complete nor pruned. */
 export interface Prefix {

@@ -4,10 +4,43 @@ import { checkOption } from '../options/check-options.js';
 import { refuse } from '../options/errors.js';
 import { readMembers } from '../options/reading.js';
 import { positiveInteger } from '../options/rules.js';
-import type { DecodingOptions, StepFunction } from './prefix-step.js';
 import { finite, readNumber } from './rules.js';
-import { readTrie } from './token-trie.js';
+import type { StepFunction } from './step.js';
+import { readTrie, type TokenTrie } from './token-trie.js';
 import type { TrieWalk } from './trie-walk.js';
+
+export interface DecodingOptions<State> {
+  step: StepFunction<State>;
+  trie: TokenTrie;
+  /** How many users to decode for; `StepRequest.users` holds 0 to `users - 1`. */
+  users: number;
+  /**
+   * Divides the logits, as in the loss: from 1e-36 to 1e36.
+   *
+   * @default 1
+   */
+  temperature?: number;
+  /** `softcap * tanh(logit / softcap)` before the temperature, as in the loss: from 1e-36 to 1e36. Default: none. */
+  softcap?: number;
+  /**
+   * If a prefix has one child, that child has probability 1. 'skip' passes such tokens along without a step of their own:
+   * hypotheses are compared after equal numbers of CHOICES. 'step' asks the model at every token: hypotheses are compared
+   * after equal numbers of TOKENS, as `generate` of the usual libraries does. Scores of items are equal, what a narrow
+   * beam prunes may differ. Train and decode the same way.
+   *
+   * @default 'skip'
+   */
+  forcedTokens?: 'skip' | 'step';
+  /**
+   * Exponent of the length that a log-probability is divided by. 0: none. The length is counted as hypotheses are
+   * compared: in choices with `forcedTokens: 'skip'`, in tokens with 'step'. Above 0 favours longer items.
+   *
+   * @default 0
+   */
+  lengthPenalty?: number;
+  /** Users decoded together, which bounds the rows of a step. Default: 128; 64 in `exactTopItems`. */
+  usersPerStep?: number;
+}
 
 /** Checked, with defaults filled in. */
 export interface Search<State> {

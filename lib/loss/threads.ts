@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { warnAboutEnvironment } from '../native/backend.js';
+import { warnAboutEnvironment } from '../native/warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_THREADS';
 

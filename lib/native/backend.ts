@@ -3,6 +3,7 @@
 import { addonNotFound } from './addon-not-found.js';
 import type { NativeBinding } from './binding.js';
 import { loadAddon } from './load-addon.js';
+import { warn, warnAboutEnvironment } from './warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_BACKEND';
 
@@ -72,13 +73,4 @@ function unknownBackend(name: string): Error {
 
 export function instructionSetWarning(overrideError: string): string {
   return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
-}
-
-/** Tells once, on stderr unless the program decides otherwise, of an environment variable that could not be followed. */
-export function warnAboutEnvironment(message: string): void {
-  warn(message, 'BEAR_ENVIRONMENT');
-}
-
-function warn(message: string, code: string): void {
-  process.emitWarning(message, { type: 'FusedBearLossWarning', code });
 }

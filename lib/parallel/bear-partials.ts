@@ -1,29 +1,11 @@
 import { allocate } from '../loss/arrays.js';
 import type { Logits } from '../loss/logits.js';
 import type { Targets } from '../loss/targets.js';
-import type { NativePartials } from '../native/binding.js';
 import { computePartials } from '../native/loss-calls.js';
 import type { LogitsArray } from '../options/options.js';
-import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
+import type { BearPartials } from './messages.js';
+import { readPartOptions, type VocabularyPartOptions } from './part-options.js';
 import { partError, preparePart } from './prepare-part.js';
-
-/**
- * What one part of a vocabulary says of N rows: numbers and typed arrays, ready for `postMessage`, `v8.serialize` or
- * any other transport. W is `min(beamWidth, tokens)`. A row takes 21 bytes and 8 per candidate, with label smoothing
- * 8 more.
- */
-export interface BearPartials extends SharedOptions, NativePartials {
-  /** Of this layout. */
-  version: 1;
-  /** N */
-  rows: number;
-  /** The id of the part's first token. */
-  firstToken: number;
-  /** How many tokens the part has. */
-  tokens: number;
-  /** Of targets, lists and `ignoreIndex`: parts of one call have the same. */
-  fingerprint: number;
-}
 
 /**
  * What a process that holds the logits of some tokens of a vocabulary hands to the others.

@@ -6,7 +6,7 @@ import { computePartGradient } from '../native/loss-calls.js';
 import { describe } from '../options/describe.js';
 import { bearError } from '../options/errors.js';
 import type { GradientChoice, LogitsArray, Reduction } from '../options/options.js';
-import type { MergedRows } from './merge-bear-partials.js';
+import type { MergedRows } from './messages.js';
 import { readPartOptions, type VocabularyPartOptions } from './part-options.js';
 import { partError, preparePart } from './prepare-part.js';
 import { assertShared, MERGED_FIELDS, readMessage } from './read-partials.js';

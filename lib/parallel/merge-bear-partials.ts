@@ -1,21 +1,10 @@
 import { allocate } from '../loss/arrays.js';
-import type { NativeMergedRows } from '../native/binding.js';
 import { bearError } from '../options/errors.js';
-import type { BearPartials } from './bear-partials.js';
-import { readPartOptions, type SharedOptions, type VocabularyPartOptions } from './part-options.js';
+import type { BearPartials, MergedRows } from './messages.js';
+import { readPartOptions, type VocabularyPartOptions } from './part-options.js';
 import { assertShared, type NamedPartials, readParts } from './read-partials.js';
 import { ROW_FLAGS } from './row-flags.js';
 import { exponential, type LogitScale, scaledLogit } from './scaled-logit.js';
-
-/** What all parts together say of N rows: numbers and typed arrays, ready to send. */
-export interface MergedRows extends SharedOptions, NativeMergedRows {
-  /** Of this layout. */
-  version: 1;
-  /** N */
-  rows: number;
-  /** As the parts have it. */
-  fingerprint: number;
-}
 
 /**
  * Puts the parts of a vocabulary together. The parts may come in any order; every process that merges the same parts gets

@@ -4,8 +4,7 @@ import { describe } from '../options/describe.js';
 import { type BearErrorDetails, bearError, refuse } from '../options/errors.js';
 import { forEachElement, isArray, readMembers } from '../options/reading.js';
 import { isArrayOf } from '../options/typed-arrays.js';
-import type { BearPartials } from './bear-partials.js';
-import type { MergedRows } from './merge-bear-partials.js';
+import type { BearPartials, MergedRows } from './messages.js';
 import type { SharedOptions } from './part-options.js';
 import { ROW_FLAGS } from './row-flags.js';
 

@@ -8,4 +8,5 @@ export { loadDataset } from './data/dataset-files.js';
 export { syntheticDataset } from './data/synthetic-data.js';
 export { openTrainedRun, recommend } from './training/recommend.js';
 export { run } from './training/run.js';
+export { searchTemperatureOf } from './training/run-options.js';
 export { describeWorkbench, openWorkbench } from './training/workbench.js';

@@ -140,6 +140,24 @@ describe('library rooms', () => {
     },
   );
 
+  it('has no circle of imports, those of types included', () => {
+    const files = ['lib', 'recommender/src'].flatMap((folder) => filesIn(folder, /\.m?ts$/));
+    const imported = new Map(files.map((file) => [file.replace(/\.ts$/, ''), importsOf(file)]));
+    const finished = new Set<string>();
+    const circleFrom = (file: string, path: string[]): string[] => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+      if (finished.has(file)) return [];
+      for (const next of imported.get(file) ?? []) {
+        const circle = circleFrom(next, [...path, file]);
+        if (circle.length > 0) return circle;
+      }
+      finished.add(file);
+      return [];
+    };
+    expect(imported.size).toBeGreaterThan(100);
+    for (const file of imported.keys()) expect(circleFrom(file, [])).toEqual([]);
+  });
+
   it('only lib/native/load-addon.ts loads the addon', () => {
     const files = filesIn('lib', /\.m?ts$/).filter((file) => file !== 'lib/native/load-addon.ts');
     expect(files.filter((file) => /['"]node-gyp-build['"]|require\([^)]*\.node['"]\)/.test(read(file)))).toEqual([]);

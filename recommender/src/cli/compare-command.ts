@@ -29,7 +29,7 @@ export function addCompareCommand(program: Command): void {
     .addOption(
       new Option(
         '--variants <list...>',
-        'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,T=..]',
+        'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,tau=..][,T=..]',
       ).default(DEFAULT_VARIANTS, DEFAULT_VARIANTS.join(' ')),
     )
     .addOption(

@@ -53,7 +53,7 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
   requirePackages('demo', RECOMMENDER_PACKAGES);
   const started = performance.now();
   const { describeWorkbench, openWorkbench } = await import('../index.js');
-  const { baselineLines, demoTable, modelLine, noiseStatement } = await import('./demo-table.js');
+  const { baselineLines, resultsTable, modelLine, noiseStatement } = await import('./results-table.js');
   const { epochs, threads, smoke = false } = flags;
   const options: RunOptions = {
     ...DEFAULT_RUN_OPTIONS,
@@ -71,7 +71,7 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
   }
   if (smoke) print('\nA smoke run: it shows that everything works, its figures mean nothing.');
   print(`\n${workbench.split.test.length} test rows, seed ${options.seed}, beam width ${options.beamWidth}.`);
-  print(demoTable(lines));
+  print(resultsTable(lines));
   print(noiseStatement(lines));
   print(`Total: ${((performance.now() - started) / 1000).toFixed(0)} s`);
 }

@@ -11,12 +11,12 @@ export function runProgress(
   const line = oneLine(title);
   const bar = new SingleBar({
     stream,
-    format: `${line} [{bar}] {percentage} % | epoch {epoch} | loss {loss} | pruned {pruned} | {eta_formatted} left`,
+    format: `${line} [{bar}] {percentage} % | epoch {epoch} | cross-entropy {crossEntropy} | loss {loss} | pruned {pruned} | {eta_formatted} left`,
     hideCursor: true,
     clearOnComplete: true,
     etaBuffer: 50,
   });
-  let place = { total: 1, done: 0, shown: { epoch: 1, loss: '-', pruned: '-' } };
+  let place = { total: 1, done: 0, shown: { epoch: 1, crossEntropy: '-', loss: '-', pruned: '-' } };
   const show = () => bar.start(place.total, place.done, place.shown);
   // The cursor must come back. cli-progress can see to that, but then the program would go on.
   const interrupt = () => {
@@ -26,8 +26,8 @@ export function runProgress(
   process.once('SIGINT', interrupt);
   show();
   return {
-    onStep: ({ done, total, epoch, loss, prunedRate }) => {
-      place = { total, done, shown: { epoch: epoch + 1, loss: loss.toFixed(3), pruned: prunedRate.toFixed(3) } };
+    onStep: ({ done, total, epoch, ...means }) => {
+      place = { total, done, shown: { epoch: epoch + 1, ...inWords(means, 3) } };
       bar.setTotal(total);
       bar.update(done, place.shown);
     },
@@ -43,17 +43,24 @@ export function runProgress(
   };
 }
 
-function epochLine({
-  epoch,
-  loss,
-  prunedRate,
-  validationNdcg,
-  stepMilliseconds,
-  lossMilliseconds,
-}: EpochMetrics): string {
+/** Cross-entropy apart: a loss with the published penalty has no lower bound, and falls while nothing gets better. */
+function inWords(
+  { loss, crossEntropy, prunedRate }: Pick<EpochMetrics, 'loss' | 'crossEntropy' | 'prunedRate'>,
+  digits: number,
+) {
+  return {
+    crossEntropy: crossEntropy.toFixed(digits),
+    loss: loss.toFixed(digits),
+    pruned: prunedRate.toFixed(digits),
+  };
+}
+
+function epochLine({ epoch, validationNdcg, stepMilliseconds, lossMilliseconds, ...means }: EpochMetrics): string {
+  const { crossEntropy, loss, pruned } = inWords(means, 4);
   const share = ((100 * lossMilliseconds) / stepMilliseconds).toFixed(1);
   return (
-    `epoch ${epoch}, loss ${loss.toFixed(4)}, pruned ${prunedRate.toFixed(4)}, validation NDCG@10 ${validationNdcg.toFixed(4)}, ` +
+    `epoch ${epoch}, cross-entropy ${crossEntropy}, loss ${loss}, pruned ${pruned}, ` +
+    `validation NDCG@10 ${validationNdcg.toFixed(4)}, ` +
     `${(stepMilliseconds / 1000).toFixed(1)} s, ${share} % of it the loss`
   );
 }

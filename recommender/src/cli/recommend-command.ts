@@ -23,10 +23,10 @@ export function addRecommendCommand(program: Command): void {
 
 async function printRecommendations({ run, history, time, beamWidth }: RecommendFlags): Promise<void> {
   requirePackages('recommend', RECOMMENDER_PACKAGES);
-  const { openTrainedRun, recommend } = await import('../index.js');
+  const { openTrainedRun, recommend, searchTemperatureOf } = await import('../index.js');
   const { model, options, endOfTraining } = await openTrainedRun(run);
   const query = { history, time: time ?? endOfTraining };
-  const best = await recommend(model, query, beamWidth ?? options.beamWidth, options.searchTemperature);
+  const best = await recommend(model, query, beamWidth ?? options.beamWidth, searchTemperatureOf(options));
   print('History:');
   for (const item of history) print(`  ${oneLine(model.catalogue.titles.get(item) as string)}  (item ${item})`);
   print('Recommended, with the natural logarithm of the probability:');

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { SPLITS } from '../data/splits.js';
 import { ITEM_TOKENS } from '../data/title-codes.js';
+import { EVIDENCE } from '../model/evidence.js';
 import { DEFAULT_LAMBDAS, hasMargin, hasScale, hasThresholdGradient, LOSSES, PENALTIES } from '../training/losses.js';
 import { DEFAULT_RUN_OPTIONS, flagOf, type RunOptions } from '../training/run-options.js';
 import { count, fromZero, number, positive, seed, share } from './option-values.js';
@@ -25,6 +26,7 @@ export function addLossFlags(command: Command): Command {
         .default(D.thresholdGradient),
     )
     .option('--loss-beam-width <n>', 'B of the loss (default: that of the search)', count)
+    .option('--temperature <t>', 'divides the logits in the loss and in the search', positive, D.temperature)
     .option('--seed <n>', 'seed of the first parameters, the order of rows and dropout', seed, D.seed);
 }
 
@@ -55,6 +57,11 @@ export function addRunFlags(command: Command): Command {
       new Option('--item-tokens <kind>', 'what the decoder writes: the tokens of titles, or short codes')
         .choices(ITEM_TOKENS)
         .default(D.itemTokens),
+    )
+    .addOption(
+      new Option('--evidence <kind>', 'what is added to the logits: counts of the training rows, or nothing')
+        .choices(EVIDENCE)
+        .default(D.evidence),
     )
     .option('--beam-width <n>', 'width of the beam search, and B of the loss', count, D.beamWidth)
     .option('--epochs <n>', 'most epochs', count, D.epochs)

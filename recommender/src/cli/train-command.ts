@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { hitRatioAt, ndcgAt, pruningRate } from 'fused-bear-loss/decoding';
 import type { RunResult } from '../training/run.js';
 import { path } from './option-values.js';
 import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
@@ -32,6 +31,7 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
   const started = performance.now();
   const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
+  const { baselineLines, modelLine, resultsTable, verdict } = await import('./results-table.js');
   const options = runOptionsOf(flags);
   const workbench = await openWorkbench(loadDataset(flags.data), options);
   print(describeWorkbench(workbench));
@@ -39,7 +39,11 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
   try {
     const result = await run(workbench, options, flags.out, { ...hooks, resume: flags.resume === true });
     stop();
+    const baselines = baselineLines(workbench);
+    const model = modelLine('this model', result);
     print(describeResult(result));
+    print(resultsTable([...baselines, model]));
+    print(verdict(baselines, model));
   } finally {
     stop();
   }
@@ -47,17 +51,12 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
 }
 
 function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
-  const { beamWidth } = options;
-  const { rate, pruned, eligible } = pruningRate(test.exactRanks, test.beamRanks, beamWidth);
   const usersPerSecond = (1000 * test.beamRanks.length) / test.searchMilliseconds;
-  const lossMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.lossMilliseconds, 0);
   const stepMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.stepMilliseconds, 0);
   return [
-    `Best epoch: ${bestEpoch} of ${metrics.length}, of ${parameterCount} parameters. On ${test.beamRanks.length} test rows:`,
-    `  HitRatio@10 ${hitRatioAt(test.beamRanks, 10).toFixed(4)}, NDCG@10 ${ndcgAt(test.beamRanks, 10).toFixed(4)}`,
-    `  pruning rate ${(100 * rate).toFixed(1)} % (${pruned} of ${eligible} rows whose item is among the exact best ${beamWidth})`,
-    `  training steps: ${seconds(stepMilliseconds)}, ${((100 * lossMilliseconds) / stepMilliseconds).toFixed(1)} % of it the native loss`,
-    `  beam search of width ${beamWidth}: ${usersPerSecond.toFixed(0)} users a second`,
+    `Best epoch: ${bestEpoch} of ${metrics.length}, of ${parameterCount} parameters.`,
+    `Training steps: ${seconds(stepMilliseconds)}. Beam search of width ${options.beamWidth}: ${usersPerSecond.toFixed(0)} users a second.`,
+    `On ${test.beamRanks.length} test rows:`,
   ].join('\n');
 }
 

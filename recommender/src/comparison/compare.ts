@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { BASELINES, baselineRanks } from '../training/baselines.js';
+import { type BaselineRanks, rankBaselines } from '../training/baselines.js';
 import { requireTrainable } from '../training/memory.js';
 import { requireUsableOptions } from '../training/option-check.js';
 import { type RunHooks, type RunResult, run } from '../training/run.js';
@@ -119,10 +119,11 @@ function finishedResult(folder: string, digest: string, options: RunOptions): Ru
 }
 
 function describeHeldOut({ split, catalogue }: Workbench): Pick<Comparison, 'validation' | 'test'> {
-  const scorers = BASELINES.map(({ name, scorer }) => ({ name, scorer: scorer(split.train) }));
-  const heldOut = (rows: typeof split.test): HeldOut => ({
+  const { train, validation, test } = split;
+  const [ofValidation = [], ofTest = []] = rankBaselines(train, catalogue.trie, validation, test);
+  const heldOut = (rows: typeof test, baselines: BaselineRanks[]): HeldOut => ({
     users: rows.map(({ user }) => user),
-    baselines: scorers.map(({ name, scorer }) => ({ name, ranks: baselineRanks(scorer, rows, catalogue.trie) })),
+    baselines,
   });
-  return { validation: heldOut(split.validation), test: heldOut(split.test) };
+  return { validation: heldOut(validation, ofValidation), test: heldOut(test, ofTest) };
 }

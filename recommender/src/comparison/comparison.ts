@@ -1,3 +1,4 @@
+import type { BaselineRanks } from '../training/baselines.js';
 import type { RunOptions } from '../training/run-options.js';
 import type { RunResult } from '../training/run-result.js';
 
@@ -5,7 +6,7 @@ import type { RunResult } from '../training/run-result.js';
 export interface HeldOut {
   /** The user of each row. */
   users: number[];
-  baselines: { name: string; ranks: number[] }[];
+  baselines: BaselineRanks[];
 }
 
 export interface Comparison {

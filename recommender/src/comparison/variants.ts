@@ -31,6 +31,7 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   B: { setting: 'lossBeamWidth', range: COUNT },
   from: { setting: 'penaltyStart', range: WHOLE },
   end: { setting: 'penaltyEnd', range: COUNT },
+  tau: { setting: 'temperature', range: POSITIVE, isOf: isOfAny },
   T: { setting: 'searchTemperature', range: POSITIVE, isOf: isOfAny },
 };
 
@@ -49,8 +50,8 @@ export const DEFAULT_VARIANTS = [
  * Reads a variant: `sft`, `msl`, or a penalty, followed by what differs from the defaults, as in
  * `hinge,lambda=1,margin=0.5`. `B=5` is the beam width of the loss, `flow` lets the gradient through the threshold, `from=1`
  * and `end=3` keep the penalty to decisions 1 and 2, counted from 0, `lambda=16/4/1` has a lambda for decision 0, for decision 1
- * and for all later ones, and `T=0.8` is the temperature of the finished model's
- * search, for `sft` and `msl`, too.
+ * and for all later ones. `tau=1.5` is the temperature of the loss and of the search, `T=0.8` that of the finished model's
+ * search alone; both for `sft` and `msl`, too.
  *
  * @throws Error that says what is wrong with the text
  */

@@ -2,7 +2,7 @@ import type { TokenLists } from 'fused-bear-loss/decoding';
 import type { Catalogue } from '../data/catalogue.js';
 import type { Query, Row } from '../data/dataset.js';
 import type { Random } from '../random/random.js';
-import { CHANNEL_COUNT, type Evidence } from './evidence.js';
+import type { Evidence } from './evidence.js';
 
 /** Rows of the data as arrays of fixed shape: `[H, n]` history places and `[T, n]` decisions, -1 where there is none. */
 export interface Batch {
@@ -85,12 +85,13 @@ function evidenceAt(
   size: number,
   { offsets, tokens }: TokenLists,
 ): Float32Array {
-  const logMasses = new Float32Array(tokens.length * CHANNEL_COUNT);
+  const { channels } = evidence;
+  const logMasses = new Float32Array(tokens.length * channels);
   rows.forEach((row, column) => {
     const path = evidence.logMassesTo(row);
     for (let entry = column, start = 0; start < path.length; entry += size) {
-      const begin = (offsets[entry] as number) * CHANNEL_COUNT;
-      const end = (offsets[entry + 1] as number) * CHANNEL_COUNT;
+      const begin = (offsets[entry] as number) * channels;
+      const end = (offsets[entry + 1] as number) * channels;
       logMasses.set(path.subarray(start, start + end - begin), begin);
       start += end - begin;
     }

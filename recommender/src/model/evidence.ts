@@ -19,7 +19,14 @@ const IN_HISTORY = 5;
 
 /** The mass of an item without any evidence, by channel. */
 const PRIORS = [0.1, 0.02, 0.2, 0.3, 0.5, 0.1] as const;
-export const CHANNEL_COUNT = PRIORS.length;
+
+/** What the model adds to its logits: the counts below, or nothing, so that the network alone decides. */
+export const EVIDENCE = ['counts', 'none'] as const;
+export type EvidenceKind = (typeof EVIDENCE)[number];
+
+export function channelCount(kind: EvidenceKind): number {
+  return kind === 'counts' ? PRIORS.length : 0;
+}
 
 /** How many of the last items vote in FOLLOWERS_OF_LAST. */
 const VOTERS = 3;
@@ -41,18 +48,22 @@ export class Evidence {
   private scratch: Float64Array | undefined;
   private readonly neighbours: NeighbourCounts;
   private readonly recent: RecentTargets;
+  /** Masses of a trie node. */
+  readonly channels: number;
 
   constructor(
     private readonly catalogue: Catalogue,
     train: readonly Row[],
+    kind: EvidenceKind = 'counts',
   ) {
+    this.channels = channelCount(kind);
     this.neighbours = new NeighbourCounts(train);
     this.recent = new RecentTargets(train);
   }
 
   /** Numbers in the masses of one query. */
   get massLength(): number {
-    return CHANNEL_COUNT * (this.catalogue.leafSpans.count + 1);
+    return this.channels * (this.catalogue.leafSpans.count + 1);
   }
 
   /**
@@ -60,6 +71,7 @@ export class Evidence {
    * user are left out, so that a training row does not see itself.
    */
   masses(query: Query, into: Float64Array): void {
+    if (this.channels === 0) return;
     const { leafSpans, indexOf } = this.catalogue;
     const extent = leafSpans.count + 1;
     into.fill(0);
@@ -89,18 +101,19 @@ export class Evidence {
    * `[children of all decisions, channels]`. Kept for the next epoch, as far as memory goes.
    */
   logMassesTo(row: Row): Float32Array {
+    if (this.channels === 0) return new Float32Array(0);
     const kept = this.kept.get(row);
     if (kept) return kept;
     const { trie, choices, indexOf } = this.catalogue;
     const nodes = (choices[indexOf.get(row.target) as number] ?? []).map(({ node }) => node);
     const entries = nodes.reduce((sum, node) => sum + trie.childCount(node), 0);
-    const logMasses = new Float32Array(entries * CHANNEL_COUNT);
+    const logMasses = new Float32Array(entries * this.channels);
     this.scratch ??= new Float64Array(this.massLength);
     this.masses(row, this.scratch);
     let start = 0;
     for (const node of nodes) {
       this.childLogMasses(this.scratch, 0, node, logMasses, start);
-      start += trie.childCount(node) * CHANNEL_COUNT;
+      start += trie.childCount(node) * this.channels;
     }
     if (this.keptNumbers + logMasses.length <= MOST_KEPT) {
       this.kept.set(row, logMasses);
@@ -118,9 +131,9 @@ export class Evidence {
     for (let index = 0; index < children; index++) {
       const first = offset + (leafSpans.first[firstChild + index] as number);
       const end = offset + (leafSpans.end[firstChild + index] as number);
-      for (let channel = 0; channel < CHANNEL_COUNT; channel++) {
+      for (let channel = 0; channel < this.channels; channel++) {
         const mass = (masses[end + channel * extent] as number) - (masses[first + channel * extent] as number);
-        into[start + index * CHANNEL_COUNT + channel] = Math.log(mass);
+        into[start + index * this.channels + channel] = Math.log(mass);
       }
     }
   }

@@ -22,7 +22,7 @@ export interface Dropout {
  * A generative recommender. Attention reads the history, where an item is the mean of its title's tokens plus a vector of its
  * own. A feed-forward decoder writes the title of the next item token by token, where the catalogue leaves a choice: from the
  * context and the prefix to a hidden vector, from there to a logit for each token that may follow, to which counted evidence
- * adds. Parameters live on the host; jax-js computes the dense part.
+ * adds, if there is any. Parameters live on the host; jax-js computes the dense part.
  */
 export class Recommender implements BatchSource {
   readonly embeddings: Embeddings;
@@ -38,7 +38,7 @@ export class Recommender implements BatchSource {
   ) {
     const random = new Random(seed);
     this.embeddings = new Embeddings(catalogue, size.dimension, random);
-    this.output = new OutputLayer(catalogue, this.embeddings.tokens, size.dimension, random);
+    this.output = new OutputLayer(catalogue, this.embeddings.tokens, size.dimension, evidence.channels, random);
     this.network = initialNetwork(size, random);
   }
 
@@ -50,7 +50,8 @@ export class Recommender implements BatchSource {
   get parameters(): Record<string, Tensor> {
     const { tokens, items, nodes } = this.embeddings;
     const { edges, edgeBias, evidenceWeights } = this.output;
-    return { ...this.network, tokens, items, nodes, edges, edgeBias, evidenceWeights };
+    const trained = { ...this.network, tokens, items, nodes, edges, edgeBias };
+    return this.evidence.channels === 0 ? trained : { ...trained, evidenceWeights };
   }
 
   get parameterCount(): number {

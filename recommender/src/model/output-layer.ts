@@ -1,6 +1,5 @@
 import type { Catalogue } from '../data/catalogue.js';
 import type { Random } from '../random/random.js';
-import { CHANNEL_COUNT } from './evidence.js';
 import { normals, type Tensor, zeros } from './tensor.js';
 
 /** Choices so deep in a title share their evidence weights. */
@@ -44,19 +43,20 @@ export class OutputLayer {
   readonly edges: Tensor;
   /** `[edges]` */
   readonly edgeBias: Tensor;
-  /** `[DEEPEST + 1, channels]`, by how many choices come before. */
+  /** `[DEEPEST + 1, channels]`, empty without evidence; by how many choices come before. */
   readonly evidenceWeights: Tensor;
 
   constructor(
     private readonly catalogue: Catalogue,
     private readonly tokens: Tensor,
     private readonly dimension: number,
+    private readonly channels: number,
     random: Random,
   ) {
     const { edgeCount } = catalogue.branches;
     this.edges = normals([edgeCount, dimension], 0.05, random);
     this.edgeBias = zeros([edgeCount]);
-    this.evidenceWeights = zeros([DEEPEST + 1, CHANNEL_COUNT]);
+    this.evidenceWeights = zeros([DEEPEST + 1, channels]);
     this.evidenceWeights.data.fill(0.3);
   }
 
@@ -74,17 +74,17 @@ export class OutputLayer {
   /** One logit for each entry. */
   logits(rows: OutputRows, vectors: Float32Array): Float32Array {
     const { hidden, logMasses } = rows;
-    const d = this.dimension;
+    const { dimension: d, channels } = this;
     const bias = this.edgeBias.data;
-    const logits = new Float32Array(logMasses.length / CHANNEL_COUNT);
+    const logits = new Float32Array(at(rows.offsets, rows.offsets.length - 1));
     for (const { row, begin, end, firstEdge, weights } of this.spans(rows)) {
       const own = hidden.subarray(row * d, (row + 1) * d);
       for (let entry = begin, edge = firstEdge; entry < end; entry++, edge++) {
         const vector = edge * d;
-        const mass = entry * CHANNEL_COUNT;
+        const mass = entry * channels;
         let sum = bias[edge] as number;
         for (let k = 0; k < d; k++) sum += (own[k] as number) * (vectors[vector + k] as number);
-        for (let c = 0; c < CHANNEL_COUNT; c++) sum += (weights[c] as number) * (logMasses[mass + c] as number);
+        for (let c = 0; c < channels; c++) sum += (weights[c] as number) * (logMasses[mass + c] as number);
         logits[entry] = sum;
       }
     }
@@ -94,7 +94,7 @@ export class OutputLayer {
   /** Gradients of everything, given those of the logits. */
   gradients(rows: OutputRows, vectors: Float32Array, gradLogits: Float32Array): OutputGradients {
     const { hidden, logMasses } = rows;
-    const d = this.dimension;
+    const { dimension: d, channels } = this;
     const gradHidden = new Float32Array(hidden.length);
     const edges = new Float32Array(this.edges.data.length);
     const edgeBias = new Float32Array(this.edgeBias.data.length);
@@ -102,17 +102,17 @@ export class OutputLayer {
     for (const { row, begin, end, firstEdge, weightRow } of this.spans(rows)) {
       const own = hidden.subarray(row * d, (row + 1) * d);
       const gradOwn = gradHidden.subarray(row * d, (row + 1) * d);
-      const gradWeights = evidenceWeights.subarray(weightRow, weightRow + CHANNEL_COUNT);
+      const gradWeights = evidenceWeights.subarray(weightRow, weightRow + channels);
       for (let entry = begin, edge = firstEdge; entry < end; entry++, edge++) {
         const slope = gradLogits[entry] as number;
         const vector = edge * d;
-        const mass = entry * CHANNEL_COUNT;
+        const mass = entry * channels;
         edgeBias[edge] = (edgeBias[edge] as number) + slope;
         for (let k = 0; k < d; k++) {
           gradOwn[k] = (gradOwn[k] as number) + slope * (vectors[vector + k] as number);
           edges[vector + k] = (edges[vector + k] as number) + slope * (own[k] as number);
         }
-        for (let c = 0; c < CHANNEL_COUNT; c++) {
+        for (let c = 0; c < channels; c++) {
           gradWeights[c] = (gradWeights[c] as number) + slope * (logMasses[mass + c] as number);
         }
       }
@@ -136,14 +136,14 @@ export class OutputLayer {
       .filter((row) => at(nodes, row) >= 0)
       .map((row) => {
         const node = at(nodes, row);
-        const weightRow = Math.min(at(depth, node), DEEPEST) * CHANNEL_COUNT;
+        const weightRow = Math.min(at(depth, node), DEEPEST) * this.channels;
         return {
           row,
           begin: at(offsets, row),
           end: at(offsets, row + 1),
           firstEdge: at(firstEdge, node),
           weightRow,
-          weights: this.evidenceWeights.data.subarray(weightRow, weightRow + CHANNEL_COUNT),
+          weights: this.evidenceWeights.data.subarray(weightRow, weightRow + this.channels),
         };
       });
   }

@@ -2,7 +2,6 @@ import type { StepFunction } from 'fused-bear-loss/decoding';
 import type { Query } from '../data/dataset.js';
 import { historyBatch } from './batches.js';
 import { readFloats, toDevice } from './device.js';
-import { CHANNEL_COUNT } from './evidence.js';
 import { historyArrays, type Recommender } from './model.js';
 import * as network from './network.js';
 import { decoderOnDevice, encoderOnDevice } from './network-parameters.js';
@@ -15,7 +14,7 @@ const MOST_MASSES = 4e6;
 
 /** How many queries one search should serve, so that their evidence fits in memory. */
 export function queriesAtOnce({ evidence }: Recommender): number {
-  return Math.max(1, Math.floor(MOST_MASSES / evidence.massLength));
+  return Math.max(1, Math.floor(MOST_MASSES / Math.max(1, evidence.massLength)));
 }
 
 /**
@@ -24,7 +23,7 @@ export function queriesAtOnce({ evidence }: Recommender): number {
  */
 export async function makeSearchStep(model: Recommender, queries: readonly Query[]): Promise<StepFunction<undefined>> {
   const { evidence, output } = model;
-  const { massLength } = evidence;
+  const { massLength, channels } = evidence;
   const contexts = await encodeHistories(model, queries);
   const masses = new Float64Array(massLength * queries.length);
   queries.forEach((query, index) => {
@@ -33,9 +32,9 @@ export async function makeSearchStep(model: Recommender, queries: readonly Query
   const edgeVectors = output.edgeVectors();
   return async ({ users, nodes, allowed: { offsets, tokens } }) => {
     const hidden = await decode(model, nodes, gatherRows(contexts, users, model.size.dimension));
-    const logMasses = new Float32Array(tokens.length * CHANNEL_COUNT);
+    const logMasses = new Float32Array(tokens.length * channels);
     nodes.forEach((node, row) => {
-      const start = (offsets[row] as number) * CHANNEL_COUNT;
+      const start = (offsets[row] as number) * channels;
       evidence.childLogMasses(masses, (users[row] as number) * massLength, node, logMasses, start);
     });
     const logits = output.logits({ hidden, nodes, offsets, logMasses }, edgeVectors);

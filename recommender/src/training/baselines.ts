@@ -53,6 +53,22 @@ export const BASELINES: readonly { name: string; scorer: (train: readonly Row[])
   { name: 'item-to-item counts', scorer: itemToItem },
 ];
 
+export interface BaselineRanks {
+  name: string;
+  /** As {@link baselineRanks} has them. */
+  ranks: number[];
+}
+
+/** How the baselines, counted from the training rows, rank the targets of each list of rows. */
+export function rankBaselines(
+  train: readonly Row[],
+  trie: TokenTrie,
+  ...parts: readonly (readonly Row[])[]
+): BaselineRanks[][] {
+  const scorers = BASELINES.map(({ name, scorer }) => ({ name, scorer: scorer(train) }));
+  return parts.map((rows) => scorers.map(({ name, scorer }) => ({ name, ranks: baselineRanks(scorer, rows, trie) })));
+}
+
 /**
  * Rank of each row's target, counted from 0; -1 where it has no score. Items with the same title are one place, as in the
  * ranking of a model; at equal scores the lower item id comes first.

@@ -40,11 +40,16 @@ export async function evaluate(
 }
 
 /** NDCG@10 of the beam search alone: what validation looks at. */
-export async function validationNdcg(model: Recommender, rows: readonly Row[], beamWidth: number): Promise<number> {
+export async function validationNdcg(
+  model: Recommender,
+  rows: readonly Row[],
+  beamWidth: number,
+  temperature = 1,
+): Promise<number> {
   const ranks: number[] = [];
   for (const some of chunks(rows, queriesAtOnce(model))) {
     const step = await makeSearchStep(model, some);
-    const found = await beamSearch({ step, trie: model.catalogue.trie, users: some.length, beamWidth });
+    const found = await beamSearch({ step, trie: model.catalogue.trie, users: some.length, beamWidth, temperature });
     ranks.push(...targetRanks(found, some));
   }
   return ndcgAt(ranks, 10);

@@ -43,6 +43,8 @@ export interface LossSettings {
   thresholdGradient: ThresholdGradient;
   /** B of the loss; that of the search is a setting of its own. */
   lossBeamWidth: number;
+  /** Divides the logits in the loss. Above 1, as the authors of MSL train: every wrong token keeps a part of the gradient. */
+  temperature: number;
   /** The penalty counts from this decision, counted from 0, and up to the one before `penaltyEnd`; default all. */
   penaltyStart?: number;
   penaltyEnd?: number;
@@ -51,10 +53,20 @@ export interface LossSettings {
 
 /** The authors' scripts divide the `reweight` loss by the sum of the weights. */
 export function lossOptions(settings: LossSettings): BearLossOptions {
-  const { loss, penalty, lambdas, xi, margin, thresholdGradient, lossBeamWidth: beamWidth, threads } = settings;
+  const {
+    loss,
+    penalty,
+    lambdas,
+    xi,
+    margin,
+    thresholdGradient,
+    lossBeamWidth: beamWidth,
+    temperature,
+    threads,
+  } = settings;
   // Those of the decisions are the rows' penalty weights.
   const lambda = lambdas ? 1 : settings.lambda;
-  const shared = { beamWidth, ...(threads !== undefined && { threads }) };
+  const shared = { beamWidth, temperature, ...(threads !== undefined && { threads }) };
   if (loss !== 'bear') return { ...shared, penalty: 'none' };
   const reduction = penalty === 'reweight' ? 'weighted-mean' : 'mean';
   return {

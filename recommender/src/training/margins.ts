@@ -28,6 +28,7 @@ export async function marginHistogram(
   model: Recommender,
   rows: readonly Row[],
   beamWidth: number,
+  temperature = 1,
 ): Promise<MarginHistogram> {
   const bins = (2 * LIMIT) / BIN_WIDTH;
   const places = Array.from({ length: DECISIONS_TOLD_APART }, (_, index) => index);
@@ -45,6 +46,7 @@ export async function marginHistogram(
     const { rows: statistics } = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
       penalty: 'none',
       beamWidth,
+      temperature,
       allowed: batch.allowed,
       gradient: false,
       rows: true,

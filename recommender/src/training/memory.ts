@@ -1,5 +1,5 @@
 import type { Catalogue } from '../data/catalogue.js';
-import { CHANNEL_COUNT } from '../model/evidence.js';
+import { channelCount } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { flagOf, type RunOptions } from './run-options.js';
 import type { Workbench } from './workbench.js';
@@ -55,14 +55,17 @@ export function effectiveBatchSize(batchSize: number, trainingRows: number): num
 }
 
 /** What a model of this size trains, counted without making it. */
-export function parameterCount({ dimension: d, historyPlaces }: ModelSize, catalogue: Catalogue): number {
+export function parameterCount(
+  { dimension: d, historyPlaces, evidence }: ModelSize & Pick<RunOptions, 'evidence'>,
+  catalogue: Catalogue,
+): number {
   const { vocabulary, itemTokens, branches } = catalogue;
   const network = 8 * d * d + 4 * d + historyPlaces;
   return (
     network +
     d * (vocabulary.size + itemTokens.length + branches.count + branches.edgeCount) +
     branches.edgeCount +
-    6 * CHANNEL_COUNT
+    6 * channelCount(evidence)
   );
 }
 

@@ -1,7 +1,7 @@
 import { fusedBearLoss } from 'fused-bear-loss';
 import { beamSearch, TokenTrie } from 'fused-bear-loss/decoding';
 import { lossOptions } from './losses.js';
-import { flagOf, type RunOptions, runOptionsShape } from './run-options.js';
+import { flagOf, type RunOptions, runOptionsShape, searchTemperatureOf } from './run-options.js';
 import { ShapeError } from './shape.js';
 
 /**
@@ -17,7 +17,7 @@ export async function requireUsableOptions(options: RunOptions): Promise<void> {
     if (!(cause instanceof ShapeError)) throw cause;
     throw new RangeError(`options: ${cause.message}`, { cause });
   }
-  const { lambda, lambdas = [lambda], loss, xi, margin, searchTemperature = 1, beamWidth } = options;
+  const { lambda, lambdas = [lambda], loss, xi, margin, temperature, beamWidth } = options;
   const tried = { ...lossOptions(options), ...(loss === 'bear' && { lambda: Math.max(...lambdas) }) };
   try {
     // A target above the threshold and one below it.
@@ -30,12 +30,13 @@ export async function requireUsableOptions(options: RunOptions): Promise<void> {
   } catch (cause) {
     const settings =
       loss === 'bear' ? `${flagOf('lambda')} ${lambdas}, ${flagOf('xi')} ${xi}, ${flagOf('margin')} ${margin}` : loss;
-    throw new RangeError(`the loss refuses the options (${settings}): ${(cause as Error).message}`, { cause });
+    const all = temperature === 1 ? settings : `${settings}, ${flagOf('temperature')} ${temperature}`;
+    throw new RangeError(`the loss refuses the options (${all}): ${(cause as Error).message}`, { cause });
   }
   try {
     const trie = TokenTrie.fromSequences([[0], [1]]);
     const step = () => ({ state: undefined, logits: Float32Array.of(0, 1), layout: 'allowed' as const });
-    await beamSearch({ trie, step, users: 1, beamWidth, temperature: searchTemperature });
+    await beamSearch({ trie, step, users: 1, beamWidth, temperature: searchTemperatureOf(options) });
   } catch (cause) {
     throw new RangeError(`the search refuses the options: ${(cause as Error).message}`, { cause });
   }

@@ -31,7 +31,7 @@ export async function openTrainedRun(folder: string): Promise<TrainedRun> {
   await startDevice();
   const catalogue = await buildCatalogue(titles, codes && tokenizeByCode(codes));
   requireLoadable(options, catalogue, best.file);
-  const model = new Recommender(catalogue, new Evidence(catalogue, train), options, options.seed);
+  const model = new Recommender(catalogue, new Evidence(catalogue, train, options.evidence), options, options.seed);
   loadCheckpoint(best, model);
   return { model, options, endOfTraining: train.reduce((latest, { time }) => Math.max(latest, time), 0) + 1 };
 }

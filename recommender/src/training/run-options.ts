@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { SPLITS, type SplitOptions } from '../data/splits.js';
 import { ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
+import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from '../ranges.js';
 import { DEFAULT_LAMBDAS, LOSSES, type LossSettings, PENALTIES } from './losses.js';
@@ -10,9 +11,14 @@ import { listOf, numberIn, objectOf, oneOf } from './shape.js';
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   /** What the decoder writes. */
   itemTokens: ItemTokens;
+  /** What is added to the logits of the network. */
+  evidence: EvidenceKind;
   /** Width of the beam search that validates and tests. */
   beamWidth: number;
-  /** Divides the logits when the finished model searches, not in training; default 1. Below 1 sharpens. */
+  /**
+   * Divides the logits when the finished model searches. Default: the `temperature` of the loss, which the probabilities
+   * of the model are for. Lower sharpens.
+   */
   searchTemperature?: number;
   /** Most epochs. */
   epochs: number;
@@ -37,9 +43,11 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   margin: 0,
   thresholdGradient: 'detach',
   lossBeamWidth: 10,
+  temperature: 1,
   beamWidth: 10,
   split: 'user',
   itemTokens: 'titles',
+  evidence: 'counts',
   dimension: 64,
   historyPlaces: 8,
   epochs: 6,
@@ -72,9 +80,11 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     margin: numberIn(FINITE),
     thresholdGradient: oneOf(['detach', 'flow']),
     lossBeamWidth: count,
+    temperature: numberIn(POSITIVE),
     beamWidth: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
+    evidence: oneOf(EVIDENCE),
     dimension: count,
     historyPlaces: count,
     epochs: count,
@@ -95,6 +105,10 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     searchTemperature: numberIn(POSITIVE),
   },
 );
+
+export function searchTemperatureOf({ searchTemperature, temperature }: RunOptions): number {
+  return searchTemperature ?? temperature;
+}
 
 /** The first option that differs, in words, or undefined. `threads` may differ: results do not depend on it. */
 export function differingOption(stored: RunOptions, wanted: RunOptions): string | undefined {

@@ -32,6 +32,7 @@ export const runHeadFields = { options: runOptionsShape, data: text, dataDigest:
 export const epochShape: Shape<EpochMetrics> = objectOf<EpochMetrics>({
   epoch: numberIn(COUNT),
   loss: numberIn(FINITE),
+  crossEntropy: numberIn(FROM_ZERO),
   prunedRate: numberIn(FROM_ZERO_TO_ONE),
   validationNdcg: numberIn(FROM_ZERO_TO_ONE),
   lossMilliseconds: numberIn(FROM_ZERO),

@@ -14,7 +14,7 @@ import {
   saveEpoch,
   writeResult,
 } from './run-folder.js';
-import type { RunOptions } from './run-options.js';
+import { type RunOptions, searchTemperatureOf } from './run-options.js';
 import type { RunResult } from './run-result.js';
 import { bestEpoch, type EpochMetrics, isFinished } from './run-state.js';
 import { Trainer } from './training.js';
@@ -59,7 +59,8 @@ async function runLocked(
   hooks: RunHooks,
 ): Promise<RunResult> {
   const { catalogue, evidence, split, dataset } = workbench;
-  const { beamWidth, searchTemperature } = options;
+  const { beamWidth, temperature } = options;
+  const searchTemperature = searchTemperatureOf(options);
   const model = new Recommender(catalogue, evidence, options, options.seed);
   const trainer = new Trainer(model, split.train, {
     ...options,
@@ -70,13 +71,13 @@ async function runLocked(
   const fresh = { options, data: dataset.description, dataDigest: digestOf(workbench), metrics: [] };
   const state = openRunFolder(folder, fresh, { model, trainer, workbench });
   const initial = new Recommender(catalogue, evidence, options, options.seed);
-  const marginsBefore = await marginHistogram(initial, split.validation, beamWidth);
+  const marginsBefore = await marginHistogram(initial, split.validation, beamWidth, temperature);
   while (!isFinished(state)) {
     const epoch = state.metrics.length;
     const report = await trainer.trainEpoch(epoch);
     const metrics = {
       epoch: epoch + 1,
-      validationNdcg: await validationNdcg(model, split.validation, beamWidth),
+      validationNdcg: await validationNdcg(model, split.validation, beamWidth, temperature),
       ...report,
     };
     state.metrics.push(metrics);
@@ -91,7 +92,7 @@ async function runLocked(
     validation: await evaluate(model, split.validation, beamWidth, searchTemperature),
     test: await evaluate(model, split.test, beamWidth, searchTemperature),
     marginsBefore,
-    marginsAfter: await marginHistogram(model, split.validation, beamWidth),
+    marginsAfter: await marginHistogram(model, split.validation, beamWidth, temperature),
   };
   writeResult(folder, result);
   return result;

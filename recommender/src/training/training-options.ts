@@ -1,6 +1,17 @@
 import type { BearLossOptions } from 'fused-bear-loss';
 import type { PenaltyDecisions } from './losses.js';
 
+export interface StepProgress {
+  /** Steps, of all epochs. */
+  done: number;
+  total: number;
+  /** From 0. */
+  epoch: number;
+  loss: number;
+  crossEntropy: number;
+  prunedRate: number;
+}
+
 /** What a training does, with the decisions that the penalty counts for. */
 export interface TrainingOptions extends PenaltyDecisions {
   loss: BearLossOptions;
@@ -15,5 +26,5 @@ export interface TrainingOptions extends PenaltyDecisions {
   dropout: number;
   seed: number;
   /** Called after each step with the means of the epoch so far. */
-  onStep?: (progress: { done: number; total: number; epoch: number; loss: number; prunedRate: number }) => void;
+  onStep?: (progress: StepProgress) => void;
 }

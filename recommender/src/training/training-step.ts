@@ -9,6 +9,8 @@ import type { TrainingOptions } from './training-options.js';
 
 export interface StepOutcome {
   loss: number;
+  /** The mean over the counted rows, without the penalty. */
+  crossEntropy: number;
   countedRows: number;
   prunedRate: number;
   /** Time in `fusedBearLoss`, and in the whole step without making the batch. */
@@ -60,6 +62,7 @@ export async function trainStep(
   const lossStarted = performance.now();
   const result = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
     ...loss,
+    rows: true,
     ...(weights && { penaltyWeights: weights }),
     ...(isMasked ? { allowed: batch.allowed, gradient: 'in-place-sparse' } : { gradient: 'in-place' }),
   });
@@ -74,6 +77,8 @@ export async function trainStep(
   optimizer.update(model.parameters, gradients, learningRate);
   return {
     loss: result.loss as number,
+    // Ignored rows have 0.
+    crossEntropy: result.rows.nll.reduce((sum, nll) => sum + nll, 0) / Math.max(1, result.countedRows),
     countedRows: result.countedRows,
     prunedRate: result.prunedRate,
     lossMilliseconds,

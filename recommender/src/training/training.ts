@@ -10,6 +10,7 @@ import { trainStep } from './training-step.js';
 export interface EpochReport {
   /** Means over the decisions of the epoch. */
   loss: number;
+  crossEntropy: number;
   prunedRate: number;
   /** Time in `fusedBearLoss`, and in whole steps: batch, forward, loss, backward, update. */
   lossMilliseconds: number;
@@ -36,7 +37,7 @@ export class Trainer {
     const batchSize = effectiveBatchSize(this.options.batchSize, this.rows.length);
     const plans = planBatches(this.model.catalogue, this.rows, batchSize, this.random);
     const total = plans.length * epochs;
-    const sums = { loss: 0, pruned: 0, counted: 0, lossMilliseconds: 0, stepMilliseconds: 0 };
+    const sums = { loss: 0, crossEntropy: 0, pruned: 0, counted: 0, lossMilliseconds: 0, stepMilliseconds: 0 };
     for (const [index, { rows, steps }] of plans.entries()) {
       const started = performance.now();
       const batch = makeBatch(this.model, rows, batchSize, steps);
@@ -53,12 +54,12 @@ export class Trainer {
       );
       if (!Number.isFinite(step.loss)) throw divergence(epoch, `its loss is ${step.loss}`);
       sums.loss += step.loss * step.countedRows;
+      sums.crossEntropy += step.crossEntropy * step.countedRows;
       sums.pruned += step.prunedRate * step.countedRows;
       sums.counted += step.countedRows;
       sums.lossMilliseconds += step.lossMilliseconds;
       sums.stepMilliseconds += step.milliseconds;
-      const means = { loss: sums.loss / sums.counted, prunedRate: sums.pruned / sums.counted };
-      onStep?.({ done: done + 1, total, epoch, ...means });
+      onStep?.({ done: done + 1, total, epoch, ...meansOf(sums) });
     }
     for (const [name, { data }] of Object.entries(this.model.parameters)) {
       // The sum is finite only where every number is.
@@ -66,12 +67,7 @@ export class Trainer {
       if (!Number.isFinite(total)) throw divergence(epoch, `parameter ${name} is not finite`);
     }
     const { lossMilliseconds, stepMilliseconds } = sums;
-    return {
-      loss: sums.loss / sums.counted,
-      prunedRate: sums.pruned / sums.counted,
-      lossMilliseconds,
-      stepMilliseconds,
-    };
+    return { ...meansOf(sums), lossMilliseconds, stepMilliseconds };
   }
 
   /** Kept entries are scaled up, so that nothing needs scaling without dropout. */
@@ -81,6 +77,14 @@ export class Trainer {
       Float32Array.from({ length }, () => (this.random.uniform() < share ? 0 : 1 / (1 - share)));
     return { context: factors(size * dimension), hidden: factors(nodes.length * dimension) };
   }
+}
+
+function meansOf({ counted, ...sums }: Record<'loss' | 'crossEntropy' | 'pruned' | 'counted', number>) {
+  return {
+    loss: sums.loss / counted,
+    crossEntropy: sums.crossEntropy / counted,
+    prunedRate: sums.pruned / counted,
+  };
 }
 
 function divergence(epoch: number, sign: string): Error {

@@ -3,7 +3,7 @@ import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
 import { type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
-import { Evidence } from '../model/evidence.js';
+import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
@@ -18,6 +18,8 @@ export interface Workbench {
 export interface WorkbenchOptions extends SplitOptions {
   /** Default `titles`. */
   itemTokens?: ItemTokens;
+  /** Default `counts`. */
+  evidence?: EvidenceKind;
 }
 
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
@@ -25,7 +27,13 @@ export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions)
   const codes = options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train) : undefined;
   const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
-  return { dataset, catalogue, split, evidence: new Evidence(catalogue, split.train), ...(codes && { codes }) };
+  return {
+    dataset,
+    catalogue,
+    split,
+    evidence: new Evidence(catalogue, split.train, options.evidence),
+    ...(codes && { codes }),
+  };
 }
 
 /** The data in a few lines, with what is not clean about it. */

@@ -4,6 +4,7 @@ import { runProgress } from '../../src/cli/progress';
 const EPOCH = {
   epoch: 1,
   loss: 1.25,
+  crossEntropy: 1.5,
   prunedRate: 0.0625,
   validationNdcg: 0.5,
   lossMilliseconds: 10,
@@ -33,19 +34,21 @@ describe('runProgress', () => {
   it('shows loss, pruned rate and time left on a terminal, and a line for each epoch', () => {
     const { stream, text } = openTerminal();
     const { onStep, onEpoch, stop } = runProgress('msl', stream);
-    onStep?.({ done: 5, total: 20, epoch: 0, loss: 1.2345, prunedRate: 0.0625 });
+    onStep?.({ done: 5, total: 20, epoch: 0, loss: 1.2345, crossEntropy: 1, prunedRate: 0.0625 });
     onEpoch?.(EPOCH);
     stop();
-    expect(text()).toMatch(/msl \[=+-+\] 25 % \| epoch 1 \| loss 1\.234 \| pruned 0\.063 \| \S+ left/);
+    expect(text()).toMatch(
+      /msl \[=+-+\] 25 % \| epoch 1 \| cross-entropy 1\.000 \| loss 1\.234 \| pruned 0\.063 \| \S+ left/,
+    );
     expect(lines).toEqual([
-      'msl: epoch 1, loss 1.2500, pruned 0.0625, validation NDCG@10 0.5000, 2.0 s, 0.5 % of it the loss',
+      'msl: epoch 1, cross-entropy 1.5000, loss 1.2500, pruned 0.0625, validation NDCG@10 0.5000, 2.0 s, 0.5 % of it the loss',
     ]);
   });
 
   it('writes only the lines where there is no terminal', () => {
     const stream = new PassThrough();
     const { onStep, onEpoch, stop } = runProgress('msl', stream);
-    onStep?.({ done: 5, total: 20, epoch: 0, loss: 1.2345, prunedRate: 0.0625 });
+    onStep?.({ done: 5, total: 20, epoch: 0, loss: 1.2345, crossEntropy: 1, prunedRate: 0.0625 });
     onEpoch?.(EPOCH);
     stop();
     expect(stream.read()).toBeNull();

@@ -29,11 +29,17 @@ describe('train', () => {
       );
       expect(error).toBeUndefined();
       expect(output).toContain('45 training rows of 15 users');
-      expect(output).toMatch(/^bear, reweight: epoch 2, loss [\d.]+, pruned [\d.]+, validation NDCG@10 [\d.]+, /m);
-      expect(output).toMatch(/^Best epoch: [12] of 2, of \d+ parameters\. On 9 test rows:$/m);
-      expect(output).toMatch(/pruning rate [\d.]+ % \(\d+ of \d+ rows whose item is among the exact best 3\)/);
-      expect(output).toMatch(/training steps: [\d.]+ s, [\d.]+ % of it the native loss/);
-      expect(output).toMatch(/beam search of width 3: \d+ users a second/);
+      expect(output).toMatch(
+        /^bear, reweight: epoch 2, cross-entropy [\d.]+, loss [\d.]+, pruned [\d.]+, validation NDCG@10 [\d.]+, /m,
+      );
+      expect(output).toMatch(/^Best epoch: [12] of 2, of \d+ parameters\.$/m);
+      expect(output).toMatch(/^On 9 test rows:$/m);
+      expect(output).toMatch(/│ item-to-item counts +│ [\d.]+ │/);
+      expect(output).toMatch(/│ this model +│ [\d.]+ │.+│ +(-|[\d.]+ %) \(\d+ of \d+\) │ +[\d.]+ % │/);
+      expect(output).toMatch(
+        /^(The model ranks better|Warning: counting ranks as well).+NDCG@10 [\d.]+ against [\d.]+ of "[\w, -]+"/m,
+      );
+      expect(output).toMatch(/^Training steps: [\d.]+ s\. Beam search of width 3: \d+ users a second\.$/m);
 
       renameSync(data, join(root, 'elsewhere'));
       const history = TINY_DATASET.rows[0]?.history as number[];
@@ -72,6 +78,17 @@ describe('train', () => {
       expect(recommended.error).toBeUndefined();
       const titles = [...recommended.output.matchAll(/ {2}(\S.*) {2}\(item (\d+)\)/g)].map(([, title]) => title);
       expect(titles.length).toBeGreaterThanOrEqual(3);
+    }));
+
+  it('trains the network alone with --evidence none, and goes on so only', () =>
+    withFolder(async (root) => {
+      const run = join(root, 'run');
+      const train = ['train', '--data', makeDataFolder(root), '--out', run, ...SMALL];
+      expect((await runCommand(...train, '--evidence', 'none')).error).toBeUndefined();
+      expect((await runCommand(...train, '--resume')).error).toMatch(/--evidence is none there and counts here/);
+      expect((await runCommand(...train, '--resume', '--evidence', 'none')).error).toBeUndefined();
+      const history = TINY_DATASET.rows[0]?.history as number[];
+      expect((await runCommand('recommend', '--run', run, '--history', history.join(','))).error).toBeUndefined();
     }));
 
   it('refuses a data folder without the files, and writes nothing', () =>

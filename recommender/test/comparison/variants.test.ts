@@ -27,13 +27,14 @@ describe('parseVariant', () => {
   });
 
   it('lets any variant search at another temperature', () => {
+    expect(parseVariant('msl,tau=1.5').settings).toEqual({ loss: 'msl', temperature: 1.5 });
     expect(parseVariant('sft,T=0.8').settings).toEqual({ loss: 'sft', searchTemperature: 0.8 });
   });
 
   it.each([
     ['adam', /expected sft, msl or one of hinge, softplus, sigmoid, log-sigmoid, reweight, got "adam"/],
-    ['msl,lambda=1', /expected T=NUMBER, got "lambda=1"/],
-    ['hinge,tau=1', /expected lambda=NUMBER, .*, flow, got "tau=1"/],
+    ['msl,lambda=1', /expected tau=NUMBER, T=NUMBER, got "lambda=1"/],
+    ['hinge,xl=1', /expected lambda=NUMBER, .*, flow, got "xl=1"/],
     ['hinge,lambda=', /expected .*, got "lambda="/],
     ['hinge,lambda=x', /lambda must be a number of at least 0, got "x"/],
     ['hinge,lambda=-1', /lambda must be a number of at least 0, got "-1"/],

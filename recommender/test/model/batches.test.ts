@@ -1,8 +1,10 @@
 import { makeBatch, planBatches } from '../../src/model/batches';
-import { CHANNEL_COUNT } from '../../src/model/evidence';
+import { channelCount } from '../../src/model/evidence';
 import type { Recommender } from '../../src/model/model';
 import { Random } from '../../src/random/random';
 import { openTinyWorkbench, TINY_DATASET, TINY_PLACES, tinyModel } from '../support/recommender';
+
+const CHANNELS = channelCount('counts');
 
 const { rows } = TINY_DATASET;
 let model: Recommender;
@@ -65,9 +67,9 @@ describe('makeBatch', () => {
     for (let entry = 3; entry < nodes.length; entry += size) {
       const node = nodes[entry] as number;
       if (node < 0) continue;
-      const expected = new Float32Array(model.catalogue.trie.childCount(node) * CHANNEL_COUNT);
+      const expected = new Float32Array(model.catalogue.trie.childCount(node) * CHANNELS);
       evidence.childLogMasses(masses, 0, node, expected, 0);
-      const begin = (allowed.offsets[entry] as number) * CHANNEL_COUNT;
+      const begin = (allowed.offsets[entry] as number) * CHANNELS;
       expect(logMasses.subarray(begin, begin + expected.length)).toEqual(expected);
     }
   });

@@ -1,7 +1,9 @@
 import { TokenTrie } from 'fused-bear-loss/decoding';
 import { buildCatalogue, type Catalogue } from '../../src/data/catalogue';
 import type { Row } from '../../src/data/dataset';
-import { CHANNEL_COUNT, Evidence } from '../../src/model/evidence';
+import { channelCount, Evidence } from '../../src/model/evidence';
+
+const CHANNELS = channelCount('counts');
 
 // Letters as tokens: there is a choice between a and b, then between x and y.
 const titles = new Map([
@@ -29,10 +31,10 @@ beforeAll(async () => {
 function massesAtRoot(query: Parameters<Evidence['masses']>[0]): { a: number[]; b: number[] } {
   const masses = new Float64Array(evidence.massLength);
   evidence.masses(query, masses);
-  const logMasses = new Float32Array(2 * CHANNEL_COUNT);
+  const logMasses = new Float32Array(2 * CHANNELS);
   evidence.childLogMasses(masses, 0, TokenTrie.root, logMasses, 0);
   const [a = [], b = []] = [0, 1].map((child) =>
-    [...logMasses.subarray(child * CHANNEL_COUNT, (child + 1) * CHANNEL_COUNT)].map((mass) => Math.exp(mass)),
+    [...logMasses.subarray(child * CHANNELS, (child + 1) * CHANNELS)].map((mass) => Math.exp(mass)),
   );
   return { a, b };
 }
@@ -71,7 +73,7 @@ describe('Evidence', () => {
     evidence.masses(row, masses);
     const nodes = (catalogue.choices[catalogue.indexOf.get(3) as number] ?? []).map(({ node }) => node);
     const expected = nodes.flatMap((node) => {
-      const logMasses = new Float32Array(2 * CHANNEL_COUNT);
+      const logMasses = new Float32Array(2 * CHANNELS);
       evidence.childLogMasses(masses, 0, node, logMasses, 0);
       return [...logMasses];
     });

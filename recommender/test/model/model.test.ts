@@ -69,6 +69,21 @@ describe('the gradient of the model', () => {
   });
 });
 
+it('has the logits of the network alone where there is no evidence', async () => {
+  const counting = tinyModel(workbench, 3);
+  const alone = tinyModel(await openTinyWorkbench('none'), 3);
+  const batch = makeBatch(alone, rows.slice(0, 3), 4, 8);
+  const logitsOf = async (model: Recommender) => {
+    const own = makeBatch(model, rows.slice(0, 3), 4, 8);
+    const { logits, shape } = await lossInput(model, own);
+    return allowedPlaces(batch, shape[1]).map((place) => logits[place]);
+  };
+  expect(await logitsOf(alone)).not.toEqual(await logitsOf(counting));
+  counting.output.evidenceWeights.data.fill(0);
+  expect(await logitsOf(alone)).toEqual(await logitsOf(counting));
+  expect(Object.keys(alone.parameters)).not.toContain('evidenceWeights');
+});
+
 async function expectSlopes(
   model: Recommender,
   gradients: Record<string, Float32Array>,

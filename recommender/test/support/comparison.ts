@@ -23,6 +23,7 @@ function result(validation: Evaluation, test: Evaluation, ndcg: number[] = [0.1,
       epoch: index + 1,
       validationNdcg,
       loss: 1,
+      crossEntropy: 1,
       prunedRate: 0,
       // The last epoch is held up.
       lossMilliseconds: index === ndcg.length - 1 ? 100 : 50,

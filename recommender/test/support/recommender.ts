@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CATALOGUE_FILE, type Dataset, ROWS_FILE } from '../../src/data/dataset';
 import { syntheticDataset } from '../../src/data/synthetic-data';
+import type { EvidenceKind } from '../../src/model/evidence';
 import { Recommender } from '../../src/model/model';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../../src/training/run-options';
 import { openWorkbench, type Workbench } from '../../src/training/workbench';
@@ -11,8 +12,8 @@ import { openWorkbench, type Workbench } from '../../src/training/workbench';
 export const TINY_DATASET = syntheticDataset({ items: 30, users: 20, purchases: 7 }, 5);
 export const TINY_PLACES = 4;
 
-export function openTinyWorkbench(): Promise<Workbench> {
-  return openWorkbench(TINY_DATASET, { split: 'user' });
+export function openTinyWorkbench(evidence: EvidenceKind = 'counts'): Promise<Workbench> {
+  return openWorkbench(TINY_DATASET, { split: 'user', evidence });
 }
 
 export function tinyModel({ catalogue, evidence }: Workbench, dimension: number, seed = 1): Recommender {

@@ -4,12 +4,16 @@ import { DEFAULT_RUN_OPTIONS } from '../../src/training/run-options';
 
 describe('lossOptions', () => {
   it.each(['sft', 'msl'] as const)('%s is the cross-entropy', (loss) => {
-    expect(lossOptions({ ...DEFAULT_RUN_OPTIONS, loss, lossBeamWidth: 7 })).toEqual({ beamWidth: 7, penalty: 'none' });
+    expect(lossOptions({ ...DEFAULT_RUN_OPTIONS, loss, lossBeamWidth: 7, temperature: 1.5 })).toEqual({
+      beamWidth: 7,
+      temperature: 1.5,
+      penalty: 'none',
+    });
   });
 
   it("has the settings of a penalty, and the authors' divisor for theirs", () => {
     const settings = { ...DEFAULT_RUN_OPTIONS, loss: 'bear' as const, lambda: 2, xi: 3, margin: 0.5, threads: 1 };
-    const shared = { beamWidth: 10, lambda: 2, xi: 3, threads: 1 };
+    const shared = { beamWidth: 10, temperature: 1, lambda: 2, xi: 3, threads: 1 };
     expect(lossOptions({ ...settings, penalty: 'hinge', thresholdGradient: 'flow' })).toEqual({
       ...shared,
       penalty: 'hinge',

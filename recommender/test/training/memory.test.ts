@@ -1,3 +1,4 @@
+import { EVIDENCE } from '../../src/model/evidence';
 import { parameterCount, requireTrainable } from '../../src/training/memory';
 import { run } from '../../src/training/run';
 import type { RunOptions } from '../../src/training/run-options';
@@ -12,9 +13,11 @@ beforeAll(async () => {
   workbench = await openTinyWorkbench();
 });
 
-it.each([1, 4, 64])('counts the parameters of a model of dimension %i without making it', (dimension) => {
-  const model = tinyModel(workbench, dimension);
-  expect(parameterCount(model.size, workbench.catalogue)).toBe(model.parameterCount);
+it.each([1, 4, 64])('counts the parameters of a model of dimension %i without making it', async (dimension) => {
+  for (const evidence of EVIDENCE) {
+    const model = tinyModel(await openTinyWorkbench(evidence), dimension);
+    expect(parameterCount({ ...model.size, evidence }, workbench.catalogue)).toBe(model.parameterCount);
+  }
 });
 
 describe('a run', () => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { join } from 'node:path';
 import { syntheticDataset } from '../../src/data/synthetic-data';
 import { type RunHooks, type RunResult, run } from '../../src/training/run';
-import type { RunOptions } from '../../src/training/run-options';
+import { type RunOptions, searchTemperatureOf } from '../../src/training/run-options';
 import { readSafetensors } from '../../src/training/safetensors';
 import { openWorkbench, type Workbench } from '../../src/training/workbench';
 import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from '../support/recommender';
@@ -62,6 +62,23 @@ describe('a run', () => {
       const first = await run(workbench, { ...options, threads: 1 }, one);
       const second = await run(workbench, { ...options, threads: 2 }, two);
       expect(numbersOf(one, first)).toEqual(numbersOf(two, second));
+    }));
+
+  it('searches at the temperature of its loss, unless it has one of its own', () =>
+    withFolder(async (root) => {
+      const options = { ...TINY_RUN, epochs: 1, temperature: 2 };
+      const [one, same, sharper] = ['one', 'same', 'sharper'].map((name) => join(root, name)) as [
+        string,
+        string,
+        string,
+      ];
+      const expected = numbersOf(one, await run(workbench, options, one));
+      const { best } = numbersOf(same, await run(workbench, { ...options, searchTemperature: 2 }, same));
+      expect(best).toEqual(expected.best);
+      expect(searchTemperatureOf(options)).toBe(2);
+      expect(searchTemperatureOf({ ...options, searchTemperature: 0.5 })).toBe(0.5);
+      const untempered = numbersOf(sharper, await run(workbench, { ...options, temperature: 1 }, sharper));
+      expect(untempered.best).not.toEqual(expected.best);
     }));
 
   it('writes its options and a line of figures for each epoch', () =>

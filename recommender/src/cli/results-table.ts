@@ -1,11 +1,11 @@
 import Table from 'cli-table3';
 import { hitRatioAt, ndcgAt, type PruningRate, pruningRate } from 'fused-bear-loss/decoding';
-import { BASELINES, baselineRanks } from '../training/baselines.js';
+import { rankBaselines } from '../training/baselines.js';
 import type { RunResult } from '../training/run.js';
 import type { Workbench } from '../training/workbench.js';
 
 /** One line of the table. A baseline has no beam and no loss. */
-export interface DemoLine {
+export interface ResultLine {
   name: string;
   ranks: number[];
   pruning?: PruningRate;
@@ -13,14 +13,11 @@ export interface DemoLine {
   lossShare?: number;
 }
 
-export function baselineLines({ split, catalogue }: Workbench): DemoLine[] {
-  return BASELINES.map(({ name, scorer }) => ({
-    name,
-    ranks: baselineRanks(scorer(split.train), split.test, catalogue.trie),
-  }));
+export function baselineLines({ split, catalogue }: Workbench): ResultLine[] {
+  return rankBaselines(split.train, catalogue.trie, split.test).flat();
 }
 
-export function modelLine(name: string, { test, metrics, options }: RunResult): DemoLine {
+export function modelLine(name: string, { test, metrics, options }: RunResult): ResultLine {
   const total = (name: 'lossMilliseconds' | 'stepMilliseconds') => metrics.reduce((sum, epoch) => sum + epoch[name], 0);
   return {
     name,
@@ -30,7 +27,7 @@ export function modelLine(name: string, { test, metrics, options }: RunResult): 
   };
 }
 
-export function demoTable(lines: readonly DemoLine[]): string {
+export function resultsTable(lines: readonly ResultLine[]): string {
   const table = new Table({
     head: ['', 'HR@1', 'HR@5', 'HR@10', 'NDCG@5', 'NDCG@10', 'pruning rate', 'loss / step'],
     style: { head: [], border: [] },
@@ -43,8 +40,18 @@ export function demoTable(lines: readonly DemoLine[]): string {
   return table.toString();
 }
 
+/** Whether the model ranks better than the best baseline, in one sentence. */
+export function verdict(baselines: readonly ResultLine[], model: ResultLine): string {
+  const ndcg = ({ ranks }: ResultLine) => ndcgAt(ranks, 10);
+  const best = baselines.reduce((one, other) => (ndcg(other) > ndcg(one) ? other : one));
+  const figures = `NDCG@10 ${ndcg(model).toFixed(4)} against ${ndcg(best).toFixed(4)} of "${best.name}", the best baseline`;
+  return ndcg(model) > ndcg(best)
+    ? `The model ranks better than counting: ${figures}.`
+    : `Warning: counting ranks as well as the model, or better: ${figures}.`;
+}
+
 /** How far chance alone moves the figures of the models: what a difference must exceed before it says anything. */
-export function noiseStatement(lines: readonly DemoLine[]): string {
+export function noiseStatement(lines: readonly ResultLine[]): string {
   const models = lines.filter(({ lossShare }) => lossShare !== undefined);
   const rows = models[0]?.ranks.length ?? 0;
   const mean = models.reduce((sum, { ranks }) => sum + hitRatioAt(ranks, 10), 0) / models.length;
