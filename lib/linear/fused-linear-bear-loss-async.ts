@@ -29,19 +29,20 @@ export async function fusedLinearBearLossAsync<
   A extends FactorArray = FactorArray,
   const N extends readonly LinearNeed[] | undefined = undefined,
   S extends boolean = false,
+  W extends boolean = false,
 >(
   hidden: Matrix<A>,
   weight: Matrix<A>,
   targets: Targets,
-  options?: AsyncLinearBearLossOptions<R, N, S>,
-): Promise<LinearBearLossResult<R, A, N, S>> {
+  options?: AsyncLinearBearLossOptions<R, N, S, W>,
+): Promise<LinearBearLossResult<R, A, N, S, W>> {
   const checked = checkLinearOptions(options);
   const { signal, borrow } = checked;
   return withSignal(signal, async (abortion) => {
     const prepared = prepareLinearCall(hidden, weight, targets, checked, allocateUncleared);
     const outcome = await run(prepared, borrow, abortion);
     if (outcome.status === 'done') {
-      return assembleLinearResult(outcome, prepared) as unknown as LinearBearLossResult<R, A, N, S>;
+      return assembleLinearResult(outcome, prepared) as unknown as LinearBearLossResult<R, A, N, S, W>;
     }
     if (outcome.status === 'aborted') throw signal && reasonOf(signal);
     throw linearError(outcome, prepared);

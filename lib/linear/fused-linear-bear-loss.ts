@@ -30,12 +30,13 @@ export function fusedLinearBearLoss<
   A extends FactorArray = FactorArray,
   const N extends readonly LinearNeed[] | undefined = undefined,
   S extends boolean = false,
+  W extends boolean = false,
 >(
   hidden: Matrix<A>,
   weight: Matrix<A>,
   targets: Targets,
-  options?: LinearBearLossOptions<R, N, S>,
-): LinearBearLossResult<R, A, N, S> {
+  options?: LinearBearLossOptions<R, N, S, W>,
+): LinearBearLossResult<R, A, N, S, W> {
   const checked = checkLinearOptions(options);
   const { signal, borrow } = checked;
   if (signal !== undefined || borrow) {
@@ -45,7 +46,7 @@ export function fusedLinearBearLoss<
   const prepared = prepareLinearCall(hidden, weight, targets, checked);
   const outcome = computeLinearLoss(prepared.call);
   if (outcome.status === 'done') {
-    return assembleLinearResult(outcome, prepared) as unknown as LinearBearLossResult<R, A, N, S>;
+    return assembleLinearResult(outcome, prepared) as unknown as LinearBearLossResult<R, A, N, S, W>;
   }
   if (outcome.status === 'aborted') throw new Error('fused-bear-loss: aborted without a signal');
   throw linearError(outcome, prepared);

@@ -1,14 +1,20 @@
 // The options of the linear form: those of the loss that make sense without logits, and its own.
-import { type CheckedOptions, OptionReader } from '../options/check-options.js';
-import { refuse } from '../options/errors.js';
+import { type CheckedAllowed, type CheckedOptions, OptionReader } from '../options/check-options.js';
+import { fail, refuse } from '../options/errors.js';
 import { OPTIONS } from '../options/option-table.js';
-import type { AsyncBearLossOptions, BearLossOptions, Reduction } from '../options/options.js';
+import type {
+  AllowedTokenBitmask,
+  AllowedTokenLists,
+  AsyncBearLossOptions,
+  BearLossOptions,
+  Reduction,
+} from '../options/options.js';
 import { elementError, forEachElement, readMembers } from '../options/reading.js';
 import * as rules from '../options/rules.js';
 import { expectedNames } from '../options/suggest.js';
 import type { FactorArray } from './matrices.js';
 
-export const NEEDS = ['hidden', 'weight', 'bias'] as const;
+export const NEEDS = ['hidden', 'weight', 'bias', 'allowedBias'] as const;
 
 /** What a gradient can be of. */
 export type LinearNeed = (typeof NEEDS)[number];
@@ -21,6 +27,14 @@ export interface LinearOutput {
   gradWeight?: Float32Array;
   /** [V] */
   gradBias?: Float32Array;
+  /** One for each of `allowed.tokens`. */
+  gradAllowedBias?: Float32Array;
+}
+
+/** Lists of allowed tokens, perhaps with a bias for each entry. Only these tokens have logits. */
+export interface BiasedTokenLists extends AllowedTokenLists {
+  /** One for each of `tokens`, added to the logit of the token in that row. Default: none. */
+  bias?: Float32Array;
 }
 
 /**
@@ -31,7 +45,13 @@ export interface LinearBearLossOptions<
   R extends Reduction = Reduction,
   N extends readonly LinearNeed[] | undefined = readonly LinearNeed[] | undefined,
   S extends boolean = boolean,
-> extends Omit<BearLossOptions<R, true, S>, 'rowStride' | 'gradient' | 'out' | 'device'> {
+  W extends boolean = boolean,
+> extends Omit<BearLossOptions<R, true, S>, 'rowStride' | 'gradient' | 'out' | 'device' | 'allowed'> {
+  /**
+   * The tokens that may follow, per row. Of lists, nothing but the logits of listed tokens is computed, and rows with the
+   * same list share the work. Default: every token.
+   */
+  allowed?: BiasedTokenLists | AllowedTokenBitmask;
   /** H, the numbers of a hidden state: a positive integer. Default: from a shape, or from the length of `hidden`. */
   hiddenSize?: number;
   /** [V], added to the logits. Default: none. */
@@ -51,6 +71,12 @@ export interface LinearBearLossOptions<
    * @default false
    */
   accumulate?: boolean;
+  /**
+   * Whether the gradient of weight has only the rows of listed tokens: `{ rows, values }`. Needs `allowed` as lists.
+   *
+   * @default false
+   */
+  sparseWeightGradient?: W;
   /** Where the gradients are written. Default: new arrays. */
   out?: LinearOutput;
 }
@@ -60,7 +86,8 @@ export interface AsyncLinearBearLossOptions<
   R extends Reduction = Reduction,
   N extends readonly LinearNeed[] | undefined = readonly LinearNeed[] | undefined,
   S extends boolean = boolean,
-> extends LinearBearLossOptions<R, N, S>,
+  W extends boolean = boolean,
+> extends LinearBearLossOptions<R, N, S, W>,
     Pick<AsyncBearLossOptions, 'borrow' | 'signal'> {}
 
 const { rowStride: _, gradient: __, out: ___, device, ...inTable } = OPTIONS;
@@ -77,14 +104,34 @@ const needs: rules.Rule = (value, argument) => {
   return named;
 };
 
-const OUT_NAMES = new Set(['gradHidden', 'gradWeight', 'gradBias']);
+const OUT_NAMES = new Set(['gradHidden', 'gradWeight', 'gradBias', 'gradAllowedBias']);
+const OUT = '{ gradHidden, gradWeight, gradBias, gradAllowedBias }';
 
 const out: rules.Rule = (value, argument) =>
-  readMembers(value, argument, '{ gradHidden, gradWeight, gradBias }', OUT_NAMES, (given) => ({
+  readMembers(value, argument, OUT, OUT_NAMES, (given) => ({
     gradHidden: given.gradHidden,
     gradWeight: given.gradWeight,
     gradBias: given.gradBias,
+    gradAllowedBias: given.gradAllowedBias,
   }));
+
+const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask', 'bias']);
+
+/** As the loss takes it, and with a bias beside lists. */
+const allowed: rules.Rule = (value, argument) => {
+  const what = '{ offsets: Int32Array, tokens: Int32Array, bias?: Float32Array } or { bitmask: Uint32Array }';
+  const { bias, ...constraint } = readMembers(value, argument, what, ALLOWED_NAMES, (given) => ({
+    offsets: given.offsets,
+    tokens: given.tokens,
+    bitmask: given.bitmask,
+    bias: given.bias,
+  }));
+  const checked = inTable.allowed.check(constraint, argument) as CheckedAllowed;
+  if (bias === undefined) return checked;
+  rules.float32Array(bias, `${argument}.bias`);
+  if (checked.bitmask !== undefined) refuse('ERR_BEAR_OPTION_CONFLICT', `${argument}.bias`, 'lists beside it', value);
+  return { ...checked, bias };
+};
 
 const ROWS = {
   ...inTable,
@@ -97,8 +144,15 @@ const ROWS = {
     byDefault: DEFAULT_WORKSPACE_BYTES,
     meaning: 'most bytes of memory for logits',
   },
+  allowed: { ...inTable.allowed, check: allowed },
+  sparseWeightGradient: {
+    values: 'boolean',
+    check: rules.boolean,
+    byDefault: false,
+    meaning: 'of listed tokens alone',
+  },
   accumulate: { values: 'boolean', check: rules.boolean, byDefault: false, meaning: 'adds to `out`' },
-  out: { values: '`{ gradHidden, gradWeight, gradBias }`', check: out, meaning: 'where the gradients are written' },
+  out: { values: `\`${OUT}\``, check: out, meaning: 'where the gradients are written' },
 };
 
 type LossOptions = Omit<CheckedOptions, 'rowStride' | 'gradient' | 'out' | 'device'>;
@@ -109,6 +163,7 @@ interface ReadOptions extends LossOptions {
   needs: ReadonlySet<LinearNeed> | undefined;
   workspaceBytes: number;
   accumulate: boolean;
+  sparseWeightGradient: boolean;
   out: Record<keyof LinearOutput, unknown> | undefined;
 }
 
@@ -116,32 +171,56 @@ export interface CheckedLinearOptions extends ReadOptions {
   /** As the loss takes them, without a gradient. */
   loss: CheckedOptions;
   needs: ReadonlySet<LinearNeed>;
+  /** Of the entries of the lists. */
+  allowedBias: Float32Array | undefined;
 }
 
 const reader = new OptionReader<ReadOptions>(ROWS);
 
 export function checkLinearOptions(options?: object): CheckedLinearOptions {
   const read = reader.read(options);
-  const { hiddenSize: _h, bias, needs, workspaceBytes: _w, accumulate, out, ...loss } = read;
-  if (needs?.has('bias') && bias === undefined) {
-    refuse('ERR_BEAR_OPTION_CONFLICT', 'needs', "no 'bias', as there is none", ['bias']);
+  const { hiddenSize: _h, bias, needs, workspaceBytes: _w, accumulate: _a, sparseWeightGradient: _s, ...rest } = read;
+  const { out: _o, ...loss } = rest;
+  const allowedBias = (read.allowed as { bias?: Float32Array } | undefined)?.bias;
+  const given: Record<LinearNeed, unknown> = { hidden: true, weight: true, bias, allowedBias };
+  for (const need of needs ?? []) {
+    if (given[need] !== undefined) continue;
+    refuse('ERR_BEAR_OPTION_CONFLICT', 'needs', `no '${need}', as there is none`, [...(needs ?? [])]);
   }
-  const needed = needs ?? new Set(NEEDS.filter((name) => name !== 'bias' || bias !== undefined));
+  const checked = {
+    ...read,
+    needs: needs ?? new Set(NEEDS.filter((name) => given[name] !== undefined)),
+    loss: { ...loss, gradient: false, device: device.byDefault } as unknown as CheckedOptions,
+    allowedBias,
+  };
+  checkOutputs(checked);
+  return checked;
+}
+
+function checkOutputs({ needs, out, accumulate, sparseWeightGradient, allowed }: CheckedLinearOptions): void {
   for (const name of NEEDS) {
     const given = out?.[gradientName(name)];
-    if (given === undefined || needed.has(name)) continue;
+    if (given === undefined || needs.has(name)) continue;
     refuse('ERR_BEAR_OPTION_CONFLICT', `out.${gradientName(name)}`, `'${name}' in needs`, given);
   }
   if (accumulate && out === undefined) {
     refuse('ERR_BEAR_OPTION_CONFLICT', 'accumulate', 'out beside it', accumulate);
   }
-  return {
-    ...read,
-    needs: needed,
-    loss: { ...loss, gradient: false, device: device.byDefault } as unknown as CheckedOptions,
-  };
+  if (!sparseWeightGradient) return;
+  const conflict = (expected: string, received: string): never =>
+    fail('ERR_BEAR_OPTION_CONFLICT', 'sparseWeightGradient', expected, received);
+  if (allowed?.offsets === undefined) conflict('allowed: { offsets, tokens }', 'no lists');
+  if (!needs.has('weight')) conflict("'weight' in needs", 'needs without it');
+  if (out?.gradWeight !== undefined) conflict('no out.gradWeight, which is dense', 'out.gradWeight');
+  if (accumulate) conflict('accumulate: false', 'accumulate: true');
 }
 
 export function gradientName(need: LinearNeed): keyof LinearOutput {
-  return { hidden: 'gradHidden', weight: 'gradWeight', bias: 'gradBias' }[need] as keyof LinearOutput;
+  const names = {
+    hidden: 'gradHidden',
+    weight: 'gradWeight',
+    bias: 'gradBias',
+    allowedBias: 'gradAllowedBias',
+  } as const;
+  return names[need];
 }

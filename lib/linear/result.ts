@@ -9,43 +9,71 @@ import type { LinearNeed } from './options.js';
 import type { PreparedLinearCall } from './prepare-call.js';
 
 /** The gradients of a call, as far as they were asked for. */
-interface Gradients<A> {
+interface Gradients<A, W extends boolean> {
   hidden: {
     /** d loss / d hidden, [N, H] in the dtype of `hidden`. */
     gradHidden: A;
   };
   weight: {
-    /** d loss / d weight, [V, H], float32. */
-    gradWeight: Float32Array;
+    /** d loss / d weight, [V, H], float32; with `sparseWeightGradient` its rows of listed tokens alone. */
+    gradWeight: boolean extends W ? Float32Array | SparseRows : W extends true ? SparseRows : Float32Array;
   };
   bias: {
     /** d loss / d bias, [V]. */
     gradBias: Float32Array;
   };
+  allowedBias: {
+    /** d loss / d allowed.bias, one for each of `allowed.tokens`. */
+    gradAllowedBias: Float32Array;
+  };
 }
 
-/** Those that `needs` names; without `needs` there is a gradient of the bias if there is a bias. */
-type AskedGradients<A, N extends readonly LinearNeed[] | undefined> = N extends readonly LinearNeed[]
-  ? number extends N['length']
-    ? Partial<Gradients<A>['hidden'] & Gradients<A>['weight'] & Gradients<A>['bias']>
-    : IfAsked<'hidden' extends N[number] ? true : false, Gradients<A>['hidden']> &
-        IfAsked<'weight' extends N[number] ? true : false, Gradients<A>['weight']> &
-        IfAsked<'bias' extends N[number] ? true : false, Gradients<A>['bias']>
-  : Gradients<A>['hidden'] & Gradients<A>['weight'] & Partial<Gradients<A>['bias']>;
+/** Some rows of a matrix: `values` is [rows, H]. */
+export interface SparseRows {
+  /** Ascending token ids. */
+  rows: Int32Array;
+  values: Float32Array;
+}
 
-/** `R` is the reduction, `A` the kind of array of hidden and weight, `N` the option `needs`, `S` the option `rows`. */
+type AllGradients<G extends Record<LinearNeed, object>> = G['hidden'] & G['weight'] & G['bias'] & G['allowedBias'];
+
+/** Those that `needs` names; without `needs` there is one for each bias that is given. */
+type AskedGradients<G extends Record<LinearNeed, object>, N extends readonly LinearNeed[] | undefined> = [N] extends [
+  readonly LinearNeed[],
+]
+  ? number extends N['length']
+    ? Partial<AllGradients<G>>
+    : IfNamed<N, 'hidden', G['hidden']> &
+        IfNamed<N, 'weight', G['weight']> &
+        IfNamed<N, 'bias', G['bias']> &
+        IfNamed<N, 'allowedBias', G['allowedBias']>
+  : [N] extends [undefined]
+    ? G['hidden'] & G['weight'] & Partial<G['bias'] & G['allowedBias']>
+    : Partial<AllGradients<G>>;
+
+type IfNamed<N extends readonly LinearNeed[], Name, Members> = IfAsked<Name extends N[number] ? true : false, Members>;
+
+/**
+ * `R` is the reduction, `A` the kind of array of hidden and weight, `N` the option `needs`, `S` the option `rows`, `W` the
+ * option `sparseWeightGradient`.
+ */
 export type LinearBearLossResult<
   R extends Reduction = Reduction,
   A extends FactorArray = FactorArray,
   N extends readonly LinearNeed[] | undefined = readonly LinearNeed[] | undefined,
   S extends boolean = boolean,
+  W extends boolean = boolean,
 > = LossCounts &
   LossByReduction<R> &
-  AskedGradients<A extends Float32Array ? Float32Array : A extends Uint16Array ? Uint16Array : A, N> &
+  AskedGradients<Gradients<A extends Float32Array ? Float32Array : A extends Uint16Array ? Uint16Array : A, W>, N> &
   IfAsked<S, { /** The statistics of each row. */ rows: RowStatistics }>;
 
 export function assembleLinearResult(summary: NativeSummary, prepared: PreparedLinearCall): LinearBearLossResult {
-  return { ...assembleResult(summary, prepared), ...prepared.gradients } as unknown as LinearBearLossResult;
+  const { call, gradients } = prepared;
+  const result = { ...assembleResult(summary, prepared), ...gradients };
+  const { weightTokens, gradWeight } = call;
+  const sparse = weightTokens && { gradWeight: { rows: weightTokens, values: gradWeight } };
+  return { ...result, ...sparse } as unknown as LinearBearLossResult;
 }
 
 /** The error that tells the caller of an outcome other than `done` and `aborted`. */

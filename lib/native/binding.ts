@@ -121,9 +121,16 @@ export interface NativeLinearCall {
   hidden: Float32Array | Uint16Array;
   weight: Float32Array | Uint16Array;
   bias: Float32Array | undefined;
+  /** Of the entries of the lists. */
+  allowedBias: Float32Array | undefined;
   gradHidden: Float32Array | Uint16Array | undefined;
   gradWeight: Float32Array | undefined;
   gradBias: Float32Array | undefined;
+  gradAllowedBias: Float32Array | undefined;
+  /** The tokens whose rows `gradWeight` has, ascending; undefined: all. */
+  weightTokens: Int32Array | undefined;
+  /** Whether `gradWeight` holds zeros. */
+  weightIsZero: boolean;
 }
 
 export type NativePartArray = Float32Array | Float64Array | Int32Array | Uint8Array;

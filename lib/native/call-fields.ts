@@ -51,6 +51,16 @@ export const CALL_FIELDS = {
     'listedLogits',
     'threads',
   ],
-  linearNumbers: ['hiddenSize', 'operandDType', 'accumulate', 'workspaceBytes'],
-  linearArrays: ['hidden', 'weight', 'bias', 'gradHidden', 'gradWeight', 'gradBias'],
+  linearNumbers: ['hiddenSize', 'operandDType', 'accumulate', 'weightIsZero', 'workspaceBytes'],
+  linearArrays: [
+    'hidden',
+    'weight',
+    'bias',
+    'allowedBias',
+    'gradHidden',
+    'gradWeight',
+    'gradBias',
+    'gradAllowedBias',
+    'weightTokens',
+  ],
 };

@@ -19,7 +19,16 @@ export function computeLinearLoss(call: NativeLinearCall): NativeOutcome {
 }
 
 /** Those arrays of a call that may be anywhere. */
-export const LENDABLE = ['hidden', 'weight', 'bias', 'gradHidden', 'gradWeight', 'gradBias'] as const;
+export const LENDABLE = [
+  'hidden',
+  'weight',
+  'bias',
+  'allowedBias',
+  'gradHidden',
+  'gradWeight',
+  'gradBias',
+  'gradAllowedBias',
+] as const;
 
 /** As `computeLossAsync` of loss-calls.ts; `lent` has the names of arrays that must stay where they are. */
 export function computeLinearLossAsync(
@@ -43,10 +52,11 @@ export function computeLinearLossAsync(
 
 // In the orders of CALL_FIELDS.
 
-function linearNumbersOf({ hiddenSize, operandDType, accumulate, workspaceBytes }: NativeLinearCall): Float64Array {
-  return Float64Array.of(hiddenSize, operandDType, accumulate ? 1 : 0, workspaceBytes);
+function linearNumbersOf(call: NativeLinearCall): Float64Array {
+  const { hiddenSize, operandDType, accumulate, weightIsZero, workspaceBytes } = call;
+  return Float64Array.of(hiddenSize, operandDType, accumulate ? 1 : 0, weightIsZero ? 1 : 0, workspaceBytes);
 }
 
 function linearArraysOf(call: NativeLinearCall): (NativeArray | undefined)[] {
-  return [call.hidden, call.weight, call.bias, call.gradHidden, call.gradWeight, call.gradBias];
+  return [...LENDABLE.map((name) => call[name]), call.weightTokens];
 }

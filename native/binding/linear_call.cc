@@ -77,15 +77,12 @@ void read_linear_numbers(const Napi::Value& array, LinearCall& call) {
   problem.hidden_size = numbers.next(1, kLargestSafeInteger);
   problem.operand_dtype = static_cast<DType>(numbers.next(0, static_cast<double>(std::size(kDTypeNames) - 1)));
   problem.accumulate = numbers.next(0, 1) != 0;
-  const std::int64_t most = numbers.next(0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
+  call.outputs.weight_is_zero = numbers.next(0, 1) != 0;
+  call.workspace_floats = numbers.next(0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
   const Napi::Env env = array.Env();
   if (problem.operand_dtype == DType::kFloat16) throw malformed(env, "float16 factors");
   check_product(env, "hidden", problem.rows, problem.hidden_size);
   check_product(env, "weight", problem.vocab_size, problem.hidden_size);
-  const std::int64_t row = linear_row_floats(problem.vocab_size);
-  if (most < row) throw malformed(env, "a workspace without room for a row");
-  check_product(env, "logits", problem.rows, row);
-  call.workspace_floats = std::min(most, std::max<std::int64_t>(1, problem.rows) * row);
 }
 
 void read_linear_inputs(const LinearArrays& arrays, LinearProblem& problem) {
@@ -99,11 +96,32 @@ void read_linear_inputs(const LinearArrays& arrays, LinearProblem& problem) {
 }
 
 // Not those of the rows.
-void read_gradients(const LinearArrays& arrays, const LinearProblem& problem, LinearOutputs& outputs) {
+void read_gradients(const LinearArrays& arrays, const LinearProblem& problem, std::int64_t entries,
+                    LinearOutputs& outputs) {
   const napi_typedarray_type type = logits_array_type(problem.operand_dtype);
   outputs.grad_hidden = arrays.data(LinearArray::kGradHidden, type, problem.rows * problem.hidden_size);
-  outputs.grad_weight = arrays.floats(LinearArray::kGradWeight, problem.vocab_size * problem.hidden_size);
+  const std::int64_t tokens = outputs.weight_tokens == nullptr ? problem.vocab_size : outputs.weight_token_count;
+  outputs.grad_weight = arrays.floats(LinearArray::kGradWeight, tokens * problem.hidden_size);
   outputs.grad_bias = arrays.floats(LinearArray::kGradBias, problem.vocab_size);
+  outputs.grad_allowed_bias = arrays.floats(LinearArray::kGradAllowedBias, entries);
+}
+
+// The rows that a sparse gradient of the weight has.
+void read_weight_tokens(const LinearArrays& arrays, const LinearProblem& problem, LinearOutputs& outputs) {
+  const View tokens = arrays.view(LinearArray::kWeightTokens);
+  if (!tokens.present) return;
+  check_view(arrays.env(), "weightTokens", tokens, napi_int32_array, 0);
+  if (problem.allowed_offsets == nullptr) throw malformed(arrays.env(), "a sparse gradient without lists");
+  outputs.weight_tokens = static_cast<const std::int32_t*>(tokens.data);
+  outputs.weight_token_count = static_cast<std::int64_t>(tokens.length);
+}
+
+// Whether each listed token has a row: what is written to a row that is not there would go anywhere.
+bool has_all_tokens(const LinearOutputs& outputs, const LinearProblem& problem, std::int64_t entries) {
+  const std::int32_t* const end = outputs.weight_tokens + outputs.weight_token_count;
+  return outputs.weight_tokens == nullptr ||
+         std::all_of(problem.allowed_tokens, problem.allowed_tokens + entries,
+                     [&](std::int32_t token) { return std::binary_search(outputs.weight_tokens, end, token); });
 }
 
 LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& array_list,
@@ -116,9 +134,12 @@ LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& 
   read_linear_numbers(linear_numbers, call);
   const LinearArrays arrays(linear_arrays.As<Napi::Array>());
   read_linear_inputs(arrays, call.problem);
-  read_gradients(arrays, call.problem, call.outputs);
-  const bool differentiates =
-      call.outputs.grad_hidden != nullptr || call.outputs.grad_weight != nullptr || call.outputs.grad_bias != nullptr;
+  call.problem.allowed_bias = arrays.floats(LinearArray::kAllowedBias, call.allowed_token_count);
+  read_weight_tokens(arrays, call.problem, call.outputs);
+  read_gradients(arrays, call.problem, call.allowed_token_count, call.outputs);
+  const LinearOutputs& outputs = call.outputs;
+  const bool differentiates = outputs.grad_hidden != nullptr || outputs.grad_weight != nullptr ||
+                              outputs.grad_bias != nullptr || outputs.grad_allowed_bias != nullptr;
   call.problem.gradient = differentiates ? GradientMode::kInPlace : GradientMode::kNone;
   return call;
 }
@@ -130,13 +151,18 @@ const char* find_overlap(const LinearCall& call) {
   const auto tokens = static_cast<std::size_t>(problem.vocab_size);
   const auto size = static_cast<std::size_t>(problem.hidden_size);
   const auto element = static_cast<std::size_t>(element_size(problem.operand_dtype));
+  const auto entries = static_cast<std::size_t>(call.allowed_token_count);
+  const std::size_t weight_rows =
+      call.outputs.weight_tokens == nullptr ? tokens : static_cast<std::size_t>(call.outputs.weight_token_count);
   const Span spans[] = {
       {"out.gradHidden", call.outputs.grad_hidden, rows * size * element},
-      {"out.gradWeight", call.outputs.grad_weight, tokens * size * sizeof(float)},
+      {"out.gradWeight", call.outputs.grad_weight, weight_rows * size * sizeof(float)},
       {"out.gradBias", call.outputs.grad_bias, tokens * sizeof(float)},
+      {"out.gradAllowedBias", call.outputs.grad_allowed_bias, entries * sizeof(float)},
       {"hidden", problem.hidden, rows * size * element},
       {"weight", problem.weight, tokens * size * element},
       {"bias", problem.bias, tokens * sizeof(float)},
+      {"allowed.bias", problem.allowed_bias, entries * sizeof(float)},
       {"targets", problem.targets, rows * sizeof(std::int32_t)},
       {"tokenWeights", problem.token_weights, rows * sizeof(float)},
       {"penaltyWeights", problem.penalty_weights, rows * sizeof(float)},
@@ -144,7 +170,7 @@ const char* find_overlap(const LinearCall& call) {
       {"allowed.bitmask", problem.allowed_bitmask,
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
   };
-  constexpr std::size_t kOutputs = 3;
+  constexpr std::size_t kOutputs = 4;
   for (std::size_t output = 0; output < kOutputs; ++output) {
     for (std::size_t other = output + 1; other < std::size(spans); ++other) {
       if (overlap(spans[output], spans[other])) return spans[other].name;
@@ -154,14 +180,18 @@ const char* find_overlap(const LinearCall& call) {
 }
 
 // How the call ends before anything is computed or written; an empty object where nothing is wrong.
-Napi::Object refusal_of(Napi::Env env, const LinearCall& call) {
+Napi::Object refusal_of(Napi::Env env, LinearCall& call) {
   if (const char* other = find_overlap(call)) return overlap_outcome(env, other);
   const ProblemFault fault = find_fault(call.problem, call.allowed_token_count);
   if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
+  if (!has_all_tokens(call.outputs, call.problem, call.allowed_token_count)) throw malformed(env, "a missing token");
+  call.workspace_floats = linear_workspace_floats(call.problem, call.workspace_floats);
+  if (call.workspace_floats == 0) throw malformed(env, "a workspace without room for a row");
   return {};
 }
 
-constexpr LinearArray kGradients[] = {LinearArray::kGradHidden, LinearArray::kGradWeight, LinearArray::kGradBias};
+constexpr LinearArray kGradients[] = {LinearArray::kGradHidden, LinearArray::kGradWeight, LinearArray::kGradBias,
+                                      LinearArray::kGradAllowedBias};
 
 // A job, with what JavaScript lent it. Of the arrays that the call keeps, those of the rows come first, then the
 // others.
@@ -169,7 +199,13 @@ class AsyncLinear final : public CancellableCall {
  public:
   AsyncLinear(const LinearCall& call, std::int32_t lent, const Napi::Array& row_arrays, const Napi::Array& arrays,
               const Napi::Value& state, const Napi::Function& done)
-      : CancellableCall(both(row_arrays, arrays), state, done), job_(call, lent), problem_(call.problem) {}
+      : CancellableCall(both(row_arrays, arrays), state, done),
+        job_(call, lent),
+        problem_(call.problem),
+        entries_(call.allowed_token_count),
+        weight_tokens_(call.outputs.weight_tokens),
+        weight_rows_(call.outputs.weight_tokens == nullptr ? call.problem.vocab_size
+                                                           : call.outputs.weight_token_count) {}
 
  protected:
   ComputeStatus compute(const std::atomic<std::int32_t>* abort) override { return job_.run(abort); }
@@ -183,8 +219,10 @@ class AsyncLinear final : public CancellableCall {
     }
     std::size_t length = 0;
     LinearOutputs outputs;
+    outputs.weight_tokens = weight_tokens_;
+    outputs.weight_token_count = weight_rows_;
     outputs.rows = read_outputs(kept.Get(0U).As<Napi::Array>(), rows_alone(), problem_.vocab_size, length);
-    read_gradients(arrays, problem_, outputs);
+    read_gradients(arrays, problem_, entries_, outputs);
     job_.copy_outputs(outputs);
     return true;
   }
@@ -199,8 +237,8 @@ class AsyncLinear final : public CancellableCall {
 
   std::int64_t length_of(LinearArray gradient) const {
     if (gradient == LinearArray::kGradBias) return problem_.vocab_size;
-    const bool is_hidden = gradient == LinearArray::kGradHidden;
-    return (is_hidden ? problem_.rows : problem_.vocab_size) * problem_.hidden_size;
+    if (gradient == LinearArray::kGradAllowedBias) return entries_;
+    return (gradient == LinearArray::kGradHidden ? problem_.rows : weight_rows_) * problem_.hidden_size;
   }
 
   // Without the gradient of logits, which are nowhere.
@@ -211,14 +249,18 @@ class AsyncLinear final : public CancellableCall {
   }
 
   LinearJob job_;
-  const LinearProblem problem_; // the caller's sizes; its pointers are not followed any more
+  // The caller's sizes; pointers are not followed any more.
+  const LinearProblem problem_;
+  const std::int64_t entries_;
+  const std::int32_t* const weight_tokens_;
+  const std::int64_t weight_rows_;
 };
 
 } // namespace
 
 Napi::Value linear_loss_async_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const LinearCall call = read_linear_call(info[0], info[1], info[2], info[3]);
+  LinearCall call = read_linear_call(info[0], info[1], info[2], info[3]);
   const Napi::Object refusal = refusal_of(env, call);
   if (!refusal.IsEmpty()) return refusal;
   const std::int32_t lent = read_lent_bits(info[4], 1 << kLinearArrayCount);

@@ -28,12 +28,22 @@ LinearJob::LinearJob(const LinearCall& call, std::int32_t lent)
   const std::int64_t element = element_size(problem_.operand_dtype);
   const std::int64_t hidden = problem_.rows * problem_.hidden_size;
   const std::int64_t weight = problem_.vocab_size * problem_.hidden_size;
+  const std::int64_t weight_rows =
+      outputs_.weight_tokens == nullptr ? problem_.vocab_size : outputs_.weight_token_count;
   take_input(place_of(LinearArray::kHidden), problem_.hidden, hidden * element);
   take_input(place_of(LinearArray::kWeight), problem_.weight, weight * element);
   take_input(place_of(LinearArray::kBias), problem_.bias, problem_.vocab_size * std::int64_t{sizeof(float)});
+  take_input(place_of(LinearArray::kAllowedBias), problem_.allowed_bias,
+             call.allowed_token_count * std::int64_t{sizeof(float)});
   take_gradient(place_of(LinearArray::kGradHidden), outputs_.grad_hidden, hidden, element);
-  take_gradient(place_of(LinearArray::kGradWeight), outputs_.grad_weight, weight, sizeof(float));
+  take_gradient(place_of(LinearArray::kGradWeight), outputs_.grad_weight, weight_rows * problem_.hidden_size,
+                sizeof(float));
   take_gradient(place_of(LinearArray::kGradBias), outputs_.grad_bias, problem_.vocab_size, sizeof(float));
+  take_gradient(place_of(LinearArray::kGradAllowedBias), outputs_.grad_allowed_bias, call.allowed_token_count,
+                sizeof(float));
+  if (outputs_.weight_tokens == nullptr) return;
+  weight_tokens_.assign(outputs_.weight_tokens, outputs_.weight_tokens + weight_rows);
+  outputs_.weight_tokens = weight_tokens_.data();
 }
 
 template <class T>
@@ -52,6 +62,7 @@ void LinearJob::take_gradient(std::size_t array, T*& data, std::int64_t elements
   // What lent memory holds is added to as the rows come; the rest is added when all of them have come.
   if (problem_.accumulate) std::memset(memory.data(), 0, bytes);
   copies_[array].elements = elements;
+  if (array == place_of(LinearArray::kGradWeight)) outputs_.weight_is_zero = false;
   data = reinterpret_cast<T*>(memory.data());
 }
 
@@ -68,7 +79,8 @@ ComputeStatus LinearJob::run(const std::atomic<std::int32_t>* abort) {
 
 void LinearJob::copy_outputs(const LinearOutputs& destination) const {
   rows_.copy_outputs(destination.rows);
-  void* const gradients[] = {destination.grad_hidden, destination.grad_weight, destination.grad_bias};
+  void* const gradients[] = {destination.grad_hidden, destination.grad_weight, destination.grad_bias,
+                             destination.grad_allowed_bias};
   for (std::size_t i = 0; i < std::size(gradients); ++i) {
     const Copy& copy = copies_[place_of(LinearArray::kGradHidden) + i];
     if (!copy.memory) continue;

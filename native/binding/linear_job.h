@@ -49,6 +49,7 @@ class LinearJob {
   const std::int32_t lent_;
   LossSummary summary_;
   Copy copies_[kLinearArrayCount];
+  std::vector<std::int32_t> weight_tokens_;
 };
 
 } // namespace fused_bear_loss

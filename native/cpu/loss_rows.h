@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <vector>
 
 #include "native/core/backend.h"
 #include "native/cpu/row_processor.h"
@@ -12,6 +11,6 @@ namespace fused_bear_loss {
 // Sweeps all rows of a problem and writes their gradients, where it has any, with the divisor of the call to which they
 // belong. `rows` has room for each. Throws std::bad_alloc, before anything is written.
 ComputeStatus compute_some_rows(const LossProblem& problem, const LossOutputs& outputs, double divisor,
-                                std::vector<RowSummary>& rows, const std::atomic<std::int32_t>* abort);
+                                RowSummary* rows, const std::atomic<std::int32_t>* abort);
 
 } // namespace fused_bear_loss

@@ -170,7 +170,7 @@ void pack_rows(const MatrixRows& rows, std::int64_t first, std::int64_t count, s
 void pack_transposed(const MatrixRows& rows, std::int64_t first, std::int64_t count, std::int64_t column,
                      std::int64_t columns, float* packed) {
   with_rows(rows, column, [&](auto row_at) {
-    for (std::int64_t r = 0; r < kPanelColumns; r += kLanes) {
+    for (std::int64_t r = 0; r < count; r += kLanes) {
       for (std::int64_t j = 0; j < columns; j += kLanes) {
         Vec block[kLanes];
         for (std::int64_t i = 0; i < kLanes; ++i) {
@@ -196,6 +196,41 @@ void widen_rows(const MatrixRows& rows, std::int64_t first, std::int64_t count, 
       out += columns;
     }
   });
+}
+
+// A few vectors of the sum at a time, which stay in registers.
+template <int kVectors>
+FBL_ALWAYS_INLINE void add_rows_part(const float* factors, const std::int32_t* rows, std::int64_t count,
+                                     const float* matrix, std::int64_t columns, float* out) {
+  Vec sums[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) sums[v] = load(out + v * kLanes);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Vec factor = broadcast(factors[i]);
+    const float* const row = matrix + std::int64_t{rows[i]} * columns;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sums[v] = multiply_add(factor, load(row + v * kLanes), sums[v]);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, sums[v]);
+}
+
+void add_rows(const float* factors, const std::int32_t* rows, std::int64_t count, const float* matrix,
+              std::int64_t columns, float* out) {
+  constexpr int kMany = 8;
+  std::int64_t j = 0;
+  for (; j + kMany * kLanes <= columns; j += kMany * kLanes) {
+    add_rows_part<kMany>(factors, rows, count, matrix + j, columns, out + j);
+  }
+  for (; j + kLanes <= columns; j += kLanes) add_rows_part<1>(factors, rows, count, matrix + j, columns, out + j);
+  if (j == columns) return;
+  const auto left = static_cast<int>(columns - j);
+  Vec sum = load_first(out + j, left, 0);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Vec row = load_first(matrix + std::int64_t{rows[i]} * columns + j, left, 0);
+    sum = multiply_add(broadcast(factors[i]), row, sum);
+  }
+  store_first(out + j, sum, left);
 }
 
 void write_transposed(const float* c, std::int64_t rows, std::int64_t columns, const float* bias, float* out,
@@ -224,7 +259,8 @@ void write_transposed(const float* c, std::int64_t rows, std::int64_t columns, c
 
 } // namespace
 
-const MatrixKernel matrix_kernel = {kPanelColumns, multiply, pack_rows, pack_transposed, widen_rows, write_transposed};
+const MatrixKernel matrix_kernel = {kPanelColumns, multiply, pack_rows,       pack_transposed,
+                                    widen_rows,    add_rows, write_transposed};
 
 } // namespace FBL_INSTRUCTION_SET
 } // namespace fused_bear_loss

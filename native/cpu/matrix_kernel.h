@@ -51,12 +51,15 @@ struct MatrixKernel {
   // Rows from `first` on, `count` of them, and columns from `column` on: packed[row][j], zero where there is no column.
   void (*pack_rows)(const MatrixRows& rows, std::int64_t first, std::int64_t count, std::int64_t column,
                     std::int64_t columns, float* packed);
-  // The same transposed: packed[j][row], zero where there is no row; `count` is at most panel_columns.
+  // The same transposed: packed[j][row], where `count` is at most panel_columns. Vectors without a row are left alone.
   void (*pack_transposed)(const MatrixRows& rows, std::int64_t first, std::int64_t count, std::int64_t column,
                           std::int64_t columns, float* packed);
   // Widened, without padding: out[row][j], `columns` apart.
   void (*widen_rows)(const MatrixRows& rows, std::int64_t first, std::int64_t count, std::int64_t column,
                      std::int64_t columns, float* out);
+  // Goes on in out[0..columns) with the sum over i of factors[i] matrix[rows[i]][0..columns), ascending.
+  void (*add_rows)(const float* factors, const std::int32_t* rows, std::int64_t count, const float* matrix,
+                   std::int64_t columns, float* out);
   // out[j][i] = c[i][j] + bias[i]; c has panel_columns in a row. `bias` may be null.
   void (*write_transposed)(const float* c, std::int64_t rows, std::int64_t columns, const float* bias, float* out,
                            std::int64_t out_stride);

@@ -59,20 +59,24 @@ void pack_panels(const MatrixRows& rows, std::int64_t first, std::int64_t count,
   }
 }
 
-// How the gradient of hidden states is cut into blocks. The cut moves no bit.
-struct HiddenBlocks {
+// How the gradient of hidden states is cut into blocks.
+struct HiddenCut {
   std::int64_t rows;
   std::int64_t columns;
 
-  HiddenBlocks(std::int64_t all_rows, std::int64_t all_columns, std::int32_t threads) {
+  HiddenCut(std::int64_t all_rows, std::int64_t all_columns, std::int32_t threads) {
     const std::int64_t panel = matrix_kernel().panel_columns;
     const std::int64_t panels = blocks_of(all_columns, panel);
     // Each block of columns reads all logits, each block of rows packs all weights: the former is cheaper.
-    const std::int64_t groups = std::min<std::int64_t>(panels, std::max(1, threads));
-    columns = blocks_of(panels, groups) * panel;
-    const std::int64_t row_groups = blocks_of(std::max(1, threads), blocks_of(panels, blocks_of(panels, groups)));
+    columns = blocks_of(panels, std::min<std::int64_t>(panels, threads)) * panel;
+    const std::int64_t row_groups = blocks_of(threads, blocks_of(all_columns, columns));
     const std::int64_t most = std::max(kTileRows, kHiddenSums / columns / kTileRows * kTileRows);
     rows = std::min(most, rounded_up(blocks_of(all_rows, row_groups), kTileRows));
+  }
+
+  void take_scratch() const {
+    memory_of(thread_product_scratch().sums, rows * columns);
+    memory_of(thread_product_scratch().factor, kBlockDepth * columns);
   }
 };
 
@@ -154,66 +158,6 @@ void write_hidden_row(const HiddenGradient& gradient, std::int64_t row, std::int
   }
 }
 
-class HiddenGradientBlocks {
- public:
-  HiddenGradientBlocks(const float* logits, std::int64_t logits_stride, std::int64_t rows, const MatrixRows& weight,
-                       std::int64_t tokens, const HiddenGradient& gradient, std::int32_t threads)
-      : logits_(logits),
-        logits_stride_(logits_stride),
-        rows_(rows),
-        weight_(weight),
-        tokens_(tokens),
-        gradient_(gradient),
-        blocks_(rows, weight.columns, threads),
-        column_blocks_(blocks_of(weight.columns, blocks_.columns)) {}
-
-  std::int64_t count() const { return column_blocks_ * blocks_of(rows_, blocks_.rows); }
-
-  void take_scratch() const { take_scratch(blocks_); }
-
-  static void take_scratch(const HiddenBlocks& blocks) {
-    memory_of(thread_product_scratch().sums, blocks.rows * blocks.columns);
-    memory_of(thread_product_scratch().factor, kBlockDepth * blocks.columns);
-  }
-
-  void compute(std::int64_t block) const {
-    const std::int64_t first = block / column_blocks_ * blocks_.rows;
-    const std::int64_t count = std::min(blocks_.rows, rows_ - first);
-    const std::int64_t column = block % column_blocks_ * blocks_.columns;
-    const std::int64_t columns = std::min(blocks_.columns, weight_.columns - column);
-    float* const sums = memory_of(thread_product_scratch().sums, blocks_.rows * blocks_.columns);
-    float* const packed = memory_of(thread_product_scratch().factor, kBlockDepth * blocks_.columns);
-    for (std::int64_t token = 0; token < tokens_; token += kBlockDepth) {
-      const std::int64_t depth = std::min(kBlockDepth, tokens_ - token);
-      pack_panels(weight_, token, depth, column, columns, packed);
-      const bool more = token + depth < tokens_;
-      for (std::int64_t j = 0; j < columns; j += kernel_.panel_columns) {
-        // Sums of a panel lie together, tile by tile.
-        kernel_.multiply({logits_ + first * logits_stride_ + token, logits_stride_, 1, count, depth, packed + j * depth,
-                          std::min(kernel_.panel_columns, columns - j), sums + j * count, kernel_.panel_columns,
-                          token == 0 ? ProductStart::kStore : ProductStart::kAdd, more && j == 0 ? kBlockDepth : 0});
-      }
-    }
-    for (std::int64_t j = 0; j < columns; j += kernel_.panel_columns) {
-      const std::int64_t width = std::min(kernel_.panel_columns, columns - j);
-      for (std::int64_t row = 0; row < count; ++row) {
-        write_hidden_row(gradient_, first + row, column + j, sums + j * count + row * kernel_.panel_columns, width);
-      }
-    }
-  }
-
- private:
-  const MatrixKernel& kernel_ = matrix_kernel();
-  const float* const logits_;
-  const std::int64_t logits_stride_;
-  const std::int64_t rows_;
-  const MatrixRows& weight_;
-  const std::int64_t tokens_;
-  const HiddenGradient& gradient_;
-  const HiddenBlocks blocks_;
-  const std::int64_t column_blocks_;
-};
-
 class WeightGradientBlocks {
  public:
   // `packed` has the rows' hidden states in blocks of depth().
@@ -290,6 +234,78 @@ class WeightGradientBlocks {
 
 } // namespace
 
+HiddenGradientBlocks::HiddenGradientBlocks(const float* logits, std::int64_t logits_stride, std::int64_t rows,
+                                           const MatrixRows& weight, std::int64_t tokens,
+                                           const HiddenGradient& gradient, std::int32_t threads)
+    : logits_(logits),
+      logits_stride_(logits_stride),
+      rows_(rows),
+      weight_(weight),
+      tokens_(tokens),
+      gradient_(gradient) {
+  const HiddenCut cut(rows, weight.columns, threads);
+  block_rows_ = cut.rows;
+  block_columns_ = cut.columns;
+  column_blocks_ = blocks_of(weight.columns, cut.columns);
+}
+
+std::int64_t HiddenGradientBlocks::count() const { return column_blocks_ * blocks_of(rows_, block_rows_); }
+
+void HiddenGradientBlocks::take_scratch() const {
+  memory_of(thread_product_scratch().sums, block_rows_ * block_columns_);
+  memory_of(thread_product_scratch().factor, kBlockDepth * block_columns_);
+}
+
+void HiddenGradientBlocks::compute(std::int64_t block) const {
+  const MatrixKernel& kernel = matrix_kernel();
+  const std::int64_t first = block / column_blocks_ * block_rows_;
+  const std::int64_t count = std::min(block_rows_, rows_ - first);
+  const std::int64_t column = block % column_blocks_ * block_columns_;
+  const std::int64_t columns = std::min(block_columns_, weight_.columns - column);
+  float* const sums = memory_of(thread_product_scratch().sums, block_rows_ * block_columns_);
+  float* const packed = memory_of(thread_product_scratch().factor, kBlockDepth * block_columns_);
+  for (std::int64_t token = 0; token < tokens_; token += kBlockDepth) {
+    const std::int64_t depth = std::min(kBlockDepth, tokens_ - token);
+    pack_panels(weight_, token, depth, column, columns, packed);
+    const bool more = token + depth < tokens_;
+    for (std::int64_t j = 0; j < columns; j += kernel.panel_columns) {
+      // The sums of a panel lie together.
+      kernel.multiply({logits_ + first * logits_stride_ + token, logits_stride_, 1, count, depth, packed + j * depth,
+                       std::min(kernel.panel_columns, columns - j), sums + j * count, kernel.panel_columns,
+                       token == 0 ? ProductStart::kStore : ProductStart::kAdd, more && j == 0 ? kBlockDepth : 0});
+    }
+  }
+  for (std::int64_t j = 0; j < columns; j += kernel.panel_columns) {
+    const std::int64_t width = std::min(kernel.panel_columns, columns - j);
+    for (std::int64_t row = 0; row < count; ++row) {
+      write_hidden_row(gradient_, first + row, column + j, sums + j * count + row * kernel.panel_columns, width);
+    }
+  }
+}
+
+std::int64_t ListedLogits::blocks() const { return blocks_of(tokens, matrix_kernel().panel_columns); }
+
+void ListedLogits::take_scratch() { memory_of(thread_product_scratch().factor, kBlockDepth * kMostPanelColumns); }
+
+void ListedLogits::compute(std::int64_t block) const {
+  const MatrixKernel& kernel = matrix_kernel();
+  const std::int64_t size = weight.columns;
+  const std::int64_t first = block * kernel.panel_columns;
+  const std::int64_t count = std::min(kernel.panel_columns, tokens - first);
+  float* const packed = memory_of(thread_product_scratch().factor, kBlockDepth * kMostPanelColumns);
+  for (std::int64_t depth = 0; depth < size; depth += kBlockDepth) {
+    const std::int64_t terms = std::min(kBlockDepth, size - depth);
+    kernel.pack_transposed(weight, first, count, depth, terms, packed);
+    kernel.multiply({hidden + depth, size, 1, rows, terms, packed, count, logits + first, logits_stride,
+                     depth == 0 ? ProductStart::kStore : ProductStart::kAdd, 0});
+  }
+  if (bias == nullptr) return;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    float* const out = logits + row * logits_stride + first;
+    for (std::int64_t j = 0; j < count; ++j) out[j] += bias[weight.chosen[first + j]];
+  }
+}
+
 std::int64_t packed_floats(std::int64_t rows, std::int64_t hidden_size) {
   // Either the rows or the columns are whole panels.
   return std::max(rounded_up(rows, kMostPanelColumns) * hidden_size, rows * rounded_up(hidden_size, kMostPanelColumns));
@@ -298,7 +314,7 @@ std::int64_t packed_floats(std::int64_t rows, std::int64_t hidden_size) {
 void reserve_product_scratch(std::int64_t rows, std::int64_t hidden_size, std::int32_t threads) {
   LogitBlocks::take_scratch(hidden_size);
   WeightGradientBlocks::take_scratch();
-  HiddenGradientBlocks::take_scratch(HiddenBlocks(rows, hidden_size, thread_limit({threads, nullptr})));
+  HiddenCut(rows, hidden_size, thread_limit({threads, nullptr})).take_scratch();
 }
 
 ComputeStatus multiply_to_logits(const MatrixRows& hidden, std::int64_t rows, const MatrixRows& weight,

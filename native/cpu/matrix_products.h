@@ -50,6 +50,45 @@ ComputeStatus multiply_to_hidden(const float* logits, std::int64_t logits_stride
                                  const MatrixRows& weight, std::int64_t tokens, const HiddenGradient& gradient,
                                  const ProductThreads& threads);
 
+// The same, cut into blocks that any thread may compute at any time.
+class HiddenGradientBlocks {
+ public:
+  // For so many threads: the cut moves no bit.
+  HiddenGradientBlocks(const float* logits, std::int64_t logits_stride, std::int64_t rows, const MatrixRows& weight,
+                       std::int64_t tokens, const HiddenGradient& gradient, std::int32_t threads);
+
+  std::int64_t count() const;
+  // The memory that the calling thread needs. Throws std::bad_alloc; compute() then does not.
+  void take_scratch() const;
+  void compute(std::int64_t block) const;
+
+ private:
+  const float* logits_;
+  std::int64_t logits_stride_;
+  std::int64_t rows_;
+  MatrixRows weight_;
+  std::int64_t tokens_;
+  HiddenGradient gradient_;
+  std::int64_t block_rows_;
+  std::int64_t block_columns_;
+  std::int64_t column_blocks_;
+};
+
+// Logits of rows that share a list: of its tokens alone, the same bits as multiply_to_logits() gives.
+struct ListedLogits {
+  const float* hidden; // [rows, hidden_size], float32
+  std::int64_t rows;
+  MatrixRows weight;   // the list's rows
+  std::int64_t tokens; // in the list
+  const float* bias;   // of all tokens, or null
+  float* logits;
+  std::int64_t logits_stride;
+
+  std::int64_t blocks() const;
+  static void take_scratch(); // as above
+  void compute(std::int64_t block) const;
+};
+
 // gradient of weight[v][k]: goes on with the sum over rows of logits[i][v] hidden[i][k], row by row; and so does that
 // of the bias with logits[i][v]. Either may be null. `first`: their sums begin here.
 struct WeightGradient {

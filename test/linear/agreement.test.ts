@@ -1,11 +1,11 @@
 /** The linear form against the float64 reference: every option, every gradient, both dtypes, edges of every block. */
-import { fusedLinearBearLoss, type LinearBearLossOptions } from '../../lib/index';
+import { fusedLinearBearLoss } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
 import { decode } from '../support/dtype';
 import { PENALTIES, REDUCTIONS } from '../support/option-lists';
 import { SeededRandom } from '../support/random';
 import { expectAllClose, expectClose, expectFloatGradient, LINEAR } from '../support/tolerance';
-import { argumentsOf, type LinearCall, linearReference, randomCall } from './linear-call';
+import { argumentsOf, type DenseOptions, type LinearCall, linearReference, randomCall } from './linear-call';
 
 /** bfloat16 gradients are rounded once: half a unit of their 8 bits. */
 const ROUNDED = 2 ** -8;
@@ -72,7 +72,7 @@ describe.each(['float32', 'bfloat16'] as const)('%s', (dtype) => {
     expectAgreement({ ...call, options: { ...call.options, workspaceBytes: 896 } });
   });
 
-  it.each<[string, LinearBearLossOptions]>([
+  it.each<[string, DenseOptions]>([
     ['labelSmoothing', { labelSmoothing: 0.1 }],
     ['zLoss', { zLoss: 0.01 }],
     ['softcap and temperature', { softcap: 3, temperature: 0.7 }],

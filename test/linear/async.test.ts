@@ -1,7 +1,7 @@
-import { fusedLinearBearLoss, fusedLinearBearLossAsync, type LinearBearLossOptions } from '../../lib/index';
+import { fusedLinearBearLoss, fusedLinearBearLossAsync } from '../../lib/index';
 import { resizableBuffer, sharedFloats, transfer } from '../loss/refusal';
 import { SeededRandom } from '../support/random';
-import { argumentsOf, randomCall } from './linear-call';
+import { argumentsOf, type DenseOptions, randomCall } from './linear-call';
 
 const SHAPE = { rows: 40, vocabSize: 500, hiddenSize: 32 };
 const makeOut = () => ({
@@ -9,11 +9,11 @@ const makeOut = () => ({
   gradWeight: new Float32Array(500 * 32).fill(1),
   gradBias: new Float32Array(500).fill(1),
 });
-const makeCall = (options: LinearBearLossOptions = {}, dtype: 'float32' | 'bfloat16' = 'float32') =>
+const makeCall = (options: DenseOptions = {}, dtype: 'float32' | 'bfloat16' = 'float32') =>
   randomCall(31, SHAPE, { bias: new SeededRandom(6).normals(500), ...options }, dtype);
 
 describe.each(['float32', 'bfloat16'] as const)('%s', (dtype) => {
-  it.each<[string, LinearBearLossOptions]>([
+  it.each<[string, DenseOptions]>([
     ['all gradients', {}],
     ['no gradient', { needs: [] }],
     ['one gradient', { needs: ['weight'] }],

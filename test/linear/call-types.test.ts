@@ -1,5 +1,10 @@
 /** What the compiler says of a call, and that the results are so: `npm run typecheck` is half of it. */
-import { fusedLinearBearLoss, fusedLinearBearLossAsync, type LinearBearLossOptions } from '../../lib/index';
+import {
+  fusedLinearBearLoss,
+  fusedLinearBearLossAsync,
+  type LinearBearLossOptions,
+  type SparseRows,
+} from '../../lib/index';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <_ extends true>() => {};
@@ -40,6 +45,18 @@ it('the gradient of hidden is of its kind, that of weight is float32', () => {
   is<Same<typeof halves.gradHidden, Uint16Array>>();
   is<Same<typeof halves.gradWeight, Float32Array>>();
   expect([halves.gradHidden.constructor, halves.gradWeight.constructor]).toEqual([Uint16Array, Float32Array]);
+});
+
+it('the gradient of weight is sparse where that is asked for', () => {
+  const allowed = { offsets: Int32Array.of(0, 2), tokens: Int32Array.of(0, 1), bias: new Float32Array(2) };
+  const { gradWeight, gradAllowedBias } = fusedLinearBearLoss(...factors(), {
+    allowed,
+    needs: ['weight', 'allowedBias'],
+    sparseWeightGradient: true,
+  });
+  is<Same<typeof gradWeight, SparseRows>>();
+  is<Same<typeof gradAllowedBias, Float32Array>>();
+  expect(Array.from(gradWeight.rows)).toEqual([0, 1]);
 });
 
 it('leaves open what the compiler cannot know', () => {

@@ -1,19 +1,19 @@
-import { fusedLinearBearLoss, type LinearBearLossOptions } from '../../lib/index';
+import { fusedLinearBearLoss } from '../../lib/index';
 import { SeededRandom } from '../support/random';
-import { argumentsOf, bitsOf, randomCall } from './linear-call';
+import { argumentsOf, bitsOf, type DenseOptions, randomCall } from './linear-call';
 
 const SHAPE = { rows: 150, vocabSize: 610, hiddenSize: 140 };
 const ROW_BYTES = 640 * 4; // whole lines of 64 bytes
 
 describe.each(['float32', 'bfloat16'] as const)('%s: the same bits', (dtype) => {
-  it.each<[string, LinearBearLossOptions]>([
+  it.each<[string, DenseOptions]>([
     ['mean', {}],
     ['weighted-mean', { reduction: 'weighted-mean', penalty: 'reweight' }],
     ['none', { reduction: 'none', labelSmoothing: 0.1 }],
   ])('for any number of threads and any workspace, %s', (_, options) => {
     const call = randomCall(21, SHAPE, { bias: new SeededRandom(4).normals(610), ...options }, dtype);
     for (let row = 0; row < 150; row += 7) call.targets[row] = -100;
-    const run = (more: LinearBearLossOptions) =>
+    const run = (more: DenseOptions) =>
       bitsOf(fusedLinearBearLoss(...argumentsOf(call), { ...call.options, needs: undefined, rows: true, ...more }));
     const expected = run({ threads: 1 });
     expect(Object.keys(expected)).toEqual(

@@ -1,8 +1,11 @@
 /** Calls of the linear form, and what they come to in float64. */
-import type { LinearBearLossOptions, LinearBearLossResult } from '../../lib/index';
+import type { LinearBearLossOptions, LinearBearLossResult, LinearNeed, Reduction } from '../../lib/index';
 import { bearLossReference, type ReferenceOptions, type ReferenceResult } from '../reference/bear-loss-reference';
 import { bytesOf, decode, encode } from '../support/dtype';
 import { SeededRandom } from '../support/random';
+
+/** Any options but a sparse gradient. */
+export type DenseOptions = LinearBearLossOptions<Reduction, readonly LinearNeed[] | undefined, boolean, false>;
 
 export interface LinearCall {
   hidden: Float32Array | Uint16Array;
@@ -12,7 +15,7 @@ export interface LinearCall {
   vocabSize: number;
   hiddenSize: number;
   dtype: 'float32' | 'bfloat16';
-  options: LinearBearLossOptions;
+  options: DenseOptions;
 }
 
 export interface Shape {
@@ -25,7 +28,7 @@ export interface Shape {
 export function randomCall(
   seed: number,
   { rows, vocabSize, hiddenSize }: Shape,
-  options: LinearBearLossOptions = {},
+  options: DenseOptions = {},
   dtype: LinearCall['dtype'] = 'float32',
 ): LinearCall {
   const random = new SeededRandom(seed);

@@ -154,7 +154,24 @@ const publicCalls = [
     { data: halves(2).subarray(0, ROWS * 2), shape: [ROWS, 2], dtype: 'bfloat16' },
     { data: new Uint16Array(size * 2), shape: [size, 2], dtype: 'bfloat16' },
     targets(),
-    { allowed: lists(), reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1) },
+    { allowed: bitmask(size), reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1) },
+  ]),
+  linear('with lists', (size) => [
+    ...factors(size),
+    targets(),
+    { hiddenSize: 2, allowed: { ...lists(), bias: new Float32Array(7) }, sparseWeightGradient: true, rows: true },
+  ]),
+  linear('with lists, into arrays', (size) => [
+    ...factors(size),
+    targets(),
+    {
+      hiddenSize: 2,
+      bias: new Float32Array(size),
+      allowed: { ...lists(), bias: new Float32Array(7) },
+      workspaceBytes: 128,
+      threads: 2,
+      out: { gradWeight: new Float32Array(size * 2), gradAllowedBias: new Float32Array(7) },
+    },
   ]),
   linearAsync('plain', (size) => [
     ...factors(size),
@@ -170,6 +187,16 @@ const publicCalls = [
     ...factors(size).map(shared),
     targets(),
     { hiddenSize: 2, out: { gradWeight: new Float32Array(size * 2) }, accumulate: true, allowed: bitmask(size) },
+  ]),
+  linearAsync('with lists', (size) => [
+    ...factors(size),
+    targets(),
+    {
+      hiddenSize: 2,
+      allowed: { ...lists(), bias: new Float32Array(7) },
+      out: { gradAllowedBias: new Float32Array(7) },
+      sparseWeightGradient: true,
+    },
   ]),
   {
     name: 'bearPartials',
