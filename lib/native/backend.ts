@@ -3,7 +3,7 @@
 import { addonNotFound } from './addon-not-found.js';
 import type { NativeBinding } from './binding.js';
 import { loadAddon } from './load-addon.js';
-import { warn, warnAboutEnvironment } from './warnings.js';
+import { instructionSetWarning, warn, warnAboutEnvironment } from './warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_BACKEND';
 
@@ -69,8 +69,4 @@ function loadWasm(): NativeBinding {
 function unknownBackend(name: string): Error {
   const message = `fused-bear-loss: ${VARIABLE} is ${JSON.stringify(name)}: expected native or wasm`;
   return Object.assign(new Error(message), { code: 'ERR_BEAR_BACKEND_UNKNOWN' });
-}
-
-export function instructionSetWarning(overrideError: string): string {
-  return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
 }

@@ -1,6 +1,7 @@
 // The WebAssembly module as what lib/native calls: an object with the functions that the addon exports.
 import type { NativeBinding, NativeDevice, NativeDeviceError, NativeOutcome } from '../native/binding.js';
 import { CALL_FIELDS } from '../native/call-fields.js';
+import { environmentVariable } from '../options/runtime.js';
 import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
 import { readNames } from './names.js';
 import { refuseLinear, refuseParts } from './native-only.js';
@@ -11,7 +12,7 @@ const INSTRUCTION_SET = 'wasm-simd128';
 const NO_CUDA = 'the WebAssembly module computes on the CPU only; CUDA needs the native addon';
 const NOT_BUILT: NativeDeviceError = { status: 'device-error', kind: 'not-built', message: NO_CUDA };
 
-/** Compiles the module. Throws an Error with a code of its own where that cannot be (module.ts). */
+/** Compiles the module. Throws an Error with a code of its own where that cannot be (web-assembly.ts). */
 export function loadWasm(): NativeBinding {
   const { faults, ...names } = readNames();
   if (JSON.stringify(names.callFields) !== JSON.stringify(CALL_FIELDS)) {
@@ -58,7 +59,7 @@ const DEVICE = CALL_FIELDS.numbers.indexOf('device');
 const CPU = -1;
 
 function overrideError(): string {
-  const wanted = typeof process === 'undefined' ? undefined : process.env.FUSED_BEAR_LOSS_INSTRUCTION_SET;
+  const wanted = environmentVariable('FUSED_BEAR_LOSS_INSTRUCTION_SET');
   if (wanted === undefined || wanted === '' || wanted === INSTRUCTION_SET) return '';
   return `this build has no instruction set named ${wanted}`;
 }

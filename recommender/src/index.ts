@@ -1,5 +1,5 @@
 // What the command line uses. Not a public entry point of the package.
-export { compare } from './comparison/compare.js';
+export { compare, comparePart, mergeComparisons } from './comparison/compare.js';
 export { comparisonTables } from './comparison/report.js';
 export { summarize } from './comparison/summary.js';
 export { notes } from './comparison/table.js';

@@ -306,11 +306,9 @@ using RowKernelPointer = void (*)(RowLaunch);
 
 template <class Element>
 std::array<const void*, kRowKernels> row_kernels() {
-  const RowKernelPointer kernels[kRowKernels] = {row_kernel<Element>, gradient_kernel<Element>,
-                                                 plain_kernel<Element, WideTiles>, plain_kernel<Element, NarrowTiles>};
-  std::array<const void*, kRowKernels> pointers;
-  for (std::size_t i = 0; i < kRowKernels; ++i) pointers[i] = reinterpret_cast<const void*>(kernels[i]);
-  return pointers;
+  const auto pointer = [](RowKernelPointer kernel) { return reinterpret_cast<const void*>(kernel); };
+  return {pointer(row_kernel<Element>), pointer(gradient_kernel<Element>), pointer(plain_kernel<Element, WideTiles>),
+          pointer(plain_kernel<Element, NarrowTiles>)};
 }
 
 template <class Element>

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Part } from '../comparison/compare.js';
 import type { TextTable } from '../comparison/table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
 import { path } from './option-values.js';
@@ -14,6 +15,8 @@ interface CompareFlags extends Record<string, unknown> {
   variants: string[];
   seeds: number[];
   validationOnly?: boolean;
+  part?: Part;
+  merge?: string[];
 }
 
 export function addCompareCommand(program: Command): void {
@@ -37,7 +40,20 @@ export function addCompareCommand(program: Command): void {
         .argParser(seedRange)
         .default(seedRange('5'), '1..5'),
     )
-    .option('--validation-only', 'leave the test rows out of the report: while settings are being chosen');
+    .option('--validation-only', 'leave the test rows out of the report: while settings are being chosen')
+    .addOption(
+      new Option(
+        '--part <i/n>',
+        'train the i-th of n shares of the runs, and write no report: for several machines or an array job',
+      )
+        .argParser(partOf)
+        .conflicts(['merge', 'validationOnly']),
+    )
+    .addOption(
+      new Option('--merge <folders...>', 'train nothing: report on the runs in the folders of the parts').argParser(
+        (folder: string, before: string[] = []) => [...before, path(folder)],
+      ),
+    );
   addRunFlags(command).action(runComparison);
 }
 
@@ -52,14 +68,24 @@ function seedRange(text: string): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
+const MOST_PARTS = 10_000;
+
+function partOf(text: string): Part {
+  const [, number = 0, count = 0] = (/^(\d{1,5})\/(\d{1,5})$/.exec(text) ?? []).map(Number);
+  if (number >= 1 && number <= count && count <= MOST_PARTS) return { number, count };
+  throw new InvalidArgumentError('Expected i/n with i from 1 to n, such as 2/8.');
+}
+
 async function runComparison(flags: CompareFlags): Promise<void> {
   const variants = flags.variants.map(parseVariant);
   requirePackages('compare', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
   const {
     compare,
+    comparePart,
     comparisonTables,
     describeWorkbench,
     loadDataset,
+    mergeComparisons,
     notes,
     openWorkbench,
     summarize,
@@ -69,13 +95,23 @@ async function runComparison(flags: CompareFlags): Promise<void> {
   const options = runOptionsOf(flags);
   const workbench = await openWorkbench(loadDataset(flags.data), options);
   print(describeWorkbench(workbench));
-  const comparison = await compare(workbench, options, variants, flags.seeds, flags.out, {
-    onRun: (title, done, total) => runProgress(`${done + 1}/${total} ${title}`),
-  });
+  const plan = { workbench, shared: options, variants, seeds: flags.seeds };
+  const { part, merge, out } = flags;
+  const hooks = {
+    onRun: (title: string, done: number, total: number) => runProgress(`${done + 1}/${total} ${title}`),
+  };
+  if (part) {
+    const runs = await comparePart(plan, out, part, hooks);
+    print(
+      `Part ${part.number} of ${part.count}: ${runs} runs are in ${out}. compare --merge FOLDER... reports on all parts.`,
+    );
+    return;
+  }
+  const comparison = merge ? mergeComparisons(plan, merge, out) : await compare(plan, out, hooks);
   const summary = summarize(comparison, flags.validationOnly ? ['validation'] : undefined);
   for (const table of comparisonTables(summary)) print(`\n${table.title}\n${await drawn(table)}`);
   for (const note of notes(summary)) print(`\n${note}`);
-  const report = await writeComparison(flags.out, summary, { command: commandLine(), version });
+  const report = await writeComparison(out, summary, { command: commandLine(), version });
   print(`\nReport: ${report}`);
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type BaselineRanks, rankBaselines } from '../training/baselines.js';
 import { requireTrainable } from '../training/memory.js';
 import { requireUsableOptions } from '../training/option-check.js';
@@ -19,6 +20,20 @@ export interface ComparisonHooks {
 
 const RUNS_FOLDER = 'runs';
 
+/** What is compared: every variant with every seed. Options that all share, but for what a variant sets. */
+export interface ComparisonPlan {
+  workbench: Workbench;
+  shared: RunOptions;
+  variants: readonly Variant[];
+  seeds: readonly number[];
+}
+
+/** One of several processes that train the runs of a comparison: the `number`-th of `count`, from 1. */
+export interface Part {
+  number: number;
+  count: number;
+}
+
 /**
  * Trains every variant with every seed. A run whose result is in the folder already is not run again, one that was cut off
  * goes on from its last epoch; so a comparison can be stopped, continued and widened. Seeds are the outer loop: variants are
@@ -27,37 +42,86 @@ const RUNS_FOLDER = 'runs';
  * @throws Error, before anything is written, where two variants have one name, or the folder holds a run with other options
  *   or data, or a report of somebody else
  */
-export async function compare(
-  workbench: Workbench,
-  shared: RunOptions,
-  variants: readonly Variant[],
-  seeds: readonly number[],
+export async function compare(plan: ComparisonPlan, folder: string, hooks: ComparisonHooks = {}): Promise<Comparison> {
+  return assemble(plan, await trainRuns(plan, folder, { number: 1, count: 1 }, hooks));
+}
+
+/**
+ * Trains every `count`-th run of the comparison only, as {@link compare} does. Runs are dealt out in their order, so that all
+ * parts hold about equally many of each variant.
+ *
+ * @returns how many runs the part has
+ */
+export async function comparePart(
+  plan: ComparisonPlan,
   folder: string,
+  part: Part,
   hooks: ComparisonHooks = {},
-): Promise<Comparison> {
-  const planned = planRuns(shared, variants, seeds, join(folder, RUNS_FOLDER));
+): Promise<number> {
+  return (await trainRuns(plan, folder, part, hooks)).length;
+}
+
+/**
+ * The comparison from the results in the folders of its parts. Trains nothing.
+ *
+ * @param folder where the report will go
+ * @throws Error that names the runs which no folder has finished, and where a folder holds one of other options or data, or a
+ *   run in two folders has two results
+ */
+export function mergeComparisons(plan: ComparisonPlan, folders: readonly string[], folder: string): Comparison {
+  requireComparison(folder);
+  const digest = digestOf(plan.workbench);
+  const missing: string[] = [];
+  const results = planRuns(plan).map(({ name, options }) => {
+    const found = folders.flatMap((folder) => finishedResult(runFolderOf(folder, name), digest, options) ?? []);
+    const [first, ...others] = found;
+    if (first === undefined) missing.push(name);
+    else if (others.some((other) => !isDeepStrictEqual(other.test.beamRanks, first.test.beamRanks))) {
+      throw new Error(`${name}: has different results in ${folders.join(', ')}`);
+    }
+    return first;
+  });
+  if (missing.length > 0) throw new Error(`${folders.join(', ')}: no finished run of ${missing.join(', ')}`);
+  return assemble(plan, results as RunResult[]);
+}
+
+async function trainRuns(
+  plan: ComparisonPlan,
+  folder: string,
+  { number, count }: Part,
+  hooks: ComparisonHooks,
+): Promise<RunResult[]> {
+  const { workbench } = plan;
+  const planned = planRuns(plan).filter((_, index) => index % count === number - 1);
   requireComparison(folder);
   const digest = digestOf(workbench);
-  const finished = planned.map(({ options, runFolder }) => finishedResult(runFolder, digest, options));
-  for (const [index, { options, runFolder }] of planned.entries()) {
+  const finished = planned.map(({ options, name }) => finishedResult(runFolderOf(folder, name), digest, options));
+  for (const [index, { options, name }] of planned.entries()) {
     const fresh = { options, data: workbench.dataset.description, dataDigest: digest, metrics: [] };
     await requireUsableOptions(options);
     requireTrainable(options, workbench);
-    if (!finished[index]) goingOn(runFolder, fresh);
+    if (!finished[index]) goingOn(runFolderOf(folder, name), fresh);
   }
   makeRunFolder(join(folder, RUNS_FOLDER));
-  const compared = variants.map(({ name }) => ({ name, results: [] as RunResult[] }));
-  for (const [index, { variant, options, runFolder }] of planned.entries()) {
+  const results: RunResult[] = [];
+  for (const [index, { variant, options, name }] of planned.entries()) {
     const start = () => hooks.onRun?.(`${variant.name}, seed ${options.seed}`, index, planned.length);
-    const result = finished[index] ?? (await runVariant(workbench, options, runFolder, start));
-    compared[index % variants.length]?.results.push(result);
+    results.push(finished[index] ?? (await runVariant(workbench, options, runFolderOf(folder, name), start)));
   }
+  return results;
+}
+
+/** @param results in the order of the plan */
+function assemble({ workbench, shared, variants, seeds }: ComparisonPlan, results: readonly RunResult[]): Comparison {
   return {
     description: describeWorkbench(workbench),
     options: shared,
     ...describeHeldOut(workbench),
     seeds,
-    variants: compared,
+    variants: variants.map(({ name }, place) => ({
+      name,
+      results: results.filter((_, index) => index % variants.length === place),
+    })),
   };
 }
 
@@ -66,21 +130,19 @@ function requireComparison(folder: string): void {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const report = names.find((name) => REPORT_NAMES.includes(name));
   if (report === undefined || names.includes(RUNS_FOLDER)) return;
+  // A merge leaves a whole report and no runs.
+  if (REPORT_NAMES.every((name) => names.includes(name))) return;
   throw new Error(`${folder}: holds ${report} but no runs of a comparison; give another folder`);
 }
 
 interface PlannedRun {
   variant: Variant;
   options: RunOptions;
-  runFolder: string;
+  /** Of its folder. */
+  name: string;
 }
 
-function planRuns(
-  shared: RunOptions,
-  variants: readonly Variant[],
-  seeds: readonly number[],
-  folder: string,
-): PlannedRun[] {
+function planRuns({ shared, variants, seeds }: ComparisonPlan): PlannedRun[] {
   const names = variants.map(variantFolder);
   const double = names.find((name, index) => names.indexOf(name) !== index);
   if (double !== undefined) throw new Error(`two variants have the name ${double}`);
@@ -88,9 +150,13 @@ function planRuns(
     variants.map((variant) => ({
       variant,
       options: { ...shared, ...variant.settings, seed },
-      runFolder: join(folder, `${variantFolder(variant)}-seed-${seed}`),
+      name: `${variantFolder(variant)}-seed-${seed}`,
     })),
   );
+}
+
+function runFolderOf(folder: string, name: string): string {
+  return join(folder, RUNS_FOLDER, name);
 }
 
 async function runVariant(

@@ -47,7 +47,7 @@ export function itemToItem(train: readonly Row[]): Scorer {
   };
 }
 
-export const BASELINES: readonly { name: string; scorer: (train: readonly Row[]) => Scorer }[] = [
+const BASELINES: readonly { name: string; scorer: (train: readonly Row[]) => Scorer }[] = [
   { name: 'popularity', scorer: popularity },
   { name: 'popularity, recent', scorer: recentPopularity },
   { name: 'item-to-item counts', scorer: itemToItem },

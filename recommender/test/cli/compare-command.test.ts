@@ -46,11 +46,31 @@ describe('compare', () => {
       expect(readFileSync(join(out, 'comparison.md'), 'utf8')).not.toMatch(/Test, \d+ rows/);
     }));
 
+  it('trains in parts, and merges them', () =>
+    withFolder(async (root) => {
+      const [one, two, out] = ['one', 'two', 'out'].map((name) => join(root, name)) as [string, string, string];
+      const compare = ['compare', '--data', makeDataFolder(root), ...SMALL, '--seeds', '1', '--variants', 'msl', 'sft'];
+      const first = await runCommand(...compare, '--out', one, '--part', '1/2');
+      expect(first.output).toContain(`Part 1 of 2: 1 runs are in ${one}.`);
+      const early = await runCommand(...compare, '--out', out, '--merge', one, two);
+      expect(early.error).toBe(`${one}, ${two}: no finished run of sft-seed-1`);
+      expect((await runCommand(...compare, '--out', two, '--part', '2/2')).error).toBeUndefined();
+      const merged = await runCommand(...compare, '--out', out, '--merge', one, two);
+      expect(merged.error).toBeUndefined();
+      expect(merged.output).toContain(`Report: ${join(out, 'report.html')}`);
+      expect(readdirSync(one)).toEqual(['runs']);
+      expect((await runCommand(...compare, '--out', out, '--merge', two, one)).error).toBeUndefined();
+    }));
+
   it.each([
     [['--seeds', '0'], /Expected a range of seeds such as 1\.\.5/],
     [['--seeds', '5..1'], /Expected a range of seeds such as 1\.\.5/],
     [['--seeds', 'a'], /Expected a range of seeds such as 1\.\.5/],
     [['--seeds', '1..100000'], /Expected a range of seeds such as 1\.\.5/],
+    [['--part', '3/2'], /Expected i\/n with i from 1 to n/],
+    [['--part', '0/2'], /Expected i\/n with i from 1 to n/],
+    [['--part', '1'], /Expected i\/n with i from 1 to n/],
+    [['--part', '1/2', '--merge', 'a'], /cannot be used with option '--merge/],
     [['--variants', 'hinge,labda=1'], /variant "hinge,labda=1": expected lambda=NUMBER/],
   ])('refuses %j before it reads or writes', (flags, message) =>
     withFolder(async (root) => {

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compare } from '../../src/comparison/compare';
-import { parseVariant } from '../../src/comparison/variants';
+import { type ComparisonPlan, compare, comparePart, mergeComparisons } from '../../src/comparison/compare';
+import { parseVariant, type Variant } from '../../src/comparison/variants';
 import { baselineRanks, popularity } from '../../src/training/baselines';
+import type { RunOptions } from '../../src/training/run-options';
 import type { Workbench } from '../../src/training/workbench';
 import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from '../support/recommender';
 
@@ -18,6 +19,10 @@ let workbench: Workbench;
 beforeAll(async () => {
   workbench = await openTinyWorkbench();
 });
+
+function planOf(from: Workbench, shared: RunOptions, variants: readonly Variant[], seeds: number[]): ComparisonPlan {
+  return { workbench: from, shared, variants, seeds };
+}
 
 /** The titles of the runs that a comparison makes. */
 function noting(): { titles: string[]; onRun: (title: string) => { stop: () => void } } {
@@ -35,7 +40,7 @@ describe('compare', () => {
   it('trains every variant with every seed, and keeps the rows in order', () =>
     withFolder(async (folder) => {
       const { titles, onRun } = noting();
-      const comparison = await compare(workbench, RUN, [MSL, HINGE], [1, 2], folder, { onRun });
+      const comparison = await compare(planOf(workbench, RUN, [MSL, HINGE], [1, 2]), folder, { onRun });
       expect(titles).toEqual(['msl, seed 1', 'hinge,lambda=2, seed 1', 'msl, seed 2', 'hinge,lambda=2, seed 2']);
       expect(comparison.variants.map(({ name }) => name)).toEqual(['msl', 'hinge,lambda=2']);
       for (const { results } of comparison.variants) {
@@ -55,9 +60,9 @@ describe('compare', () => {
 
   it('runs again only what is not there yet', () =>
     withFolder(async (folder) => {
-      const first = await compare(workbench, RUN, [MSL], [1], folder);
+      const first = await compare(planOf(workbench, RUN, [MSL], [1]), folder);
       const { titles, onRun } = noting();
-      const wider = await compare(workbench, RUN, [MSL, HINGE], [1, 2], folder, { onRun });
+      const wider = await compare(planOf(workbench, RUN, [MSL, HINGE], [1, 2]), folder, { onRun });
       expect(titles).toEqual(['hinge,lambda=2, seed 1', 'msl, seed 2', 'hinge,lambda=2, seed 2']);
       expect(wider.variants[0]?.results[0]).toEqual(first.variants[0]?.results[0]);
     }));
@@ -71,21 +76,23 @@ describe('compare', () => {
           throw new Error('cut off');
         },
       });
-      await expect(compare(workbench, longer, [MSL], [1], join(folder, 'cut'), { onRun })).rejects.toThrow('cut off');
-      const goneOn = await compare(workbench, longer, [MSL], [1], join(folder, 'cut'));
-      const whole = await compare(workbench, longer, [MSL], [1], join(folder, 'whole'));
+      await expect(compare(planOf(workbench, longer, [MSL], [1]), join(folder, 'cut'), { onRun })).rejects.toThrow(
+        'cut off',
+      );
+      const goneOn = await compare(planOf(workbench, longer, [MSL], [1]), join(folder, 'cut'));
+      const whole = await compare(planOf(workbench, longer, [MSL], [1]), join(folder, 'whole'));
       const ranks = ({ variants }: typeof whole) => variants[0]?.results[0]?.test.beamRanks;
       expect(ranks(goneOn)).toEqual(ranks(whole));
     }));
 
   it('refuses results of other options and of other data, before it runs or writes anything', () =>
     withFolder(async (folder) => {
-      await compare(workbench, RUN, [MSL], [1], folder);
+      await compare(planOf(workbench, RUN, [MSL], [1]), folder);
       const runs = readdirSync(join(folder, 'runs'));
       const result = join(folder, 'runs', runs[0] as string, 'result.json');
       const written = statSync(result).mtimeMs;
       const other = { ...RUN, learningRate: 0.01 };
-      await expect(compare(workbench, other, [HINGE, MSL], [1], folder)).rejects.toThrow(
+      await expect(compare(planOf(workbench, other, [HINGE, MSL], [1]), folder)).rejects.toThrow(
         `${result}: the result of other options: --learning-rate is 0.03 there and 0.01 here`,
       );
       const [row, ...rows] = workbench.split.test;
@@ -93,7 +100,9 @@ describe('compare', () => {
         ...workbench,
         split: { ...workbench.split, test: [...rows, { ...row, time: 1 }] },
       } as Workbench;
-      await expect(compare(otherData, RUN, [HINGE, MSL], [1], folder)).rejects.toThrow(/the result of other data/);
+      await expect(compare(planOf(otherData, RUN, [HINGE, MSL], [1]), folder)).rejects.toThrow(
+        /the result of other data/,
+      );
       expect(readdirSync(join(folder, 'runs'))).toEqual(runs);
       expect(statSync(result).mtimeMs).toBe(written);
     }));
@@ -106,10 +115,10 @@ describe('compare', () => {
           throw new Error('cut off');
         },
       });
-      await expect(compare(workbench, RUN, [MSL], [1], folder, { onRun })).rejects.toThrow('cut off');
+      await expect(compare(planOf(workbench, RUN, [MSL], [1]), folder, { onRun })).rejects.toThrow('cut off');
       const { titles, onRun: note } = noting();
       const other = { ...RUN, learningRate: 0.01 };
-      await expect(compare(workbench, other, [HINGE, MSL], [1], folder, { onRun: note })).rejects.toThrow(
+      await expect(compare(planOf(workbench, other, [HINGE, MSL], [1]), folder, { onRun: note })).rejects.toThrow(
         /msl-seed-1: cannot go on with other options: --learning-rate is 0.03 there and 0.01 here/,
       );
       expect(titles).toEqual([]);
@@ -118,7 +127,7 @@ describe('compare', () => {
   it('refuses a folder that holds the report of somebody else', () =>
     withFolder(async (folder) => {
       writeFileSync(join(folder, 'report.html'), 'mine');
-      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
+      await expect(compare(planOf(workbench, RUN, [MSL], [1]), folder)).rejects.toThrow(
         `${folder}: holds report.html but no runs of a comparison`,
       );
       expect(readdirSync(folder)).toEqual(['report.html']);
@@ -127,15 +136,15 @@ describe('compare', () => {
   it('does not mind a file that it does not write, as a log', () =>
     withFolder(async (folder) => {
       writeFileSync(join(folder, 'log.txt'), 'mine');
-      await compare(workbench, RUN, [MSL], [1], folder);
+      await compare(planOf(workbench, RUN, [MSL], [1]), folder);
       expect(readFileSync(join(folder, 'log.txt'), 'utf8')).toBe('mine');
     }));
 
   it.each(['{}', 'null'])('names a result that is none: %s', (content) =>
     withFolder(async (folder) => {
-      await compare(workbench, RUN, [MSL], [1], folder);
+      await compare(planOf(workbench, RUN, [MSL], [1]), folder);
       writeFileSync(join(folder, 'runs', 'msl-seed-1', 'result.json'), content);
-      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(
+      await expect(compare(planOf(workbench, RUN, [MSL], [1]), folder)).rejects.toThrow(
         /result\.json: cannot be read \(it does not begin with a digest, .*\); put back a copy of it, or delete it/,
       );
     }),
@@ -143,19 +152,55 @@ describe('compare', () => {
 
   it('names a result that is cut short', () =>
     withFolder(async (folder) => {
-      await compare(workbench, RUN, [MSL], [1], folder);
+      await compare(planOf(workbench, RUN, [MSL], [1]), folder);
       const run = join(folder, 'runs', 'msl-seed-1');
       truncateSync(join(run, 'result.json'), 100);
       const before = contentOf(run);
-      await expect(compare(workbench, RUN, [MSL], [1], folder)).rejects.toThrow(/result\.json: cannot be read/);
+      await expect(compare(planOf(workbench, RUN, [MSL], [1]), folder)).rejects.toThrow(/result\.json: cannot be read/);
       expect(contentOf(run)).toEqual(before);
       expect(readFileSync(join(run, 'result.json'))).toHaveLength(100);
     }));
 
   it('refuses two variants with one name', () =>
     withFolder(async (folder) => {
-      await expect(compare(workbench, RUN, [MSL, HINGE, MSL], [1], folder)).rejects.toThrow(
+      await expect(compare(planOf(workbench, RUN, [MSL, HINGE, MSL], [1]), folder)).rejects.toThrow(
         'two variants have the name msl',
       );
     }));
+
+  describe('in parts', () => {
+    const plan = () => planOf(workbench, RUN, [MSL, HINGE], [1, 2, 3]);
+
+    it('trains every run in one part, and merges them to what one process finds', () =>
+      withFolder(async (root) => {
+        const folders = ['one', 'two'].map((name) => join(root, name));
+        const titles: string[] = [];
+        for (const [index, folder] of folders.entries()) {
+          const noted = noting();
+          expect(await comparePart(plan(), folder, { number: index + 1, count: 2 }, noted)).toBe(3);
+          titles.push(...noted.titles);
+        }
+        const whole = noting();
+        const expected = await compare(plan(), join(root, 'whole'), whole);
+        expect(titles.sort()).toEqual(whole.titles.sort());
+        const merged = mergeComparisons(plan(), folders, root);
+        const ranks = ({ variants }: typeof merged) =>
+          variants.map(({ name, results }) => [
+            name,
+            results.map(({ options, test }) => [options.seed, test.beamRanks]),
+          ]);
+        expect(ranks(merged)).toEqual(ranks(expected));
+        expect(mergeComparisons(plan(), [...folders, join(root, 'whole')], root).seeds).toEqual([1, 2, 3]);
+      }));
+
+    it('refuses to merge where a run is missing, or is of other options', () =>
+      withFolder(async (folder) => {
+        await comparePart(plan(), folder, { number: 1, count: 3 });
+        expect(() => mergeComparisons(plan(), [folder], folder)).toThrow(
+          `${folder}: no finished run of hinge_lambda_2-seed-1, msl-seed-2, msl-seed-3, hinge_lambda_2-seed-3`,
+        );
+        const other = planOf(workbench, { ...RUN, learningRate: 0.01 }, [MSL], [1]);
+        expect(() => mergeComparisons(other, [folder], folder)).toThrow(/the result of other options: --learning-rate/);
+      }));
+  });
 });

@@ -166,14 +166,14 @@ it('of a damaged folder nothing is read, by no command, and nothing in it is wri
   withFolder(async (root) => {
     const comparison = join(root, 'comparison');
     const folder = join(comparison, RUN_NAME);
-    await compare(workbench, TINY_RUN, [VARIANT], [1], comparison);
+    await compare({ workbench, shared: TINY_RUN, variants: [VARIANT], seeds: [1] }, comparison);
     const others = await trainOthers(root);
     const whole = join(root, 'whole');
     cpSync(folder, whole, { recursive: true });
     const readers: [string, () => Promise<unknown>][] = [
       ['recommend', () => openTrainedRun(folder)],
       ['train --resume', () => run(workbench, OPTIONS, folder, { resume: true })],
-      ['compare', () => compare(workbench, TINY_RUN, [VARIANT], [1], comparison)],
+      ['compare', () => compare({ workbench, shared: TINY_RUN, variants: [VARIANT], seeds: [1] }, comparison)],
     ];
     const random = new Random(SEED);
     const unnoticed: string[] = [];

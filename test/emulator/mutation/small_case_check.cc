@@ -137,6 +137,13 @@ void place_inputs(const SmallCase& small, DType dtype, LossProblem& p, const Pla
   p.allowed_bitmask = place(small.allowed_bitmask);
 }
 
+// Somebody writes over the first token of the lists. Whatever the kernels make of it, it is inside of the row.
+cudaError_t change_list(const LossProblem& problem) {
+  const auto outside = static_cast<std::int32_t>(problem.vocab_size + 1000);
+  return cudaMemcpy(const_cast<std::int32_t*>(problem.allowed_tokens), &outside, sizeof outside,
+                    cudaMemcpyHostToDevice);
+}
+
 cudaError_t enqueue_in_parts(cuda::DeviceProblem call, const cuda::Workspace& workspace, const SmallCase& small) {
   const LossProblem whole = call.problem;
   void* const whole_gradient = call.outputs.grad_logits;
@@ -155,6 +162,7 @@ cudaError_t enqueue_in_parts(cuda::DeviceProblem call, const cuda::Workspace& wo
   cudaError_t error = cuda::enqueue_begin(call, workspace, nullptr);
   if (error == cudaSuccess) error = enqueue_pass(small.separate_passes ? cuda::Pass::kStatistics : cuda::Pass::kFused);
   if (error == cudaSuccess) error = cuda::enqueue_end(call, workspace, nullptr);
+  if (error == cudaSuccess && small.list_changes) error = change_list(whole);
   if (error == cudaSuccess && small.separate_passes) error = enqueue_pass(cuda::Pass::kGradient);
   return error;
 }
@@ -323,6 +331,7 @@ void SmallCaseCheck::compare(const SmallCase& small, DType dtype, const Results&
       fail(small, dtype, "row loss", got.row_losses[row], expected.row_losses[row]);
     }
   }
+  if (small.list_changes) return;
   // Padding and what a sparse gradient leaves out are compared as well: nobody may have touched them.
   const double tolerance = dtype == DType::kFloat32 ? 5e-6 : dtype == DType::kBFloat16 ? 8e-3 : 1e-3;
   for (std::size_t i = 0; i < Results::logit_count(small); ++i) {

@@ -131,6 +131,11 @@ void first_tile_masked(Builder& b) {
   std::fill(row, row + b.problem().vocab_size - 3, -kInfinity);
   b.small_case().targets[0] = static_cast<std::int32_t>(b.problem().vocab_size - 2);
 }
+// The first thread has no logit of the first tile, and others have more than the queue has places for.
+void first_thread_masked(Builder& b) {
+  std::fill(b.row(0), b.row(0) + 1024, -kInfinity);
+  b.small_case().targets[0] = 5000;
+}
 void only_one_other(Builder& b) {
   float* row = b.row(0);
   std::fill(row, row + b.problem().vocab_size, -kInfinity);
@@ -164,6 +169,10 @@ void none(Builder& b) {
 void separate(Builder& b) {
   b.small_case().separate_passes = true;
   b.small_case().on_chip = false;
+}
+void changing_list(Builder& b) {
+  separate(b);
+  b.small_case().list_changes = true;
 }
 void no_pruning_statistics(Builder& b) {
   b.problem().penalty = Penalty::kNone;
@@ -261,13 +270,32 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .add_to(cases);
   Builder("more ties at a cut than there are places", 1, 17'000, 256, one_block()).with(with_ties).add_to(cases);
   Builder("a first tile without logits", 1, 9000, 10, one_block()).with(first_tile_masked).add_to(cases);
+  Builder("a first thread without logits", 2, 8000, 200, one_block())
+      .with(first_thread_masked)
+      .with(forward_only)
+      .with(without_ranks)
+      .add_to(cases);
   Builder("a queue that overflows by far", 2, 9000, 250, one_block()).with(ascending).with(flow).add_to(cases);
   Builder("blocks that each have less than the width", 2, 1280, 200, small_cluster()).with(forward_only).add_to(cases);
   Builder("blocks whose queues are just full", 1, 8192, 200, small_cluster()).with(forward_only).add_to(cases);
+  Builder("blocks whose queues are just full, cut for the cluster", 1, 8192, 200, small_cluster()).add_to(cases);
+  // 130 vectors of 16 bits: 34 threads have some, whose maxima give a bound if they are taken one by one.
+  Builder("plain, a short tile of more logits than places", 1, 1040, 10, no_room())
+      .with(read_once)
+      .with(forward_only)
+      .add_to(cases);
   Builder("more in a cluster's queues than one holds", 2, 2560, 200, small_cluster())
       .with(forward_only)
       .with(without_ranks)
       .add_to(cases);
+  // By one block, which sweeps 8 slices of 2 tiles each: the target is the first of the fourth, and between its tile
+  // and the one before there is no check of the queue.
+  Builder("the first logit of a slice", 2, 9000, 10, small_cluster())
+      .with(forward_only)
+      .with([](Builder& b) { b.small_case().targets[0] = 3 * 282 * 4; })
+      .add_to(cases);
+  // Both tokens of the list are in one vector, so that the two may become the same.
+  Builder("a list that changes between the passes", 1, 40, 6, no_room()).listed(1000).with(changing_list).add_to(cases);
   Builder("all ignored", 3, 20, 2, one_block()).with(all_ignored).add_to(cases);
   Builder("many rows", 1100, 2, 1, one_block()).with(weighted).add_to(cases);
 }

@@ -29,6 +29,7 @@ struct SmallCase {
   bool on_chip = false;         // no logit is read twice
   bool without_ranks = false;   // they cost further reads of the target
   bool faulty = false;          // the CPU refuses it; only faults and poisoned rows are compared
+  bool list_changes = false;    // after the statistics, to a token far outside: the gradient is not compared
 };
 
 std::vector<SmallCase> small_cases();

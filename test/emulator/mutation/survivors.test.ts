@@ -1,7 +1,7 @@
 // The list of survivors against the sources as they are. Whether its mutants do survive, the mutation run says.
 import { resolve } from 'node:path';
 import { nameOf } from './mutants';
-import { listedSurvivors, mutantsOfHost, mutantsOfKernels, staleSurvivors, unjudgedFiles } from './survivors';
+import { listedSurvivors, mutantsOfHost, mutantsOfKernels, staleSurvivors } from './survivors';
 import survivors from './survivors.json';
 
 const root = resolve(__dirname, '../../..');
@@ -21,11 +21,6 @@ describe('the list of survivors', () => {
   it('names each once, with a reason', () => {
     expect(listedSurvivors.size).toBe(survivors.length);
     for (const { reason } of survivors) expect(reason).toMatch(/^[A-Z].{20,}\.$/);
-  });
-
-  it('names the files that were not judged since they changed', () => {
-    const files = new Set(mutants.map(({ file }) => file));
-    expect([...unjudgedFiles.keys()].filter((file) => !files.has(file))).toEqual([]);
   });
 
   it('leaves most mutants to be found', () => {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import sources from '../../../native/sources.json';
 import { type Mutant, mutantsOf, nameOf } from './mutants';
 import survivors from './survivors.json';
-import unjudged from './unjudged.json';
 
 export const kernelsFolder = 'native/cuda/kernels';
 
@@ -23,12 +22,6 @@ export function mutantsOfKernels(root: string): Mutant[] {
     .map((name) => `${kernelsFolder}/${name}`)
     .flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')));
 }
-
-/**
- * Files whose mutants have not all been judged since the file changed, and how it changed. A survivor among them does not
- * fail a sample, unless all of the sample survive. Judge them by hand, and take the file off the list.
- */
-export const unjudgedFiles: ReadonlyMap<string, string> = new Map(Object.entries(unjudged));
 
 export const listedSurvivors: ReadonlySet<string> = new Set(survivors.map(nameOf));
 
