@@ -67,18 +67,6 @@ class DenseChunks final : public LinearChunks {
     return compute_some_rows(problem, outputs, divisor, rows_.summaries(), abort_);
   }
 
-  ComputeStatus select(std::int64_t width, const TopTokensOutputs& outputs) override {
-    TopTokensProblem problem;
-    static_cast<LogitRows&>(problem) = rows_.problem(0, rows_.count());
-    problem.logits = call_.workspace;
-    problem.row_stride = stride_;
-    problem.allowed_bitmask = rows_.bitmask();
-    problem.beam_width = width;
-    const std::int64_t place = rows_.base() * width;
-    return compute_top_tokens(
-        problem, {outputs.tokens + place, outputs.log_probabilities + place, outputs.log_sum_exp + rows_.base()});
-  }
-
   ComputeStatus compute_gradients(bool first) override {
     ComputeStatus status = ComputeStatus::kOk;
     if (outputs_.grad_hidden != nullptr) {

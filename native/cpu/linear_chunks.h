@@ -28,8 +28,6 @@ class LinearChunks {
   virtual ComputeStatus compute_logits() = 0;
   // Sweeps the rows; with a gradient makes their logits its entries.
   virtual ComputeStatus compute_rows(bool gradient, double divisor) = 0;
-  // The `width` largest logits of each row, of a call without targets.
-  virtual ComputeStatus select(std::int64_t width, const TopTokensOutputs& outputs) = 0;
   // From the entries. `first`: of the sums over rows, these are the first.
   virtual ComputeStatus compute_gradients(bool first) = 0;
   // Makes the gradients 0 that are sums over rows.
@@ -58,8 +56,8 @@ class LinearChunks {
   ChunkRows rows_;
 };
 
-// Throw std::bad_alloc; the members of what they make do not, but for what compute_rows() and select() take for
-// themselves before they write.
+// Throw std::bad_alloc; the members of what they make do not, but for what compute_rows() takes for itself
+// before it writes.
 std::unique_ptr<LinearChunks> dense_chunks(const LinearProblem& call, const LinearOutputs& outputs,
                                            const std::atomic<std::int32_t>* abort);
 std::unique_ptr<LinearChunks> listed_chunks(const LinearProblem& call, const LinearOutputs& outputs,

@@ -178,20 +178,6 @@ class ListedChunks final : public LinearChunks {
         });
   }
 
-  ComputeStatus select(std::int64_t width, const TopTokensOutputs& outputs) override {
-    std::atomic<bool> failed{false};
-    set_row_tasks();
-    const ComputeStatus status = run_tasks(
-        logits(), [] {},
-        [&](const Group& group, std::int64_t number) {
-          const auto [first, count] = rows_of_task(group, number);
-          for (std::int64_t row = first; row < first + count; ++row) {
-            if (!select_row(group, row, width, outputs)) failed = true;
-          }
-        });
-    return failed ? ComputeStatus::kOutOfMemory : status;
-  }
-
   ComputeStatus compute_gradients(bool first) override {
     if (first) clear_gradients();
     ComputeStatus status = ComputeStatus::kOk;
@@ -336,18 +322,6 @@ class ListedChunks final : public LinearChunks {
     if (gradient)
       reserve_product_scratch(static_cast<std::int64_t>(hidden_.size()) / call_.hidden_size, call_.hidden_size,
                               call_.threads);
-  }
-
-  bool select_row(const Group& group, std::int64_t row, std::int64_t width, const TopTokensOutputs& outputs) const {
-    TopTokensProblem problem;
-    static_cast<LogitRows&>(problem) = problem_of(group, row, 1, false);
-    problem.beam_width = width;
-    const std::int64_t position = rows_.base() + rows_.positions()[group.first + row];
-    const TopTokensOutputs out = {outputs.tokens + position * width, outputs.log_probabilities + position * width,
-                                  outputs.log_sum_exp + position};
-    if (compute_top_tokens(problem, out) != ComputeStatus::kOk) return false;
-    for (std::int64_t i = 0; i < width && out.tokens[i] >= 0; ++i) out.tokens[i] = group.list.tokens[out.tokens[i]];
-    return true;
   }
 
   ComputeStatus compute_hidden_gradient() {
