@@ -4,7 +4,7 @@ import { CALL_FIELDS } from '../native/call-fields.js';
 import { environmentVariable } from '../options/runtime.js';
 import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
 import { readNames } from './names.js';
-import { refuseParts } from './native-only.js';
+import { refuseLinear, refuseParts } from './native-only.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
@@ -42,6 +42,8 @@ export function loadWasm(): NativeBinding {
     },
     partials: refuseParts,
     partGradient: refuseParts,
+    linearLoss: refuseLinear,
+    linearLossAsync: refuseLinear,
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],
