@@ -61,11 +61,11 @@ export function describeFindings({ node, platform, addon, attempts, kernel, wron
 }
 
 function describeKernel(capabilities: Capabilities): string[] {
-  const { backend, reason, instructionSet, instructionSets, threads, cuda, warnings } = capabilities;
+  const { backend, reason, instructionSet, instructionSets, tuning, threads, cuda, warnings } = capabilities;
   const devices = cuda.devices.map(({ index, name }) => `${index}: ${name}`).join(', ');
   return [
     `backend      ${backend}${reason === undefined ? '' : ` (${reason})`}`,
-    `CPU kernel   ${instructionSet} (of ${instructionSets.join(', ')}), ${threads} threads`,
+    `CPU kernel   ${instructionSet} (of ${instructionSets.join(', ')}), tuned for ${tuning}, ${threads} threads`,
     `CUDA         ${cuda.available ? devices : `not available: ${cuda.reason ?? 'no reason known'}`}`,
     ...warnings.map((warning) => `warning      ${warning}`),
   ];

@@ -3,7 +3,7 @@
 import { addonNotFound } from './addon-not-found.js';
 import type { NativeBinding } from './binding.js';
 import { loadAddon } from './load-addon.js';
-import { instructionSetWarning, warn, warnAboutEnvironment } from './warnings.js';
+import { cpuWarnings, warn, warnAboutEnvironment } from './warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_BACKEND';
 
@@ -32,8 +32,7 @@ export function native(): NativeBinding {
 
 function choose(): Backend {
   const backend = load();
-  const { overrideError } = backend.binding.cpuInfo();
-  if (overrideError !== '') warnAboutEnvironment(instructionSetWarning(overrideError));
+  for (const warning of cpuWarnings(backend.binding)) warnAboutEnvironment(warning);
   return backend;
 }
 

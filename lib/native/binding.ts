@@ -301,7 +301,13 @@ export interface NativeBinding {
     state: Int32Array | undefined,
     done: (outcome: NativeOutcome) => void,
   ): NativeOutcome | undefined;
-  cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
+  cpuInfo(): {
+    instructionSet: string;
+    instructionSets: string[];
+    overrideError: string;
+    tuning: string;
+    tuningError: string;
+  };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] } | NativeOutOfMemory;
   device: NativeDevice;
   optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;

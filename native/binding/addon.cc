@@ -98,7 +98,7 @@ Napi::Object call_fields(Napi::Env env) {
   return fields;
 }
 
-// () => {instructionSet, instructionSets, overrideError}
+// () => {instructionSet, instructionSets, overrideError, tuning, tuningError}
 Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CpuInfo cpu = cpu_info();
@@ -108,6 +108,8 @@ Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   for (std::uint32_t i = 0; i < cpu.instruction_set_count; ++i) all.Set(i, cpu.instruction_sets[i]);
   result.Set("instructionSets", all);
   result.Set("overrideError", cpu.override_error);
+  result.Set("tuning", cpu.tuning);
+  result.Set("tuningError", cpu.tuning_error);
   return result;
 }
 

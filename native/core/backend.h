@@ -56,6 +56,8 @@ struct CpuInfo {
   const char* instruction_sets[3] = {};
   std::size_t instruction_set_count = 0;
   const char* override_error = ""; // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
+  const char* tuning = nullptr;    // the processor family whose tuning is in use, or what FUSED_BEAR_LOSS_TUNING names
+  const char* tuning_error = "";   // as override_error
 };
 // Allocates nothing. The strings stay.
 CpuInfo cpu_info();

@@ -31,6 +31,7 @@ describe('fused-bear-loss doctor', () => {
     expect(exitCode).toBe(0);
     expect(output).toContain(`fused-bear-loss ${capabilities().version} on Node ${process.version}`);
     expect(output).toContain(`CPU kernel   ${capabilities().instructionSet} (of `);
+    expect(output).toContain(`, tuned for ${capabilities().tuning}, `);
     expect(output).toMatch(/^CUDA {9}\S/m);
     expect(output).toMatch(/^addon {8}\S+\.node$/m);
     expect(output).toMatch(/^numbers {6}right/m);
