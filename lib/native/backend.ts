@@ -30,6 +30,23 @@ export function native(): NativeBinding {
   return backend().binding;
 }
 
+/** `use` with the backend of this name, whatever was chosen: `doctor` looks at both. Throws where it cannot be loaded. */
+export function withBackend<Result>(name: Backend['name'], use: () => Result): Result {
+  const before = chosen;
+  chosen = { name, binding: name === 'wasm' ? loadWasm() : requireAddon() };
+  try {
+    return use();
+  } finally {
+    chosen = before;
+  }
+}
+
+function requireAddon(): NativeBinding {
+  const found = loadAddon();
+  if (found.addon === undefined) throw new Error(found.reason);
+  return found.addon;
+}
+
 function choose(): Backend {
   const backend = load();
   for (const warning of cpuWarnings(backend.binding)) warnAboutEnvironment(warning);
