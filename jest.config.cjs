@@ -62,7 +62,10 @@ module.exports = {
       ...common,
       displayName: 'fast',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', ...['cuda', 'faults', 'standalone', 'packaging', 'wasm'].map(room)],
+      testPathIgnorePatterns: [
+        '/node_modules/',
+        ...['browser', 'cuda', 'faults', 'standalone', 'packaging', 'wasm'].map(room),
+      ],
     },
     // The contract once more, and what only devices have, on the device that the tests' own addon emulates.
     {
@@ -73,6 +76,8 @@ module.exports = {
     },
     ...cards,
     ...(hasModule ? [wasm] : []),
+    // The browser build in headless Chromium.
+    { ...common, displayName: 'browser', testMatch: [`${room('browser')}**/*.test.ts`] },
     // The workspace package, which sees the sources of the library as its users see the package.
     { ...common, displayName: 'recommender', testMatch: ['<rootDir>/recommender/test/**/*.test.ts'] },
     // Starts processes of its own: leaks, worker termination, exit, faults.

@@ -18,6 +18,7 @@ const REQUIRED = [
   'dist/index.js',
   'dist/index.mjs',
   'dist/wasm/module-bytes.js',
+  'dist/browser/index.mjs',
   'headers/napi.h',
   'headers/node_api.h',
   'native/sources.json',

@@ -1,14 +1,13 @@
 // A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
-import { createHash } from 'node:crypto';
-import { endianness } from 'node:os';
 import { allocate, assertAttached } from '../loss/arrays.js';
 import { bearError, refuse } from '../options/errors.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import { isId } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
+import { sha256 } from './sha256.js';
 import type { TrieArrays } from './trie-arrays.js';
 
-const MAGIC = 'FBLTRIE\n';
+const MAGIC = Uint8Array.from('FBLTRIE\n', (character) => character.charCodeAt(0));
 const VERSION = 1;
 /** The magic, then version, nodes, leaves and items as 32-bit integers, then the digest. */
 const DIGEST_AT = 24;
@@ -17,18 +16,21 @@ const HEADER_BYTES = DIGEST_AT + 32;
 export function serializeTrie({ edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: TrieArrays): Uint8Array {
   // Leaves are the nodes without children, so they need not be written.
   const arrays = [edgeOffsets.words, edgeTokens, itemOffsets, leafItems];
-  const bytes = Buffer.alloc(arrays.reduce((sum, array) => sum + array.byteLength, HEADER_BYTES));
-  bytes.write(MAGIC, 'latin1');
+  const bytes = new Uint8Array(arrays.reduce((sum, array) => sum + array.byteLength, HEADER_BYTES));
+  bytes.set(MAGIC);
+  const header = new DataView(bytes.buffer);
   [VERSION, edgeOffsets.length - 1, leafNodes.length, leafItems.length].forEach((value, index) => {
-    bytes.writeUInt32LE(value, MAGIC.length + 4 * index);
+    header.setUint32(MAGIC.length + 4 * index, value, true);
   });
   let at = HEADER_BYTES;
   for (const array of arrays) {
-    littleEndian(Buffer.from(array.buffer, array.byteOffset, array.byteLength)).copy(bytes, at);
+    const copy = bytes.subarray(at, at + array.byteLength);
+    copy.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    swapUnlessLittleEndian(copy);
     at += array.byteLength;
   }
-  digestOf(bytes).copy(bytes, DIGEST_AT);
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  bytes.set(digestOf(bytes), DIGEST_AT);
+  return bytes;
 }
 
 /** @throws RangeError `ERR_BEAR_TRIE_FORMAT` for anything but the bytes of a trie, whole and unchanged. */
@@ -37,32 +39,29 @@ export function parseTrie(data: Uint8Array): TrieArrays {
   assertAttached(data, 'bytes');
   // A copy, as another thread could change shared memory after the digest was found to be right.
   const view = viewOf(Uint8Array, data);
-  const copied = allocate(Uint8Array, view.length, 'bytes');
-  copied.set(view);
-  const bytes = Buffer.from(copied.buffer);
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw formatError('bytes that are not a TokenTrie');
+  const bytes = allocate(Uint8Array, view.length, 'bytes');
+  bytes.set(view);
+  if (!startsWith(bytes, MAGIC)) throw formatError('bytes that are not a TokenTrie');
   if (bytes.length < HEADER_BYTES) throw formatError(`a header of ${bytes.length} bytes, which is too short`);
-  const [version, nodes, leaves, items] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(MAGIC.length + at)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const header = new DataView(bytes.buffer);
+  const word = (index: number) => header.getUint32(MAGIC.length + 4 * index, true);
+  const [version, nodes, leaves, items] = [word(0), word(1), word(2), word(3)];
   if (version !== VERSION) throw formatError(`version ${version}, not version ${VERSION}`);
   const lengths = [wordCount(nodes + 1, nodes - 1), nodes - 1, leaves + 1, items];
   const expected = lengths.reduce((sum, length) => sum + 4 * length, HEADER_BYTES);
   if (nodes < 2 || bytes.length !== expected) {
     throw formatError(`${bytes.length} bytes, not the ${expected} of ${nodes} nodes and ${items} items`);
   }
-  if (!digestOf(bytes).equals(bytes.subarray(DIGEST_AT, HEADER_BYTES)))
+  if (!startsWith(bytes.subarray(DIGEST_AT), digestOf(bytes))) {
     throw formatError('bytes that do not match their digest');
+  }
   let at = HEADER_BYTES;
   const [edgeMarks, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
     const array = new Int32Array(length);
-    const copy = Buffer.from(array.buffer);
-    bytes.copy(copy, 0, at, at + copy.length);
+    const copy = new Uint8Array(array.buffer);
+    copy.set(bytes.subarray(at, at + copy.length));
+    swapUnlessLittleEndian(copy);
     at += copy.length;
-    if (endianness() === 'BE') copy.swap32();
     return array;
   }) as [Int32Array, Int32Array, Int32Array, Int32Array];
   const edgeOffsets = RisingOffsets.fromWords(new Uint32Array(edgeMarks.buffer), nodes + 1, nodes - 1);
@@ -84,14 +83,21 @@ export function formatError(message: string): Error {
   });
 }
 
-function littleEndian(bytes: Buffer): Buffer {
-  return endianness() === 'BE' ? Buffer.from(bytes).swap32() : bytes;
+function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  return start.every((byte, index) => byte === bytes[index]);
+}
+
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Between the integers of this machine and little-endian ones, in place. */
+function swapUnlessLittleEndian(bytes: Uint8Array): void {
+  if (isLittleEndian) return;
+  for (let at = 0; at < bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
 }
 
 /** Of the header up to the digest, and of all that follows it. */
-function digestOf(bytes: Buffer): Buffer {
-  const hash = createHash('sha256');
-  return hash.update(bytes.subarray(0, DIGEST_AT)).update(bytes.subarray(HEADER_BYTES)).digest();
+function digestOf(bytes: Uint8Array): Uint8Array {
+  return sha256(bytes.subarray(0, DIGEST_AT), bytes.subarray(HEADER_BYTES));
 }
 
 // The digest detects damage. These checks detect bytes that other programs made, whose indices must not lead outside.

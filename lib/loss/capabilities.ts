@@ -1,4 +1,5 @@
-import { backend, cpuWarnings } from '../native/backend.js';
+import { backend } from '../native/backend.js';
+import { cpuWarnings } from '../native/warnings.js';
 import { fail } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 

@@ -3,7 +3,7 @@
 import { addonNotFound } from './addon-not-found.js';
 import type { NativeBinding } from './binding.js';
 import { loadAddon } from './load-addon.js';
-import { warn, warnAboutEnvironment } from './warnings.js';
+import { cpuWarnings, warn, warnAboutEnvironment } from './warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_BACKEND';
 
@@ -28,6 +28,23 @@ export function backend(): Backend {
 /** The functions of {@link backend}. */
 export function native(): NativeBinding {
   return backend().binding;
+}
+
+/** `use` with the backend of this name, whatever was chosen: `doctor` looks at both. Throws where it cannot be loaded. */
+export function withBackend<Result>(name: Backend['name'], use: () => Result): Result {
+  const before = chosen;
+  chosen = { name, binding: name === 'wasm' ? loadWasm() : requireAddon() };
+  try {
+    return use();
+  } finally {
+    chosen = before;
+  }
+}
+
+function requireAddon(): NativeBinding {
+  const found = loadAddon();
+  if (found.addon === undefined) throw new Error(found.reason);
+  return found.addon;
 }
 
 function choose(): Backend {
@@ -68,13 +85,4 @@ function loadWasm(): NativeBinding {
 function unknownBackend(name: string): Error {
   const message = `fused-bear-loss: ${VARIABLE} is ${JSON.stringify(name)}: expected native or wasm`;
   return Object.assign(new Error(message), { code: 'ERR_BEAR_BACKEND_UNKNOWN' });
-}
-
-/** What the environment asks of the CPU kernels and does not get. */
-export function cpuWarnings(binding: NativeBinding): string[] {
-  const { overrideError, tuningError } = binding.cpuInfo();
-  return [
-    ...(overrideError === '' ? [] : [`FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`]),
-    ...(tuningError === '' ? [] : [`FUSED_BEAR_LOSS_TUNING was not followed: ${tuningError}`]),
-  ];
 }

@@ -1,9 +1,9 @@
-import { types } from 'node:util';
+import { isProxy } from './runtime.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
 const LONGEST_STRING = 40;
 
-/** A value in a few words, for error messages. Runs no code of the value's. */
+/** A value in a few words, for error messages. Runs no code of the value's where Proxies can be told apart. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -21,12 +21,21 @@ export function describe(value: unknown): string {
 
 function describeObject(value: object | null): string {
   if (value === null) return 'null';
-  if (types.isProxy(value)) return isRevoked(value) ? 'a Proxy that was revoked' : 'a Proxy';
-  if (Array.isArray(value)) return `an array of length ${value.length}`;
+  if (isRevoked(value)) return 'a Proxy that was revoked';
+  if (isProxy(value)) return 'a Proxy';
+  if (Array.isArray(value)) return describeArray(value);
   const arrayType = typedArrayName(value);
   if (arrayType !== undefined) return `${arrayType}(${lengthOf(value as Float32Array)})`;
   const name = cudaObjectName(value);
   return name === undefined ? 'an object' : `${name}, which the entry fused-bear-loss/cuda takes`;
+}
+
+function describeArray(array: readonly unknown[]): string {
+  try {
+    return `an array of length ${array.length}`;
+  } catch {
+    return 'a Proxy'; // of a browser
+  }
 }
 
 /** Whether the value is a Proxy that was revoked, of which nothing can be read. Runs no code of the value's. */

@@ -1,9 +1,10 @@
 // The WebAssembly module as what lib/native calls: an object with the functions that the addon exports.
 import type { NativeBinding, NativeDevice, NativeDeviceError, NativeOutcome } from '../native/binding.js';
 import { CALL_FIELDS } from '../native/call-fields.js';
+import { environmentVariable } from '../options/runtime.js';
 import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
 import { readNames } from './names.js';
-import { refuseParts } from './native-only.js';
+import { refuseLinear, refuseParts } from './native-only.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
@@ -12,7 +13,7 @@ const TUNING = 'default';
 const NO_CUDA = 'the WebAssembly module computes on the CPU only; CUDA needs the native addon';
 const NOT_BUILT: NativeDeviceError = { status: 'device-error', kind: 'not-built', message: NO_CUDA };
 
-/** Compiles the module. Throws an Error with a code of its own where that cannot be (module.ts). */
+/** Compiles the module. Throws an Error with a code of its own where that cannot be (web-assembly.ts). */
 export function loadWasm(): NativeBinding {
   const { faults, ...names } = readNames();
   if (JSON.stringify(names.callFields) !== JSON.stringify(CALL_FIELDS)) {
@@ -42,6 +43,8 @@ export function loadWasm(): NativeBinding {
     },
     partials: refuseParts,
     partGradient: refuseParts,
+    linearLoss: refuseLinear,
+    linearLossAsync: refuseLinear,
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],
@@ -68,9 +71,8 @@ function tuningError(): string {
   return wanted === '' || wanted === TUNING ? '' : `the WebAssembly module has no tuning ${wanted}`;
 }
 
-// Of the environment, where there is one.
 function wish(variable: string): string {
-  return (typeof process === 'undefined' ? undefined : process.env[variable]) ?? '';
+  return environmentVariable(variable) ?? '';
 }
 
 // No handle of a device can exist, so what takes one is never called.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "native/core/linear_problem.h"
 #include "native/core/loss_problem.h"
 #include "native/core/top_tokens_problem.h"
 #include "native/core/vocabulary_part.h"
@@ -33,6 +34,11 @@ const Backend& cpu_backend();
 // Runs one call of topTokens on the CPU; the constraint has been validated. Safe to call from several threads at once.
 // Never kAborted.
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
+
+// The linear form on the CPU; the problem has been validated. Where memory runs out nothing has been written; after an
+// abort the outputs mean nothing. Safe to call from several threads at once.
+ComputeStatus compute_linear(const LinearProblem& problem, const LinearOutputs& outputs, LossSummary& summary,
+                             const std::atomic<std::int32_t>* abort);
 
 // Copies the logits of all rows, or only those that the lists allow, on as many threads as a call would use.
 void copy_rows(const LogitRows& rows, void* destination, std::int64_t destination_stride, bool listed_only);

@@ -7,6 +7,7 @@
 #include "native/core/dtype.h"
 #include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/loss_rows.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_loop.h"
 #include "native/cpu/row_processor.h"
@@ -98,12 +99,11 @@ void summarize(const LossProblem& problem, const std::vector<RowSummary>& rows, 
 }
 
 // Sweep and gradient of a row together, while it is in the cache.
-ComputeStatus compute_fused(const LossProblem& problem, const LossLoop& loop, std::vector<RowSummary>& rows,
-                            double divisor) {
+ComputeStatus compute_fused(const LossProblem& problem, const LossLoop& loop, RowSummary* rows, double divisor) {
   return loop.run([&](RowProcessor& processor, std::int64_t row) {
     RowRecord record;
     processor.forward(row, record);
-    rows[static_cast<std::size_t>(row)] = record.summary;
+    rows[row] = record.summary;
     if (problem.gradient != GradientMode::kNone) processor.gradient(row, record, divisor);
   });
 }
@@ -138,7 +138,7 @@ ComputeStatus compute_rows(const LossProblem& problem, const MergedRows* merged,
     double divisor = known_divisor(problem);
     const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
                                      ? compute_weighted(problem, loop, rows, divisor)
-                                     : compute_fused(problem, loop, rows, divisor);
+                                     : compute_fused(problem, loop, rows.data(), divisor);
     if (status == ComputeStatus::kOk) summarize(problem, rows, divisor, outputs.row_losses, summary);
     return status;
   } catch (const std::bad_alloc&) {
@@ -159,6 +159,11 @@ class CpuBackend final : public Backend {
 const Backend& cpu_backend() {
   static const CpuBackend backend;
   return backend;
+}
+
+ComputeStatus compute_some_rows(const LossProblem& problem, const LossOutputs& outputs, double divisor,
+                                RowSummary* rows, const std::atomic<std::int32_t>* abort) {
+  return compute_fused(problem, LossLoop(problem, nullptr, outputs, abort), rows, divisor);
 }
 
 ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,

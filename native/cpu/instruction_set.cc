@@ -50,6 +50,8 @@ const RowKernel& row_kernel() { return *selection().build->row_kernel; }
 
 const TopTokensKernel& top_tokens_kernel() { return *selection().build->top_tokens_kernel; }
 
+const MatrixKernel& matrix_kernel() { return *selection().build->matrix_kernel; }
+
 CpuInfo cpu_info() {
   CpuInfo info;
   info.instruction_set = selection().build->instruction_set;

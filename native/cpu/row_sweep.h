@@ -19,15 +19,7 @@
 
 #include "native/cpu/row_kernel.h"
 
-#if defined(__AVX512F__)
-#include "native/cpu/simd_avx512.h"
-#elif defined(__AVX2__)
-#include "native/cpu/simd_avx2.h"
-#elif defined(FBL_USE_NEON)
-#include "native/cpu/simd_neon.h"
-#else
-#include "native/cpu/simd_generic.h"
-#endif
+#include "native/cpu/simd.h"
 #include "native/cpu/top_candidates.h"
 
 namespace fused_bear_loss {

@@ -200,12 +200,13 @@ constexpr NumberNames all_number_names() {
 constexpr NumberNames kNumberNames = all_number_names();
 
 // In the order of NAME_TABLES in lib/wasm/names.ts.
-constexpr NameTable kTables[] = {table_of(kDTypeNames),          table_of(kPenaltyNames),
-                                 table_of(kReductionNames),      table_of(kThresholdGradientNames),
-                                 table_of(kGradientModeNames),   table_of(kDeviceErrorNames),
-                                 table_of(kFaultNames),          table_of(kNumberNames.names),
-                                 table_of(kArrayFieldNames),     table_of(kSummaryFieldNames),
-                                 table_of(kTopTokensNumberNames)};
+constexpr NameTable kTables[] = {table_of(kDTypeNames),           table_of(kPenaltyNames),
+                                 table_of(kReductionNames),       table_of(kThresholdGradientNames),
+                                 table_of(kGradientModeNames),    table_of(kDeviceErrorNames),
+                                 table_of(kFaultNames),           table_of(kNumberNames.names),
+                                 table_of(kArrayFieldNames),      table_of(kSummaryFieldNames),
+                                 table_of(kTopTokensNumberNames), table_of(kLinearNumberNames),
+                                 table_of(kLinearArrayNames)};
 
 } // namespace
 

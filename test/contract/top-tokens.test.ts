@@ -1,6 +1,7 @@
 /** topTokens against the float64 reference, for every dtype, constraint, layout and instruction set. */
 import * as fc from 'fast-check';
 import { topTokens } from '../../lib/index';
+import { deviceUnderTest } from '../support/backend-under-test';
 import { DTYPES } from '../support/dtype';
 import { INSTRUCTION_SETS } from '../support/instruction-sets';
 import { SeededRandom } from '../support/random';
@@ -145,8 +146,11 @@ describe('topTokens', () => {
   });
 });
 
-describe('topTokens of each instruction set', () => {
-  for (const name of INSTRUCTION_SETS) {
+// Of the addon on the CPU, whatever else is under test.
+const isCpu = deviceUnderTest === 'cpu';
+(isCpu ? describe : describe.skip)('topTokens of each instruction set', () => {
+  if (!isCpu) it('agrees with the reference', () => {});
+  for (const name of isCpu ? INSTRUCTION_SETS : []) {
     const answer = JSON.parse(runProbe('top-tokens-probe.ts', name).toString()) as TopTokensAnswer;
     const isThere = answer.instructionSet === name;
     const why = isThere ? '' : ` (skipped: this machine runs ${answer.instructionSet} instead)`;

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { crossCompiler, isCurrent } from '../../scripts/prebuild-targets.cjs';
-import { bundleContract } from './bundle-contract';
+import { bundleTests, CONTRACT_ROOMS } from './bundle-tests';
 
 const root = join(__dirname, '..', '..');
 const folder = join(root, 'build-arm64');
@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   buildAddon();
   const launcher = ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', foreignNode()] as const;
   const wanted = process.argv.slice(2);
-  const { runner, testFiles: all } = await bundleContract(join(folder, 'contract'), launcher);
+  const { runner, testFiles: all } = await bundleTests(join(folder, 'contract'), CONTRACT_ROOMS);
   const testFiles = all.filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
   if (testFiles.length === 0) throw new Error(`no test file is named like ${wanted.join(', ')}`);
   const [command, ...args] = launcher;
@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   rmSync(addons, { recursive: true, force: true });
   mkdirSync(addons);
   symlinkSync(join(root, 'prebuilds'), join(addons, 'prebuilds'));
-  const env = { ...process.env, FUSED_BEAR_LOSS_PREBUILD: addons };
+  const env = { ...process.env, FUSED_BEAR_LOSS_PREBUILD: addons, TEST_LAUNCHER: JSON.stringify(launcher) };
   // An emulated processor is slow: each of this machine's takes a share of the files.
   const shares = Math.min(availableParallelism(), 4, testFiles.length);
   const statuses = await Promise.all(

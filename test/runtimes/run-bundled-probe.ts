@@ -1,12 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-declare const PROBE_LAUNCHER: readonly [string, ...string[]];
 declare const PROBE_FOLDER: string;
 
-/** As test/support/run-probe.ts, of a bundle. */
+/** As test/support/run-probe.ts, of a bundle. TEST_LAUNCHER is the command that starts this runtime for a file, as JSON. */
 export function runProbe(program: string, instructionSet: string): Buffer {
-  const [command, ...args] = PROBE_LAUNCHER;
+  const [command, ...args] = JSON.parse(process.env.TEST_LAUNCHER ?? '') as [string, ...string[]];
   const child = spawnSync(command, [...args, join(PROBE_FOLDER, program.replace(/\.ts$/, '.cjs'))], {
     env: { ...process.env, FUSED_BEAR_LOSS_INSTRUCTION_SET: instructionSet },
     maxBuffer: 2 ** 28,

@@ -3,6 +3,9 @@
 import { expect } from 'expect';
 import { bind } from 'jest-each';
 
+/** Starts the line that run-bundle.ts ends with, which goes on with {@link Counts} as JSON. */
+export const TOTALS = 'totals ';
+
 type Body = () => unknown;
 
 interface Hooks {
@@ -27,7 +30,8 @@ interface Test {
 
 export interface Counts {
   passed: number;
-  skipped: number;
+  /** Names, which say why. */
+  skipped: string[];
   /** Name and message of each. */
   failures: { name: string; message: string }[];
 }
@@ -75,7 +79,7 @@ export function defineGlobals(): void {
 export async function runFile(load: () => void): Promise<Counts> {
   current = newSuite('', undefined, false);
   const file = current;
-  const counts: Counts = { passed: 0, skipped: 0, failures: [] };
+  const counts: Counts = { passed: 0, skipped: [], failures: [] };
   try {
     load();
   } catch (error) {
@@ -107,7 +111,7 @@ async function runSuite(suite: Suite, outer: Suite[], counts: Counts): Promise<v
     if ('children' in child) {
       await runSuite(child, path, counts);
     } else if (child.skipped) {
-      counts.skipped += 1;
+      counts.skipped.push(fullName(child.name));
     } else {
       const passed = await attempt(child.name, async () => {
         await inOrder(path.flatMap((each) => each.beforeEach));

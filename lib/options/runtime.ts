@@ -1,0 +1,10 @@
+// What Node has and browsers lack.
+import { types } from 'node:util';
+
+export function isProxy(value: object): boolean {
+  return types.isProxy(value);
+}
+
+export function environmentVariable(name: string): string | undefined {
+  return process.env[name];
+}
