@@ -27,6 +27,7 @@ interface Options {
   peers: boolean;
   json?: string;
   addon?: string;
+  tunings: string[];
 }
 
 function parsePositive(text: string): number {
@@ -47,6 +48,10 @@ function parseThreads(text: string): number[] {
   const counts = text.split(',').map(parsePositive);
   if (!counts.every(Number.isInteger)) throw new InvalidArgumentError('whole numbers are needed, such as 1,2');
   return counts;
+}
+
+function parseTunings(text: string): string[] {
+  return text.split(';').map((each) => each.trim());
 }
 
 function parseDevice(text: string): Options['device'] {
@@ -74,6 +79,12 @@ function parseOptions(): Options {
     .option('--no-peers', 'without the plain JavaScript loops and the gradient error')
     .option('--json <file>', 'write everything measured to this file (default for a GPU: benchmarks/cuda.json)')
     .option('--addon <file>', 'a trial build of the benchmark addon')
+    .option(
+      '--tunings <texts>',
+      'bare calls with other tunings in turns with the rest, as in "zen4; prefetchWindow=8192"',
+      parseTunings,
+      [],
+    )
     .parse()
     .opts<Options>();
 }
@@ -105,7 +116,7 @@ async function runOnDevice(options: Options, device: CudaDeviceName): Promise<vo
 async function runEventLoop(options: Options): Promise<void> {
   const { formatEventLoop, measureEventLoop } = await import('./event-loop.js');
   const { capabilities, fusedBearLoss, fusedBearLossAsync } = await import('fused-bear-loss');
-  const machine = describeMachine(capabilities().instructionSet);
+  const machine = describeMachine(capabilities());
   const [shape] = (options.smoke ? smokeShapes : fullShapes) as [Shape];
   const turns = options.runs ?? (options.smoke ? 1 : 10);
   const cases = await measureEventLoop({ shape, turns, sync: fusedBearLoss, async: fusedBearLossAsync });
@@ -120,7 +131,7 @@ async function main(): Promise<void> {
   if (options.device !== 'cpu') return runOnDevice(options, options.device);
   const addon = loadBenchAddon(options.addon);
   const compute = options.bare ? undefined : await loadFacade();
-  const machine = describeMachine(addon.instructionSet());
+  const machine = describeMachine(addon.kernelInfo());
   const cases = listCases(options.smoke ? smokeShapes : fullShapes, options.threads, options.filter);
   if (cases.length === 0) program.error('no case matches the filter');
 
@@ -138,6 +149,7 @@ async function main(): Promise<void> {
     secondsPerCase,
     fewestRounds,
     mostRounds,
+    tunings: options.tunings,
     peerRuns: options.peers ? 3 : 0,
     onCase: (name) => bar.update(started++, { case: name }),
   });
@@ -155,6 +167,7 @@ async function main(): Promise<void> {
       mostRounds,
       bufferCount,
       seed,
+      tunings: options.tunings,
     },
     ...measured,
   };

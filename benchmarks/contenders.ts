@@ -70,6 +70,28 @@ export function bareContender(
   };
 }
 
+/** The name of {@link tunedContender}. */
+export function tunedName(tuning: string): string {
+  return `BEAR, C++, tuning ${tuning}`;
+}
+
+/** A bare call of BEAR with another tuning, timed within C++. */
+export function tunedContender(tuning: string, each: Case, workspace: Workspace, addon: BenchAddon): Contender {
+  const own = addon.kernelInfo().tuning;
+  const bare = bareContender('BEAR', 'C++', each, workspace, addon);
+  return {
+    name: tunedName(tuning),
+    run: (buffer) => {
+      addon.forceTuning(tuning);
+      try {
+        return bare.run(buffer);
+      } finally {
+        addon.forceTuning(own);
+      }
+    },
+  };
+}
+
 function callOptions(loss: LossName, each: Case, vocabSize: number, gradLogits: Logits | undefined, device: 'cpu') {
   const gradient = ({ forward: false, 'out of place': true, 'in place': 'in-place' } as const)[each.pass];
   return {

@@ -68,7 +68,7 @@ export function runDeviceBenchmark(options: DeviceBenchOptions): DeviceResults {
   bar.stop();
   stream.dispose();
   const { batches, batchSize } = options;
-  const machine = describeMachine(capabilities().instructionSet);
+  const machine = describeMachine(capabilities());
   return { machine, device, settings: { batches, batchSize, seed }, copyCeiling, cases };
 }
 

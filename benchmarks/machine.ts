@@ -1,15 +1,18 @@
 // What the numbers were measured on: without it they mean nothing.
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
+import type { KernelInfo } from './native';
 
-export interface Machine {
+/** What computes; the family of the processor is known where the benchmark's addon computes. */
+type Kernel = Omit<KernelInfo, 'family'> & Partial<KernelInfo>;
+
+export interface Machine extends Kernel {
   processor: string;
   threads: number;
   caches: { level: number; type: string; bytes: number }[];
   memoryBytes: number;
   system: string;
   node: string;
-  instructionSet: string;
   loadAverageBefore: number[];
   loadAverageAfter: number[];
 }
@@ -30,7 +33,7 @@ function readCaches(): Machine['caches'] {
   }
 }
 
-export function describeMachine(instructionSet: string): Machine {
+export function describeMachine({ instructionSet, tuning, family }: Kernel): Machine {
   return {
     processor: os.cpus()[0]?.model.trim() ?? 'unknown',
     threads: os.availableParallelism(),
@@ -39,6 +42,8 @@ export function describeMachine(instructionSet: string): Machine {
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     node: process.version,
     instructionSet,
+    tuning,
+    family,
     loadAverageBefore: os.loadavg(),
     loadAverageAfter: [],
   };

@@ -29,13 +29,22 @@ export interface BareLossCall {
   threads: number;
 }
 
+export interface KernelInfo {
+  instructionSet: string;
+  tuning: string;
+  /** As `zen4`; `default` for any that has no tuning of its own. */
+  family: string;
+}
+
 export interface BenchAddon {
   /** Milliseconds of one pass over the bytes of `values`, taken as 4-byte floats. */
   runFloor(run: FloorRun): number;
   /** One call of Backend::compute; milliseconds of that call alone. */
   runLoss(call: BareLossCall): { milliseconds: number; loss: number };
-  /** The instruction set that the loss kernels use. */
-  instructionSet(): string;
+  /** The instruction set and the tuning that the loss kernels use, and the family of this processor. */
+  kernelInfo(): KernelInfo;
+  /** Changes the tuning, as FUSED_BEAR_LOSS_TUNING does at the start. */
+  forceTuning(text: string): void;
 }
 
 /** `file` is for trial builds; by default the one that `npm run build:bench` makes. */

@@ -1,6 +1,7 @@
 // The tables that a person reads.
 import Table from 'cli-table3';
-import { shapeName, threadsName } from './cases';
+import { caseName, shapeName, threadsName } from './cases';
+import { tunedName } from './contenders';
 import type { Measurement } from './harness';
 import type { Machine } from './machine';
 import { type CaseResult, floorOf, gigabytesPerSecond, lossOf, type Results, ratio } from './results';
@@ -77,6 +78,22 @@ function floorTable(results: CaseResult[]): string {
   return table.toString();
 }
 
+function tuningTable({ cases, machine, settings }: Results): string {
+  const table = new Table({ head: ['case', 'tuning', 'ms', 'ratio to the floor'], style });
+  for (const each of cases) {
+    const named = (name: string) => each.measurements.find((measurement) => measurement.name === name);
+    const rows = [
+      [machine.tuning, lossOf(each, 'BEAR', 'C++')] as const,
+      ...settings.tunings.map((tuning) => [tuning, named(tunedName(tuning))] as const),
+    ];
+    for (const [tuning, measurement] of rows) {
+      const floors = number(ratio(measurement, floorOf(each)), 2);
+      table.push([caseName(each), tuning, milliseconds(measurement), floors]);
+    }
+  }
+  return table.toString();
+}
+
 // Ratios and errors alike.
 function plain(value: number): string {
   return value < 0.01 ? value.toExponential(1) : value.toFixed(2);
@@ -88,8 +105,8 @@ function targetTable(results: Results): string {
     const measured = target.values.map(({ shape, value }) => `${plain(value)} at ${shapeName(shape)}`).join(', ');
     table.push([
       target.name,
-      plain(target.must),
-      plain(target.aim),
+      target.bar ? plain(target.bar.must) : '-',
+      target.bar ? plain(target.bar.aim) : '-',
       measured,
       results.settings.smoke ? 'smoke run, not judged' : verdict(target),
     ]);
@@ -117,7 +134,7 @@ export function machineText(machine: Machine): string {
   return [
     `${machine.processor}, ${threadsName(machine.threads)}, ${number(machine.memoryBytes / 2 ** 30, 0)} GiB`,
     caches || 'caches unknown',
-    `${machine.system}, Node ${machine.node}, kernels use ${machine.instructionSet}`,
+    `${machine.system}, Node ${machine.node}, kernels use ${machine.instructionSet}, tuned for ${machine.tuning}`,
     `load average ${load(machine.loadAverageBefore)} before, ${load(machine.loadAverageAfter)} after`,
   ].join('\n');
 }
@@ -139,6 +156,9 @@ export function formatReport(results: Results): string {
     sections.push(`${title}\n${caseTable(group)}`);
   }
   sections.push(`Memory floors; the faster loop of each pair is the floor above\n${floorTable(results.cases)}`);
+  if (results.settings.tunings.length > 0) {
+    sections.push(`BEAR, bare C++ calls, by tuning\n${tuningTable(results)}`);
+  }
   if (results.peers.length > 0) {
     sections.push(`Forward + gradient out of place, float32, 1 thread\n${peerTable(results)}`);
   }

@@ -31,6 +31,7 @@ export interface Settings {
   mostRounds: number;
   bufferCount: number;
   seed: number;
+  tunings: string[];
 }
 
 export interface Results {

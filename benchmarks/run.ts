@@ -1,6 +1,6 @@
 // Runs the cases, one workspace (shape and dtype) after the other.
 import { type Case, caseName, type LossName, losses } from './cases';
-import { bareContender, type FusedBearLoss, typescriptContender } from './contenders';
+import { bareContender, type FusedBearLoss, tunedContender, typescriptContender } from './contenders';
 import { floorContenders } from './floors';
 import { type Contender, measure, summarize, time } from './harness';
 import { lastLevelCacheBytes, type Machine } from './machine';
@@ -18,17 +18,22 @@ export interface RunOptions {
   secondsPerCase: number;
   fewestRounds: number;
   mostRounds: number;
+  /** More contenders: bare calls with these tunings. */
+  tunings: string[];
   peerRuns: number;
   /** Before each case; a bar's label. */
   onCase(name: string): void;
 }
 
-function contendersOf(each: Case, workspace: Workspace, { addon, compute, device }: RunOptions): Contender[] {
+function contendersOf(each: Case, workspace: Workspace, { addon, compute, device, tunings }: RunOptions): Contender[] {
   const names = Object.keys(losses) as LossName[];
-  const floors = floorContenders(each, workspace, addon);
-  if (!compute) return [...floors, ...names.map((loss) => bareContender(loss, 'C++', each, workspace, addon))];
+  const others = [
+    ...floorContenders(each, workspace, addon),
+    ...tunings.map((tuning) => tunedContender(tuning, each, workspace, addon)),
+  ];
+  if (!compute) return [...others, ...names.map((loss) => bareContender(loss, 'C++', each, workspace, addon))];
   return [
-    ...floors,
+    ...others,
     bareContender('BEAR', 'C++', each, workspace, addon),
     bareContender('BEAR', 'addon', each, workspace, addon),
     ...names.map((loss) => typescriptContender(loss, each, workspace, compute, device)),

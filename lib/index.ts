@@ -1,3 +1,14 @@
+export { fusedLinearBearLoss } from './linear/fused-linear-bear-loss.js';
+export { fusedLinearBearLossAsync } from './linear/fused-linear-bear-loss-async.js';
+export type { FactorArray, Matrix, Tensor } from './linear/matrices.js';
+export type {
+  AsyncLinearBearLossOptions,
+  BiasedTokenLists,
+  LinearBearLossOptions,
+  LinearNeed,
+  LinearOutput,
+} from './linear/options.js';
+export type { LinearBearLossResult, SparseRows } from './linear/result.js';
 export { type Capabilities, type CudaDevice, capabilities } from './loss/capabilities.js';
 export { fusedBearLoss } from './loss/fused-bear-loss.js';
 export { fusedBearLossAsync } from './loss/fused-bear-loss-async.js';

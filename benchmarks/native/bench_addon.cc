@@ -9,6 +9,7 @@
 #include "native/core/backend.h"
 #include "native/core/dtype.h"
 #include "native/core/option_names.h"
+#include "native/cpu/tuning.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -109,15 +110,28 @@ Napi::Value run_loss_from_js(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// () => the instruction set that the loss kernels use
-Napi::Value instruction_set(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), cpu_info().instruction_set);
+// () => {instructionSet, tuning, family}
+Napi::Value kernel_info(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("instructionSet", cpu_info().instruction_set);
+  result.Set("tuning", cpu_info().tuning);
+  result.Set("family", processor_family());
+  return result;
+}
+
+// (text) => undefined
+Napi::Value force_tuning_from_js(const Napi::CallbackInfo& info) {
+  const std::string text = info[0].As<Napi::String>();
+  const std::string error = force_tuning(text.c_str());
+  if (!error.empty()) throw Napi::Error::New(info.Env(), error);
+  return info.Env().Undefined();
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("runFloor", Napi::Function::New(env, run_floor_from_js));
   exports.Set("runLoss", Napi::Function::New(env, run_loss_from_js));
-  exports.Set("instructionSet", Napi::Function::New(env, instruction_set));
+  exports.Set("kernelInfo", Napi::Function::New(env, kernel_info));
+  exports.Set("forceTuning", Napi::Function::New(env, force_tuning_from_js));
   return exports;
 }
 

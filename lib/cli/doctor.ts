@@ -1,7 +1,11 @@
 import { type Capabilities, capabilities } from '../index.js';
+import { type Backend, withBackend } from '../native/backend.js';
 import { type AddonAttempt, loadAddon } from '../native/load-addon.js';
 import { target } from '../native/target.js';
 import { wrongNumbers } from './golden-case.js';
+
+/** What is wrong with a backend's results of a small problem whose results are known, or why it does not load. */
+export type Check = { backend: Backend['name'] } & ({ wrong: string[] } | { failure: string });
 
 export interface Findings {
   node: string;
@@ -13,27 +17,29 @@ export interface Findings {
   attempts: AddonAttempt[];
   /** Or why nothing could be loaded. */
   kernel: Capabilities | { failure: string };
-  /** What is wrong with the results of a small problem whose results are known. Empty: nothing. */
-  wrong: string[];
+  /** Of both backends, whichever computes. */
+  checks: Check[];
 }
 
 /** What this machine and this installation can do, and what is missing. */
 export function examine(): Findings {
   const found = loadAddon();
-  const kernel = orFailure(capabilities);
   return {
     node: process.version,
     platform: target(),
     addon: found.addon === undefined ? { failure: found.reason } : { file: found.file },
     attempts: found.attempts,
-    kernel,
-    wrong: 'failure' in kernel ? [] : wrongNumbers(),
+    kernel: orFailure(capabilities),
+    checks: (['native', 'wasm'] as const).map((backend) => ({
+      backend,
+      ...orFailure(() => ({ wrong: withBackend(backend, wrongNumbers) })),
+    })),
   };
 }
 
-/** Whether an application can rely on this installation. */
-export function isSound({ kernel, wrong }: Findings): boolean {
-  return !('failure' in kernel) && wrong.length === 0;
+/** Whether an application can rely on this installation. A backend that does not load takes nothing from the other. */
+export function isSound({ kernel, checks }: Findings): boolean {
+  return !('failure' in kernel) && checks.every((check) => 'failure' in check || check.wrong.length === 0);
 }
 
 function orFailure<T>(call: () => T): T | { failure: string } {
@@ -45,7 +51,7 @@ function orFailure<T>(call: () => T): T | { failure: string } {
 }
 
 /** The findings in lines for a person. */
-export function describeFindings({ node, platform, addon, attempts, kernel, wrong }: Findings): string {
+export function describeFindings({ node, platform, addon, attempts, kernel, checks }: Findings): string {
   if ('failure' in kernel) {
     return `fused-bear-loss on Node ${node}, ${platform}\nkernel       not loaded: ${kernel.failure}`;
   }
@@ -54,18 +60,23 @@ export function describeFindings({ node, platform, addon, attempts, kernel, wron
     `addon        ${'file' in addon ? addon.file : `none: ${addon.failure}`}`,
     ...attempts.map(({ file, reason }) => `not used     ${file}: ${reason}`),
     ...describeKernel(kernel),
-    ...(wrong.length === 0
-      ? ['numbers      right: loss, threshold, rank and gradient of a problem whose results are known']
-      : wrong.map((problem) => `numbers      wrong: ${problem}`)),
+    ...checks.flatMap(describeCheck),
   ].join('\n');
 }
 
+function describeCheck(check: Check): string[] {
+  const { backend } = check;
+  if ('failure' in check) return [`numbers      ${backend}: not checked, as it does not load: ${check.failure}`];
+  if (check.wrong.length > 0) return check.wrong.map((problem) => `numbers      ${backend}: wrong: ${problem}`);
+  return [`numbers      ${backend}: right (loss, threshold, rank and gradient of a problem whose results are known)`];
+}
+
 function describeKernel(capabilities: Capabilities): string[] {
-  const { backend, reason, instructionSet, instructionSets, threads, cuda, warnings } = capabilities;
+  const { backend, reason, instructionSet, instructionSets, tuning, threads, cuda, warnings } = capabilities;
   const devices = cuda.devices.map(({ index, name }) => `${index}: ${name}`).join(', ');
   return [
     `backend      ${backend}${reason === undefined ? '' : ` (${reason})`}`,
-    `CPU kernel   ${instructionSet} (of ${instructionSets.join(', ')}), ${threads} threads`,
+    `CPU kernel   ${instructionSet} (of ${instructionSets.join(', ')}), tuned for ${tuning}, ${threads} threads`,
     `CUDA         ${cuda.available ? devices : `not available: ${cuda.reason ?? 'no reason known'}`}`,
     ...warnings.map((warning) => `warning      ${warning}`),
   ];

@@ -1,5 +1,5 @@
 import { backend } from '../native/backend.js';
-import { instructionSetWarning } from '../native/warnings.js';
+import { cpuWarnings } from '../native/warnings.js';
 import { fail } from '../options/errors.js';
 import { resolveThreads, threadsOverrideError } from './threads.js';
 
@@ -26,6 +26,8 @@ export interface Capabilities {
   instructionSet: string;
   /** All that this processor and this build have. */
   instructionSets: string[];
+  /** The processor family for whose caches the CPU kernels are tuned: `zen4`, `sapphire-rapids`, or `default` for any other. Or what FUSED_BEAR_LOSS_TUNING asks for. It changes times, never results. */
+  tuning: string;
   /** Threads of a call that does not say; 1 in the module, whatever a call says. FUSED_BEAR_LOSS_THREADS changes it. */
   threads: number;
   cuda: {
@@ -55,13 +57,14 @@ export function capabilities(): Capabilities {
   const cuda = binding.cudaInfo();
   if ('status' in cuda) fail('ERR_BEAR_OUT_OF_MEMORY', 'capabilities', 'memory to describe the devices in');
   const { built, available, reason, devices } = cuda;
-  const warnings = [threadsOverrideError() ?? '', cpu.overrideError && instructionSetWarning(cpu.overrideError)];
+  const threadsError = threadsOverrideError();
   return {
     version,
     backend: name,
     ...(backendReason !== undefined && { reason: backendReason }),
     instructionSet: cpu.instructionSet,
     instructionSets: Array.from(cpu.instructionSets),
+    tuning: cpu.tuning,
     threads: name === 'wasm' ? 1 : resolveThreads(undefined),
     cuda: {
       built,
@@ -74,6 +77,6 @@ export function capabilities(): Capabilities {
         memoryBytes,
       })),
     },
-    warnings: warnings.filter((warning) => warning !== ''),
+    warnings: [...(threadsError === undefined ? [] : [threadsError]), ...cpuWarnings(binding)],
   };
 }

@@ -1,8 +1,9 @@
 import type { NativeOutcome } from '../native/binding.js';
 import { computeLossAsync } from '../native/loss-calls.js';
-import { type Abortion, hasBegun, isAborted, reasonOf, subscribe } from '../options/abort-signal.js';
+import { type Abortion, reasonOf } from '../options/abort-signal.js';
 import { type CheckedOptions, checkOptions } from '../options/check-options.js';
 import type { AsyncBearLossOptions, GradientChoice, LogitsArray, Reduction } from '../options/options.js';
+import { outcomeOf, wasAborted, withSignal } from './abortable.js';
 import { staysInPlace } from './borrowing.js';
 import type { Logits } from './logits.js';
 import { outcomeError } from './outcome-errors.js';
@@ -39,16 +40,8 @@ export async function fusedBearLossAsync<
   S extends boolean = false,
 >(logits: Logits<A>, targets: Targets, options?: AsyncBearLossOptions<R, G, S>): Promise<BearLossResult<R, A, G, S>> {
   const checked = checkOptions(options);
-  const { signal } = checked;
-  if (signal && isAborted(signal)) throw reasonOf(signal);
-  // Before the arguments are read, as subscribing runs code of the signal's, which may be anybody's.
-  const abortion = signal && subscribe(signal);
-  try {
-    const result = await computeLoss(logits, targets, checked, abortion);
-    return result as unknown as BearLossResult<R, A, G, S>;
-  } finally {
-    abortion?.unsubscribe();
-  }
+  const result = await withSignal(checked.signal, (abortion) => computeLoss(logits, targets, checked, abortion));
+  return result as unknown as BearLossResult<R, A, G, S>;
 }
 
 async function computeLoss(
@@ -64,21 +57,16 @@ async function computeLoss(
   throw outcomeError(outcome, prepared);
 }
 
-const ABORTED: NativeOutcome = { status: 'aborted' };
-
 async function run({ call }: PreparedCall, borrow: boolean, abortion: Abortion | undefined): Promise<NativeOutcome> {
-  if (abortion?.state[0] === 1) return ABORTED; // by a getter of the arguments
+  if (wasAborted(abortion)) return { status: 'aborted' };
   const { logits, gradLogits, gradIsNew } = call;
   const borrowsLogits = staysInPlace(logits, borrow);
   const borrowsGradient = gradLogits !== undefined && !gradIsNew && staysInPlace(gradLogits, borrow);
   // Nobody knows a new gradient before the promise is fulfilled.
   const lent = { logits: borrowsLogits, gradient: borrowsGradient || gradIsNew };
-  const outcome = new Promise<NativeOutcome>((resolve) => {
-    const early = computeLossAsync(call, lent, abortion?.state, resolve);
-    if (early !== undefined) resolve(early);
-  });
-  if (abortion === undefined) return outcome;
-  // Does not wait for a kernel that has nothing of the caller's: from an abort on nothing is written.
-  const borrows = borrowsLogits || borrowsGradient;
-  return Promise.race([outcome, abortion.aborted.then(() => (borrows && hasBegun(abortion) ? outcome : ABORTED))]);
+  return outcomeOf(
+    (state, done) => computeLossAsync(call, lent, state, done),
+    borrowsLogits || borrowsGradient,
+    abortion,
+  );
 }

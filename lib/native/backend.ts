@@ -3,7 +3,7 @@
 import { addonNotFound } from './addon-not-found.js';
 import type { NativeBinding } from './binding.js';
 import { loadAddon } from './load-addon.js';
-import { instructionSetWarning, warn, warnAboutEnvironment } from './warnings.js';
+import { cpuWarnings, warn, warnAboutEnvironment } from './warnings.js';
 
 const VARIABLE = 'FUSED_BEAR_LOSS_BACKEND';
 
@@ -30,10 +30,26 @@ export function native(): NativeBinding {
   return backend().binding;
 }
 
+/** `use` with the backend of this name, whatever was chosen: `doctor` looks at both. Throws where it cannot be loaded. */
+export function withBackend<Result>(name: Backend['name'], use: () => Result): Result {
+  const before = chosen;
+  chosen = { name, binding: name === 'wasm' ? loadWasm() : requireAddon() };
+  try {
+    return use();
+  } finally {
+    chosen = before;
+  }
+}
+
+function requireAddon(): NativeBinding {
+  const found = loadAddon();
+  if (found.addon === undefined) throw new Error(found.reason);
+  return found.addon;
+}
+
 function choose(): Backend {
   const backend = load();
-  const { overrideError } = backend.binding.cpuInfo();
-  if (overrideError !== '') warnAboutEnvironment(instructionSetWarning(overrideError));
+  for (const warning of cpuWarnings(backend.binding)) warnAboutEnvironment(warning);
   return backend;
 }
 

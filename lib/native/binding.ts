@@ -109,6 +109,30 @@ export type NativeDeviceFailure = NativeDeviceError | NativeOutOfMemory;
 
 export type NativeArray = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
+/** What a call of the linear form has beside that of the loss. */
+export interface NativeLinearCall {
+  /** Without logits and gradient. */
+  loss: NativeLossCall;
+  hiddenSize: number;
+  /** Of hidden and weight. */
+  operandDType: number;
+  accumulate: boolean;
+  workspaceBytes: number;
+  hidden: Float32Array | Uint16Array;
+  weight: Float32Array | Uint16Array;
+  bias: Float32Array | undefined;
+  /** Of the entries of the lists. */
+  allowedBias: Float32Array | undefined;
+  gradHidden: Float32Array | Uint16Array | undefined;
+  gradWeight: Float32Array | undefined;
+  gradBias: Float32Array | undefined;
+  gradAllowedBias: Float32Array | undefined;
+  /** The tokens whose rows `gradWeight` has, ascending; undefined: all. */
+  weightTokens: Int32Array | undefined;
+  /** Whether `gradWeight` holds zeros. */
+  weightIsZero: boolean;
+}
+
 export type NativePartArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** A part's numbers of each of N rows. */
@@ -256,10 +280,40 @@ export interface NativeBinding {
     merged: (NativePartArray | undefined)[],
     summary: Float64Array,
   ): NativeOutcome | undefined;
-  cpuInfo(): { instructionSet: string; instructionSets: string[]; overrideError: string };
+  /**
+   * The linear form; else as `computeLoss`. Numbers and arrays are those of a call of the loss without logits and gradient,
+   * the others in the order of `callFields`.
+   */
+  linearLoss(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    linearNumbers: Float64Array,
+    linearArrays: (NativeArray | undefined)[],
+    summary: Float64Array,
+  ): NativeOutcome | undefined;
+  /** As `computeLossAsync`; `lent` has a bit for each of `linearArrays`. */
+  linearLossAsync(
+    numbers: Float64Array,
+    arrays: (NativeArray | undefined)[],
+    linearNumbers: Float64Array,
+    linearArrays: (NativeArray | undefined)[],
+    lent: number,
+    state: Int32Array | undefined,
+    done: (outcome: NativeOutcome) => void,
+  ): NativeOutcome | undefined;
+  cpuInfo(): {
+    instructionSet: string;
+    instructionSets: string[];
+    overrideError: string;
+    tuning: string;
+    tuningError: string;
+  };
   cudaInfo(): { built: boolean; available: boolean; reason: string; devices: NativeCudaDevice[] } | NativeOutOfMemory;
   device: NativeDevice;
   optionNames: Record<'dtype' | 'penalty' | 'reduction' | 'thresholdGradient' | 'gradient', string[]>;
   deviceErrorKinds: string[];
-  callFields: Record<'numbers' | 'arrays' | 'summary' | 'topTokensNumbers', string[]>;
+  callFields: Record<
+    'numbers' | 'arrays' | 'summary' | 'topTokensNumbers' | 'linearNumbers' | 'linearArrays',
+    string[]
+  >;
 }

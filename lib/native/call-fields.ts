@@ -51,4 +51,16 @@ export const CALL_FIELDS = {
     'listedLogits',
     'threads',
   ],
+  linearNumbers: ['hiddenSize', 'operandDType', 'accumulate', 'weightIsZero', 'workspaceBytes'],
+  linearArrays: [
+    'hidden',
+    'weight',
+    'bias',
+    'allowedBias',
+    'gradHidden',
+    'gradWeight',
+    'gradBias',
+    'gradAllowedBias',
+    'weightTokens',
+  ],
 };

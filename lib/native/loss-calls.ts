@@ -17,7 +17,7 @@ import { CALL_FIELDS } from './call-fields.js';
 
 export function computeLoss(call: NativeLossCall): NativeOutcome {
   const { computeLoss } = native();
-  return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome();
+  return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome(summary);
 }
 
 /** What the addon may use where it lies until `done` is called: it must stay there. */
@@ -55,7 +55,7 @@ export function computePartGradient(
   merged: NativeMergedRows,
 ): NativeOutcome {
   const arrays = mergedArrays(merged, isSmoothed(call));
-  return native().partGradient(numbersOf(call), arraysOf(call), place, arrays, summary) ?? summaryOutcome();
+  return native().partGradient(numbersOf(call), arraysOf(call), place, arrays, summary) ?? summaryOutcome(summary);
 }
 
 const isSmoothed = ({ options }: NativeLossCall) => (options.labelSmoothing as number) > 0;
@@ -89,7 +89,7 @@ const numbers = new Float64Array(CALL_FIELDS.numbers.length);
 const summary = new Float64Array(CALL_FIELDS.summary.length);
 
 // Field by field, as a loop over the names takes ten times as long; the options by their table.
-function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
+export function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
   numbers[0] = call.device;
   numbers[1] = call.rows;
   numbers[2] = call.vocabSize;
@@ -111,7 +111,7 @@ function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
 const FIRST_OPTION = CALL_FIELDS.numbers.length - CROSSING_OPTIONS.length;
 
 // What every call has, then what few have: the addon takes what lies past the end as undefined, and need not ask for it.
-function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | On | undefined)[] {
+export function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | On | undefined)[] {
   const arrays: (NativeArray | On | undefined)[] = [call.logits, call.targets, call.gradLogits];
   const { tokenWeights, penaltyWeights, gradOutputRows, allowedOffsets, allowedTokens, allowedBitmask } = call;
   const { rowLosses, nll, logSumExp, threshold, margins, penalties, rank } = call;
@@ -129,7 +129,7 @@ function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | On | und
   return arrays;
 }
 
-function summaryOutcome(): NativeSummary {
+export function summaryOutcome(summary: Float64Array): NativeSummary {
   return {
     status: 'done',
     loss: summary[0] as number,

@@ -1,8 +1,5 @@
 // What the process is told, once, on stderr unless the program decides otherwise.
-
-export function instructionSetWarning(overrideError: string): string {
-  return `FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`;
-}
+import type { NativeBinding } from './binding.js';
 
 /** An environment variable that could not be followed. */
 export function warnAboutEnvironment(message: string): void {
@@ -11,4 +8,13 @@ export function warnAboutEnvironment(message: string): void {
 
 export function warn(message: string, code: string): void {
   process.emitWarning(message, { type: 'FusedBearLossWarning', code });
+}
+
+/** What the environment asks of the CPU kernels and does not get. */
+export function cpuWarnings(binding: NativeBinding): string[] {
+  const { overrideError, tuningError } = binding.cpuInfo();
+  return [
+    ...(overrideError === '' ? [] : [`FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed: ${overrideError}`]),
+    ...(tuningError === '' ? [] : [`FUSED_BEAR_LOSS_TUNING was not followed: ${tuningError}`]),
+  ];
 }

@@ -15,6 +15,8 @@ const NAME_TABLES = [
   'arrays',
   'summary',
   'topTokensNumbers',
+  'linearNumbers',
+  'linearArrays',
 ] as const;
 
 export type Names = Pick<NativeBinding, 'optionNames' | 'deviceErrorKinds' | 'callFields'> & { faults: string[] };

@@ -4,10 +4,11 @@ import { CALL_FIELDS } from '../native/call-fields.js';
 import { environmentVariable } from '../options/runtime.js';
 import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
 import { readNames } from './names.js';
-import { refuseParts } from './native-only.js';
+import { refuseLinear, refuseParts } from './native-only.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
+const TUNING = 'default';
 
 const NO_CUDA = 'the WebAssembly module computes on the CPU only; CUDA needs the native addon';
 const NOT_BUILT: NativeDeviceError = { status: 'device-error', kind: 'not-built', message: NO_CUDA };
@@ -42,10 +43,14 @@ export function loadWasm(): NativeBinding {
     },
     partials: refuseParts,
     partGradient: refuseParts,
+    linearLoss: refuseLinear,
+    linearLossAsync: refuseLinear,
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],
       overrideError: overrideError(),
+      tuning: TUNING,
+      tuningError: tuningError(),
     }),
     cudaInfo: () => ({ built: false, available: false, reason: NO_CUDA, devices: [] }),
     device: noDevice(),
@@ -57,9 +62,17 @@ const DEVICE = CALL_FIELDS.numbers.indexOf('device');
 const CPU = -1;
 
 function overrideError(): string {
-  const wanted = environmentVariable('FUSED_BEAR_LOSS_INSTRUCTION_SET');
-  if (wanted === undefined || wanted === '' || wanted === INSTRUCTION_SET) return '';
-  return `this build has no instruction set named ${wanted}`;
+  const wanted = wish('FUSED_BEAR_LOSS_INSTRUCTION_SET');
+  return wanted === '' || wanted === INSTRUCTION_SET ? '' : `this build has no instruction set named ${wanted}`;
+}
+
+function tuningError(): string {
+  const wanted = wish('FUSED_BEAR_LOSS_TUNING');
+  return wanted === '' || wanted === TUNING ? '' : `the WebAssembly module has no tuning ${wanted}`;
+}
+
+function wish(variable: string): string {
+  return environmentVariable(variable) ?? '';
 }
 
 // No handle of a device can exist, so what takes one is never called.

@@ -7,6 +7,7 @@
 #include "native/binding/background_calls.h"
 #include "native/binding/device_exports.h"
 #include "native/binding/exported_function.h"
+#include "native/binding/linear_call.h"
 #include "native/binding/loss_call.h"
 #include "native/binding/loss_job.h"
 #include "native/binding/loss_outcome.h"
@@ -92,10 +93,12 @@ Napi::Object call_fields(Napi::Env env) {
   fields.Set("arrays", names_of(env, kArrayFieldNames));
   fields.Set("summary", names_of(env, kSummaryFieldNames));
   fields.Set("topTokensNumbers", names_of(env, kTopTokensNumberNames));
+  fields.Set("linearNumbers", names_of(env, kLinearNumberNames));
+  fields.Set("linearArrays", names_of(env, kLinearArrayNames));
   return fields;
 }
 
-// () => {instructionSet, instructionSets, overrideError}
+// () => {instructionSet, instructionSets, overrideError, tuning, tuningError}
 Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const CpuInfo cpu = cpu_info();
@@ -105,6 +108,8 @@ Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   for (std::uint32_t i = 0; i < cpu.instruction_set_count; ++i) all.Set(i, cpu.instruction_sets[i]);
   result.Set("instructionSets", all);
   result.Set("overrideError", cpu.override_error);
+  result.Set("tuning", cpu.tuning);
+  result.Set("tuningError", cpu.tuning_error);
   return result;
 }
 
@@ -147,6 +152,8 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   export_function<top_tokens_from_js>(exports, "topTokens");
   export_function<partials_from_js>(exports, "partials");
   export_function<part_gradient_from_js>(exports, "partGradient");
+  export_function<linear_loss_from_js>(exports, "linearLoss");
+  export_function<linear_loss_async_from_js>(exports, "linearLossAsync");
   export_function<cpu_info_from_js>(exports, "cpuInfo");
   export_function<cuda_info_from_js>(exports, "cudaInfo");
   exports.Set("optionNames", option_names(env));

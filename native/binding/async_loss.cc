@@ -1,82 +1,27 @@
 #include "native/binding/async_loss.h"
 
-#include <new>
 #include <utility>
 
-#include "native/binding/loss_outcome.h"
-
 namespace fused_bear_loss {
-namespace {
-
-// JavaScript reads and writes it with Atomics. Null where there is none.
-std::atomic<std::int32_t>* state_memory(const Napi::Value& state) {
-  static_assert(
-      sizeof(std::atomic<std::int32_t>) == sizeof(std::int32_t) && std::atomic<std::int32_t>::is_always_lock_free,
-      "Atomics.store and std::atomic must mean the same memory");
-  if (state.IsUndefined()) return nullptr;
-  void* data = nullptr;
-  std::size_t length = 0;
-  napi_typedarray_type type = napi_uint8_array;
-  const napi_status status = napi_get_typedarray_info(state.Env(), state, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_int32_array || length < 2) {
-    throw Napi::Error::New(state.Env(), "fused-bear-loss: malformed state of an asynchronous call");
-  }
-  return static_cast<std::atomic<std::int32_t>*>(data);
-}
-
-} // namespace
 
 LentMemory read_lent_memory(const Napi::Value& value) {
-  std::int32_t bits = 0;
-  if (napi_get_value_int32(value.Env(), value, &bits) != napi_ok || bits < 0 || bits > 3) {
-    throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed lent memory");
-  }
+  const std::int32_t bits = read_lent_bits(value, 4);
   return {(bits & 1) != 0, (bits & 2) != 0};
 }
 
 AsyncLoss::AsyncLoss(std::unique_ptr<LossJob> job, const Napi::Array& arrays, const LossCall& call,
                      const Napi::Value& state, const Napi::Function& done)
-    : BackgroundCall(done),
+    : CancellableCall(arrays, state, done),
       job_(std::move(job)),
-      arrays_(Napi::Persistent(arrays.As<Napi::Object>())),
       problem_(call.problem),
       grad_row_stride_(call.outputs.grad_row_stride),
-      gradient_length_(call.gradient_length),
-      state_(state_memory(state)) {
-  if (state_ == nullptr) {
-    state_ = own_state_;
-  } else {
-    shared_ = Napi::Persistent(state.As<Napi::Object>());
-  }
-}
+      gradient_length_(call.gradient_length) {}
 
-void AsyncLoss::run() noexcept {
-  // This store and the job's load of the abort have one order with JavaScript's store of the abort and its load of
-  // this: either the job does not begin, or JavaScript sees that it has.
-  state_[1].store(1, std::memory_order_seq_cst);
-  try {
-    status_ = state_[0].load(std::memory_order_seq_cst) == 0 ? job_->run(state_) : ComputeStatus::kAborted;
-  } catch (const DeviceError& error) {
-    device_error_.emplace(error);
-  } catch (const std::bad_alloc&) {
-    status_ = ComputeStatus::kOutOfMemory;
-  }
-}
-
-Napi::Value AsyncLoss::settle(Napi::Env env) {
-  if (device_error_) return device_error_outcome(env, *device_error_);
-  // An abort after the last row still keeps the promise that nothing is written.
-  const bool is_aborted = state_[0].load(std::memory_order_relaxed) != 0;
-  if (status_ == ComputeStatus::kOk && is_aborted) status_ = ComputeStatus::kAborted;
-  if (status_ == ComputeStatus::kOk) {
-    const auto arrays = arrays_.Value().As<Napi::Array>();
-    if (job_->copies_gradient() && current_gradient_length(arrays) != gradient_length_) {
-      return plain_outcome(env, "detached");
-    }
-    std::size_t length = 0;
-    job_->copy_outputs(read_outputs(arrays, problem_, grad_row_stride_, length));
-  }
-  return outcome_of(env, status_, job_->summary());
+bool AsyncLoss::write_outputs(const Napi::Array& arrays) {
+  if (job_->copies_gradient() && current_gradient_length(arrays) != gradient_length_) return false;
+  std::size_t length = 0;
+  job_->copy_outputs(read_outputs(arrays, problem_, grad_row_stride_, length));
+  return true;
 }
 
 } // namespace fused_bear_loss

@@ -105,13 +105,15 @@ std::int64_t read_gradient_stride(const Numbers& numbers, const LossProblem& pro
   return stride;
 }
 
-void read_inputs(const Arrays& arrays, LossCall& call) {
-  LossProblem& problem = call.problem;
-  const auto rows = static_cast<std::size_t>(problem.rows);
+void read_logits(const Arrays& arrays, LossProblem& problem) {
   const View logits = arrays.view(ArrayField::kLogits);
   check_view(arrays.env(), "logits", logits, logits_array_type(problem.dtype),
              spanned_elements(problem.rows, problem.vocab_size, problem.row_stride));
   problem.logits = logits.data;
+}
+
+void read_row_inputs(const Arrays& arrays, LossProblem& problem) {
+  const auto rows = static_cast<std::size_t>(problem.rows);
   problem.targets = read_array<std::int32_t>(arrays, ArrayField::kTargets, rows);
   if (rows > 0 && problem.targets == nullptr) throw malformed(arrays.env(), "targets are missing");
   problem.token_weights = read_array<float>(arrays, ArrayField::kTokenWeights, rows);
@@ -162,6 +164,19 @@ LossOutputs outputs_of(const Arrays& arrays, const LossProblem& problem, std::in
   return outputs;
 }
 
+LossCall read_call(const Numbers& numbers, const Arrays& arrays, bool has_logits) {
+  LossCall call;
+  call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
+  read_shape(numbers, call.problem);
+  read_options(numbers, call.problem);
+  if (has_logits) read_logits(arrays, call.problem);
+  read_row_inputs(arrays, call.problem);
+  read_constraint(arrays, call);
+  call.outputs = outputs_of(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
+  call.outputs.grad_is_new = numbers.number(NumberField::kGradIsNew) != 0;
+  return call;
+}
+
 } // namespace
 
 std::size_t current_gradient_length(const Napi::Array& arrays) {
@@ -174,16 +189,12 @@ LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, 
 }
 
 LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& array_list, DeviceArrays* device_arrays) {
-  const Numbers numbers(number_array);
-  const Arrays arrays(array_list, device_arrays);
-  LossCall call;
-  call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
-  read_shape(numbers, call.problem);
-  read_options(numbers, call.problem);
-  read_inputs(arrays, call);
-  read_constraint(arrays, call);
-  call.outputs = outputs_of(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
-  call.outputs.grad_is_new = numbers.number(NumberField::kGradIsNew) != 0;
+  return read_call(Numbers(number_array), Arrays(array_list, device_arrays), true);
+}
+
+LossCall read_call_without_logits(const Napi::Value& number_array, const Napi::Array& array_list) {
+  LossCall call = read_call(Numbers(number_array), Arrays(array_list, nullptr), false);
+  if (call.problem.gradient != GradientMode::kNone) throw malformed(array_list.Env(), "a gradient of no logits");
   return call;
 }
 

@@ -39,6 +39,9 @@ class DeviceArrays {
 // Throws a Napi::Error where the two do not describe a call: a mistake of this package, not of its user.
 LossCall read_loss_call(const Napi::Value& numbers, const Napi::Array& arrays, DeviceArrays* device_arrays = nullptr);
 
+// The same of a call whose logits are nowhere, and so without a gradient.
+LossCall read_call_without_logits(const Napi::Value& numbers, const Napi::Array& arrays);
+
 // The outputs alone, as their views are at this moment; `gradient_length` as in LossCall.
 LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
                          std::size_t& gradient_length);

@@ -1,54 +1,12 @@
 #include "native/binding/loss_job.h"
 
-#include <algorithm>
-
 #include "native/core/dtype.h"
 
 namespace fused_bear_loss {
-namespace {
-
-// Makes `array` point to a copy of what it points to; null stays null.
-template <class T>
-void own(std::vector<T>& memory, const T*& array, std::int64_t count) {
-  if (array == nullptr) return;
-  memory.assign(array, array + count);
-  array = memory.data();
-}
-
-// Makes `array` point to memory of its own where the caller asked for this output.
-template <class T>
-void own_output(std::vector<T>& memory, T*& array, std::int64_t count) {
-  if (array == nullptr) return;
-  memory.resize(static_cast<std::size_t>(count));
-  array = memory.data();
-}
-
-template <class T>
-void copy_output(const std::vector<T>& memory, T* destination) {
-  if (destination != nullptr) std::copy(memory.begin(), memory.end(), destination);
-}
-
-} // namespace
 
 LossJob::LossJob(const Backend& backend, const LossProblem& problem, const LossOutputs& outputs,
                  std::int64_t allowed_token_count, LentMemory lent)
-    : backend_(backend), problem_(problem), outputs_(outputs) {
-  const std::int64_t rows = problem.rows;
-  own(targets_, problem_.targets, rows);
-  own(token_weights_, problem_.token_weights, rows);
-  own(penalty_weights_, problem_.penalty_weights, rows);
-  own(grad_output_rows_, problem_.grad_output_rows, rows);
-  own(allowed_offsets_, problem_.allowed_offsets, rows + 1);
-  own(allowed_tokens_, problem_.allowed_tokens, allowed_token_count);
-  own(allowed_bitmask_, problem_.allowed_bitmask, rows * bitmask_words(problem.vocab_size));
-  own_output(row_losses_, outputs_.row_losses, rows);
-  own_output(nll_, outputs_.nll, rows);
-  own_output(log_sum_exp_, outputs_.log_sum_exp, rows);
-  own_output(threshold_, outputs_.threshold, rows);
-  own_output(margin_, outputs_.margin, rows);
-  own_output(penalty_, outputs_.penalty, rows);
-  own_output(rank_, outputs_.rank, rows);
-
+    : backend_(backend), problem_(problem), outputs_(outputs), rows_(problem_, outputs_, allowed_token_count) {
   const bool in_place = problem.gradient == GradientMode::kInPlace || problem.gradient == GradientMode::kInPlaceSparse;
   if (in_place) lent.logits = lent.gradient = lent.logits && lent.gradient;
   take_logits(lent.logits);
@@ -93,13 +51,7 @@ void LossJob::copy_outputs(const LossOutputs& destination) const {
     const bool is_sparse = problem_.gradient == GradientMode::kInPlaceSparse;
     copy_rows(gradient, destination.grad_logits, destination.grad_row_stride, is_sparse);
   }
-  copy_output(row_losses_, destination.row_losses);
-  copy_output(nll_, destination.nll);
-  copy_output(log_sum_exp_, destination.log_sum_exp);
-  copy_output(threshold_, destination.threshold);
-  copy_output(margin_, destination.margin);
-  copy_output(penalty_, destination.penalty);
-  copy_output(rank_, destination.rank);
+  rows_.copy_outputs(destination);
 }
 
 // Not a vector, which would write every element before the copy does.

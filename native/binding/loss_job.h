@@ -6,8 +6,8 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
+#include "native/binding/owned_rows.h"
 #include "native/binding/reused_memory.h"
 #include "native/core/backend.h"
 
@@ -46,27 +46,13 @@ class LossJob {
   const Backend& backend_;
   LossProblem problem_;
   LossOutputs outputs_;
+  const OwnedRows rows_;
   LossSummary summary_;
 
   // Rows packed without padding: of logits that are not lent, of a gradient that is not, or of both, the gradient in
   // place.
   std::optional<ReusedMemory> own_rows_;
   bool copies_gradient_ = false;
-
-  std::vector<std::int32_t> targets_;
-  std::vector<std::int32_t> allowed_offsets_;
-  std::vector<std::int32_t> allowed_tokens_;
-  std::vector<std::uint32_t> allowed_bitmask_;
-  std::vector<float> token_weights_;
-  std::vector<float> penalty_weights_;
-  std::vector<float> grad_output_rows_;
-  std::vector<float> row_losses_;
-  std::vector<float> nll_;
-  std::vector<float> log_sum_exp_;
-  std::vector<float> threshold_;
-  std::vector<float> margin_;
-  std::vector<float> penalty_;
-  std::vector<std::int32_t> rank_;
 };
 
 } // namespace fused_bear_loss

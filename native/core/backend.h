@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "native/core/linear_problem.h"
 #include "native/core/loss_problem.h"
 #include "native/core/top_tokens_problem.h"
 #include "native/core/vocabulary_part.h"
@@ -34,6 +35,11 @@ const Backend& cpu_backend();
 // Never kAborted.
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs);
 
+// The linear form on the CPU; the problem has been validated. Where memory runs out nothing has been written; after an
+// abort the outputs mean nothing. Safe to call from several threads at once.
+ComputeStatus compute_linear(const LinearProblem& problem, const LinearOutputs& outputs, LossSummary& summary,
+                             const std::atomic<std::int32_t>* abort);
+
 // Copies the logits of all rows, or only those that the lists allow, on as many threads as a call would use.
 void copy_rows(const LogitRows& rows, void* destination, std::int64_t destination_stride, bool listed_only);
 
@@ -50,6 +56,8 @@ struct CpuInfo {
   const char* instruction_sets[3] = {};
   std::size_t instruction_set_count = 0;
   const char* override_error = ""; // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
+  const char* tuning = nullptr;    // the processor family whose tuning is in use, or what FUSED_BEAR_LOSS_TUNING names
+  const char* tuning_error = "";   // as override_error
 };
 // Allocates nothing. The strings stay.
 CpuInfo cpu_info();

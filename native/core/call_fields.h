@@ -89,4 +89,24 @@ inline constexpr const char* kSummaryFieldNames[] = {"loss", "countedRows", "pru
 inline constexpr const char* kTopTokensNumberNames[] = {
     "rows", "vocabSize", "rowStride", "dtype", "beamWidth", "temperature", "softcap", "listedLogits", "threads"};
 
+// What a call of the linear form has beside those of the loss; lib/native/linear-calls.ts writes both in this order.
+inline constexpr const char* kLinearNumberNames[] = {"hiddenSize", "operandDType", "accumulate", "weightIsZero",
+                                                     "workspaceBytes"};
+enum class LinearArray : std::uint32_t {
+  kHidden,
+  kWeight,
+  kBias,
+  kAllowedBias,
+  kGradHidden,
+  kGradWeight,
+  kGradBias,
+  kGradAllowedBias,
+  kWeightTokens,
+};
+inline constexpr const char* kLinearArrayNames[] = {"hidden",      "weight",          "bias",
+                                                    "allowedBias", "gradHidden",      "gradWeight",
+                                                    "gradBias",    "gradAllowedBias", "weightTokens"};
+inline constexpr std::size_t kLinearArrayCount = std::size(kLinearArrayNames);
+static_assert(kLinearArrayCount == static_cast<std::size_t>(LinearArray::kWeightTokens) + 1, "one name for each array");
+
 } // namespace fused_bear_loss

@@ -10,6 +10,7 @@
 #include "native/core/vocabulary_part.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/row_kernel.h"
+#include "native/cpu/tuning.h"
 
 namespace fused_bear_loss {
 
@@ -62,15 +63,16 @@ inline std::int64_t target_in_view(const LogitRows& rows, std::int64_t row, std:
 
 // The caller's own memory, or a float32 copy in `scratch` where a constraint picks among the logits; without a target.
 inline RowView allowed_logits(const LogitRows& rows, std::int64_t row, std::vector<float>& scratch) {
-  const RowView dense = {element_at(rows, row * rows.row_stride), rows.dtype, rows.vocab_size, kNoTarget};
+  const RowView dense = {element_at(rows, row * rows.row_stride), rows.dtype, rows.vocab_size, kNoTarget,
+                         tuning().prefetch};
   if (rows.allowed_offsets != nullptr) {
     const TokenList list = token_list(rows, row);
     row_kernel().gather(dense.logits, dense.dtype, list.tokens, list.count, scratch.data());
-    return {scratch.data(), DType::kFloat32, list.count, kNoTarget};
+    return {scratch.data(), DType::kFloat32, list.count, kNoTarget, dense.prefetch};
   }
   if (rows.allowed_bitmask != nullptr) {
     row_kernel().apply_bitmask(dense.logits, dense.dtype, bitmask_row(rows, row), dense.count, scratch.data());
-    return {scratch.data(), DType::kFloat32, dense.count, kNoTarget};
+    return {scratch.data(), DType::kFloat32, dense.count, kNoTarget, dense.prefetch};
   }
   return dense;
 }

@@ -6,6 +6,7 @@
 
 #include "native/core/backend.h"
 #include "native/cpu/kernel_builds.h"
+#include "native/cpu/tuning.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -49,10 +50,14 @@ const RowKernel& row_kernel() { return *selection().build->row_kernel; }
 
 const TopTokensKernel& top_tokens_kernel() { return *selection().build->top_tokens_kernel; }
 
+const MatrixKernel& matrix_kernel() { return *selection().build->matrix_kernel; }
+
 CpuInfo cpu_info() {
   CpuInfo info;
   info.instruction_set = selection().build->instruction_set;
   info.override_error = selection().override_error;
+  info.tuning = tuning_text();
+  info.tuning_error = tuning_error();
   for (const KernelBuild& build : kernel_builds()) {
     if (build.supported) info.instruction_sets[info.instruction_set_count++] = build.instruction_set;
   }

@@ -1,6 +1,7 @@
 // Which build of the kernels this process uses.
 #pragma once
 
+#include "native/cpu/matrix_kernel.h"
 #include "native/cpu/row_kernel.h"
 #include "native/cpu/top_tokens_kernel.h"
 
@@ -10,5 +11,6 @@ namespace fused_bear_loss {
 // support cases; a name that this processor or this build cannot follow is reported by cpu_info().
 const RowKernel& row_kernel();
 const TopTokensKernel& top_tokens_kernel();
+const MatrixKernel& matrix_kernel();
 
 } // namespace fused_bear_loss

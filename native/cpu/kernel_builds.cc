@@ -20,12 +20,12 @@ bool supports_avx512() {
 
 const std::array<KernelBuild, kKernelBuildCount>& kernel_builds() {
   static const std::array<KernelBuild, kKernelBuildCount> builds = {{
-      {"baseline", &baseline::row_kernel, &baseline::top_tokens_kernel, true},
+      {"baseline", &baseline::row_kernel, &baseline::top_tokens_kernel, &baseline::matrix_kernel, true},
 #if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
-      {"avx2", &avx2::row_kernel, &avx2::top_tokens_kernel, supports_avx2()},
-      {"avx512", &avx512::row_kernel, &avx512::top_tokens_kernel, supports_avx512()},
+      {"avx2", &avx2::row_kernel, &avx2::top_tokens_kernel, &avx2::matrix_kernel, supports_avx2()},
+      {"avx512", &avx512::row_kernel, &avx512::top_tokens_kernel, &avx512::matrix_kernel, supports_avx512()},
 #elif defined(FBL_HAVE_NEON)
-      {"neon", &neon::row_kernel, &neon::top_tokens_kernel, true},
+      {"neon", &neon::row_kernel, &neon::top_tokens_kernel, &neon::matrix_kernel, true},
 #endif
   }};
   return builds;

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "native/cpu/matrix_kernel.h"
 #include "native/cpu/row_kernel.h"
 #include "native/cpu/top_tokens_kernel.h"
 
@@ -12,6 +13,7 @@ struct KernelBuild {
   const char* instruction_set; // "baseline", "avx2", "avx512", "neon"
   const RowKernel* row_kernel;
   const TopTokensKernel* top_tokens_kernel;
+  const MatrixKernel* matrix_kernel;
   bool supported;
 };
 

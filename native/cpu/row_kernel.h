@@ -7,11 +7,21 @@
 
 namespace fused_bear_loss {
 
-// From this length on, two rows and their exponentials pass the size of a second-level cache.
-constexpr std::int64_t kLongRow = 1 << 16;
-
 // A target past every row: none.
 constexpr std::int64_t kNoTarget = std::int64_t{1} << 62;
+
+// How a sweep asks for the logits that it comes to next. While it reads a window of memory, it prefetches the next
+// window into the second-level cache: `streams` equal parts of it in turn, a block of each, as a processor that
+// prefetches by itself does so within a page of memory, and several pages at once. With one stream that is a distance.
+// Both are powers of two.
+struct Prefetch {
+  std::int64_t window_bytes = 16384;
+  std::int64_t streams = 1;
+  // What lies so far ahead goes into the first-level cache; 0: nothing does.
+  std::int64_t near_bytes = 0;
+};
+constexpr std::int64_t kMostPrefetchStreams = 16;
+constexpr std::int64_t kLeastPrefetchWindow = 4096;
 
 // A row as the kernel reads it: contiguous logits, every one of them allowed unless it is -infinity.
 struct RowView {
@@ -19,13 +29,15 @@ struct RowView {
   DType dtype;
   std::int64_t count;
   std::int64_t target; // position in the row, or kNoTarget
+  Prefetch prefetch = {};
 };
 
 // Where the kernel writes a row's gradient: `count` elements, perhaps over the logits themselves.
 struct GradientView {
   void* gradient;
   DType dtype;
-  bool stream; // past the caches: the whole gradient is larger than they are
+  bool stream;   // past the caches: the whole gradient is larger than they are
+  bool from_end; // unless it is written during another row's sweep
 };
 
 struct SweepOptions {

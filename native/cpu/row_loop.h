@@ -8,6 +8,7 @@
 
 #include "native/core/backend.h"
 #include "native/cpu/thread_pool.h"
+#include "native/cpu/tuning.h"
 
 namespace fused_bear_loss {
 
@@ -21,10 +22,6 @@ struct RowLoop {
 
 // Less work than this a thread is not worth waking one up (some 15 to 30 microseconds of it).
 constexpr std::int64_t kLogitsPerThread = 1 << 16;
-// Logits that a thread takes at a time, in neighbouring rows. The sweep asks for what lies 16 KB ahead: were that a row
-// of another thread, the two would pull its lines from each other (256 x 32000 in place with 2 threads: 1.6 times the
-// floor with rows taken one by one, 1.4 with 8 at a time).
-constexpr std::int64_t kLogitsPerShare = 1 << 18;
 // Shares of a thread, at least, so that a slow one does not keep the others waiting.
 constexpr std::int64_t kSharesPerThread = 4;
 
@@ -36,8 +33,8 @@ inline std::int32_t thread_count(const RowLoop& loop) {
 
 inline std::int64_t rows_per_share(const RowLoop& loop, std::int32_t threads) {
   const std::int64_t logits_per_row = std::max<std::int64_t>(1, loop.logits / std::max<std::int64_t>(1, loop.rows));
-  return std::max<std::int64_t>(1,
-                                std::min(kLogitsPerShare / logits_per_row, loop.rows / (threads * kSharesPerThread)));
+  const std::int64_t neighbours = tuning().logits_per_share / logits_per_row;
+  return std::max<std::int64_t>(1, std::min(neighbours, loop.rows / (threads * kSharesPerThread)));
 }
 
 // Allowed logits of the row that has most.

@@ -7,6 +7,7 @@
 
 #include "native/core/dtype.h"
 #include "native/cpu/allowed_logits.h"
+#include "native/cpu/tuning.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -221,12 +222,12 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
   if (outputs_.rank != nullptr) outputs_.rank[row] = -1;
 }
 
-// One exponential a logit instead of two, but twice the memory to go through: no gain for a long row whose gradient is
-// streamed, and nothing to keep for where all rows are swept before the first gradient.
+// One exponential a logit instead of two, but twice the memory to go through: no gain for a streamed row that is
+// written after its sweep, and nothing to keep for where all rows are swept before the first gradient.
 bool RowProcessor::keeps_exponentials(std::int64_t count) const {
   return merged_ == nullptr && problem_.gradient != GradientMode::kNone &&
          problem_.reduction != Reduction::kWeightedMean && problem_.label_smoothing == 0 &&
-         !(stream_ && count >= kLongRow);
+         !(stream_ && !may_wait(count));
 }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
@@ -244,7 +245,9 @@ void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double di
 
 // Whether the gradient of a row of so many logits can be written while the next row is swept, where nothing is needed
 // for it but the exponentials.
-bool RowProcessor::may_wait(std::int64_t count) const { return !is_listed() && count < kLongRow; }
+bool RowProcessor::may_wait(std::int64_t count) const {
+  return !is_listed() && count < (stream_ ? tuning().long_streamed_row : tuning().long_row);
+}
 
 void RowProcessor::finish() {
   if (pending_) kernel_.write_gradient(*pending_);
@@ -304,8 +307,11 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
                           std::exp(log_probability(options_.scale, sums, record.loss, factors.reference_logit));
     exponentials = nullptr; // they are relative to the other
   }
-  GradientJob job = {
-      view_, exponentials, factors, {out, problem_.dtype, stream_ && !is_listed()}, {{view_.target, 0}, {-1, 0}}};
+  GradientJob job = {view_,
+                     exponentials,
+                     factors,
+                     {out, problem_.dtype, stream_ && !is_listed(), !stream_ && view_.count >= tuning().long_row},
+                     {{view_.target, 0}, {-1, 0}}};
   job.terms[0].value =
       static_cast<float>(c.target * multiplier * scaled_logit_slope(options_.scale, sums.target_logit));
   if (c.threshold != 0) {

@@ -19,15 +19,7 @@
 
 #include "native/cpu/row_kernel.h"
 
-#if defined(__AVX512F__)
-#include "native/cpu/simd_avx512.h"
-#elif defined(__AVX2__)
-#include "native/cpu/simd_avx2.h"
-#elif defined(FBL_USE_NEON)
-#include "native/cpu/simd_neon.h"
-#else
-#include "native/cpu/simd_generic.h"
-#endif
+#include "native/cpu/simd.h"
 #include "native/cpu/top_candidates.h"
 
 namespace fused_bear_loss {
@@ -42,8 +34,6 @@ constexpr std::int64_t kAccumulators = 4;
 // as the bound gets better by what it has seen.
 constexpr std::int64_t kFirstChunkBlocks = 16;
 constexpr std::int64_t kChunkBlocks = 64;
-// How far the sweep prefetches: 256 rows of 32000 took 1.49 ms instead of 1.65.
-constexpr std::int64_t kPrefetchBytes = 16384;
 // Halvings of the interval in which the first bound lies: it only has to be close.
 constexpr int kBoundSteps = 12;
 // In units of the scaled logits. exp(40) * 2^20 logits is far from float's limit, and exp(-40) far below its precision.
@@ -54,6 +44,7 @@ struct Row {
   const Element* logits;
   std::int64_t count;
   std::int64_t target; // position, or kNoTarget
+  Prefetch prefetch;
 
   bool has_target() const { return target != kNoTarget; }
 
@@ -73,7 +64,7 @@ struct Row {
 
 template <class Element>
 Row<Element> typed_row(const RowView& view) {
-  return {static_cast<const Element*>(view.logits), view.count, view.target};
+  return {static_cast<const Element*>(view.logits), view.count, view.target, view.prefetch};
 }
 
 // The next vector of a row that has `left` logits more, perhaps none, with -infinity past its end.
@@ -193,13 +184,40 @@ struct RelativeExponential {
   }
 };
 
-// Prefetches a block's logits into the second-level cache.
+// See Prefetch.
 template <class Element>
-FBL_ALWAYS_INLINE void prefetch_block(const Element* p) {
-  for (std::int64_t line = 0; line < kBlock * std::int64_t{sizeof(Element)}; line += 64) {
-    __builtin_prefetch(reinterpret_cast<const char*>(p) + line, 0, 2);
+class BlockPrefetcher {
+ public:
+  explicit BlockPrefetcher(const Prefetch& prefetch)
+      : window_(prefetch.window_bytes),
+        last_stream_(prefetch.streams - 1),
+        stream_shift_(__builtin_ctzll(static_cast<std::uint64_t>(prefetch.streams))),
+        stream_bytes_(prefetch.window_bytes >> stream_shift_),
+        near_(prefetch.near_bytes) {}
+
+  // What is due while the block at p is read.
+  FBL_ALWAYS_INLINE_MEMBER void beside(const Element* p) const {
+    const auto address = reinterpret_cast<std::intptr_t>(p);
+    const std::intptr_t in_window = address & (window_ - 1);
+    const std::intptr_t block = in_window / kBlockBytes;
+    const std::intptr_t in_block = in_window % kBlockBytes;
+    const std::intptr_t in_next =
+        (block & last_stream_) * stream_bytes_ + (block >> stream_shift_) * kBlockBytes + in_block;
+    const char* const next = reinterpret_cast<const char*>(address - in_window + window_ + in_next);
+    for (std::int64_t line = 0; line < kBlockBytes; line += 64) __builtin_prefetch(next + line, 0, 2);
+    if (near_ == 0) return;
+    const char* const near = reinterpret_cast<const char*>(p) + near_;
+    for (std::int64_t line = 0; line < kBlockBytes; line += 64) __builtin_prefetch(near + line, 0, 3);
   }
-}
+
+ private:
+  static constexpr std::int64_t kBlockBytes = kBlock * std::int64_t{sizeof(Element)};
+  std::intptr_t window_;
+  std::intptr_t last_stream_;
+  int stream_shift_;
+  std::intptr_t stream_bytes_;
+  std::intptr_t near_;
+};
 
 // Adds a block's exponentials, keeps them if kKeep, and returns whether a logit of the block is above the bound.
 // kUnrolled vectors at a time: fewer than the whole block keep the addon small where blocks are rare or slow anyway.
@@ -236,6 +254,7 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
                   Companion& shared_companion) {
   constexpr int kUnrolled = kScaling == Scaling::kSoftcap ? kAccumulators : kVectors;
   const RelativeExponential<kScaling> relative = shared_relative; // copies stay in registers
+  const BlockPrefetcher<Element> prefetcher(row.prefetch);
   Companion companion = shared_companion;
   const Vec bounds = broadcast(bound);
   Vec sums[kAccumulators];
@@ -247,7 +266,7 @@ double sum_blocks(const Row<Element>& row, std::int64_t begin, std::int64_t end,
   while (block < end) {
     const std::int64_t stop = row.next_edge(block, end);
     for (; block < stop; ++block) {
-      prefetch_block(row.logits + block * kBlock + kPrefetchBytes / std::int64_t{sizeof(Element)});
+      prefetcher.beside(row.logits + block * kBlock);
       note(add_block<kKeep, kUnrolled>(row.logits + block * kBlock, relative, bounds, sums, kept_block()));
       companion.step();
     }

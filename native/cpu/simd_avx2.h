@@ -129,6 +129,29 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
   return _mm256_castsi256_ps(_mm256_alignr_epi8(_mm256_castps_si256(x), joint, 12));
 }
 
+// Makes rows columns: afterwards lane j of x[i] is what lane i of x[j] was.
+FBL_ALWAYS_INLINE void transpose(Vec (&x)[kLanes]) {
+  __m256d pairs[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = _mm256_castps_pd(_mm256_unpacklo_ps(x[i], x[i + 1]));
+    pairs[i + 1] = _mm256_castps_pd(_mm256_unpackhi_ps(x[i], x[i + 1]));
+  }
+  Vec fours[8]; // each half of 4 i + c: column c of that half, of rows 4 i to 4 i + 3
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    fours[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i], pairs[i + 2]));
+    fours[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i], pairs[i + 2]));
+    fours[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
+    fours[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i + 1], pairs[i + 3]));
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    x[c] = _mm256_permute2f128_ps(fours[c], fours[4 + c], 0x20);
+    x[4 + c] = _mm256_permute2f128_ps(fours[c], fours[4 + c], 0x31);
+  }
+}
+
 // As in simd_avx512.h, with the 8 table entries that one register holds and so a polynomial of degree 3 on
 // [-1/16, 1/16] (error 2e-8).
 struct Exponential {

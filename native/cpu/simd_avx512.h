@@ -115,6 +115,35 @@ FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) {
   return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(x), _mm512_castps_si512(first), 15));
 }
 
+// Makes rows columns: afterwards lane j of x[i] is what lane i of x[j] was.
+FBL_ALWAYS_INLINE void transpose(Vec (&x)[kLanes]) {
+  __m512d pairs[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    pairs[i] = _mm512_castps_pd(_mm512_unpacklo_ps(x[i], x[i + 1]));
+    pairs[i + 1] = _mm512_castps_pd(_mm512_unpackhi_ps(x[i], x[i + 1]));
+  }
+  Vec fours[16]; // each quarter of 4 i + c: column c of that quarter, of rows 4 i to 4 i + 3
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    fours[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i], pairs[i + 2]));
+    fours[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i], pairs[i + 2]));
+    fours[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
+    fours[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i + 1], pairs[i + 3]));
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const Vec even_low = _mm512_shuffle_f32x4(fours[c], fours[4 + c], 0x88);
+    const Vec odd_low = _mm512_shuffle_f32x4(fours[c], fours[4 + c], 0xdd);
+    const Vec even_high = _mm512_shuffle_f32x4(fours[8 + c], fours[12 + c], 0x88);
+    const Vec odd_high = _mm512_shuffle_f32x4(fours[8 + c], fours[12 + c], 0xdd);
+    x[c] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+    x[4 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+    x[8 + c] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+    x[12 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+  }
+}
+
 // 2^y = 2^floor(16 y) / 16 from a table of 16 in one register, times a polynomial of degree 2
 // on [-1/32, 1/32] (error 4.2e-7, the Chebyshev remainder of the cubic term). The exponent goes in by integer addition:
 // this keeps the work off the two multiply ports, which are what bounds the sweep (a degree-5 polynomial with vscalefps

@@ -126,6 +126,13 @@ FBL_ALWAYS_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
 // Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].
 FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) { return Vec{first[3], x[0], x[1], x[2]}; }
 
+// Makes rows columns: afterwards lane j of x[i] is what lane i of x[j] was.
+FBL_ALWAYS_INLINE void transpose(Vec (&x)[kLanes]) {
+  const Vec a = x[0], b = x[1], c = x[2], d = x[3];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) x[i] = Vec{a[i], b[i], c[i], d[i]};
+}
+
 // 2^y by a polynomial of degree 6 on [-1/2, 1/2] (Cephes exp2f), as there is no table in a register here.
 struct Exponential {
   Vec scale;   // log2(e) / temperature

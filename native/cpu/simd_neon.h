@@ -102,6 +102,13 @@ FBL_ALWAYS_INLINE double horizontal_sum(Vec x) { return horizontal_sum(to_double
 // Lanes moved up by one: out[i] = x[i - 1], out[0] = first[kLanes - 1].
 FBL_ALWAYS_INLINE Vec shift_lanes(Vec x, Vec first) { return vextq_f32(first, x, 3); }
 
+// Makes rows columns: afterwards lane j of x[i] is what lane i of x[j] was.
+FBL_ALWAYS_INLINE void transpose(Vec (&x)[kLanes]) {
+  const Vec a = x[0], b = x[1], c = x[2], d = x[3];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) x[i] = Vec{a[i], b[i], c[i], d[i]};
+}
+
 // 2^y = 2^n * 2^(y - n) by a polynomial of degree 5 on [-1/2, 1/2] (error 1e-7): a register holds four table entries
 // only. What differs from the other headers is for this machine, where a fused multiply-add overwrites its addend and
 // so costs a copy wherever that is a constant: the polynomial is of -(y - n), which one subtraction in place gives, and

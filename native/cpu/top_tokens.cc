@@ -39,7 +39,7 @@ class RowSelector {
   RowView view_of(std::int64_t row) {
     if (!problem_.listed_logits) return allowed_logits(problem_, row, scratch_.row);
     return {element_at(problem_, problem_.allowed_offsets[row]), problem_.dtype, token_list(problem_, row).count,
-            kNoTarget};
+            kNoTarget, tuning().prefetch};
   }
 
   void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {

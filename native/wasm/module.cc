@@ -17,6 +17,7 @@
 #include "native/cpu/kernel_builds.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_processor.h"
+#include "native/cpu/tuning.h"
 
 #define FBL_EXPORT(name) __attribute__((export_name(#name))) extern "C"
 
@@ -169,7 +170,7 @@ BlockMemory& block_memory() {
 std::size_t most_scratch(double longest_row, double width) {
   constexpr double kSlack = 1 << 16;
   // Two rows of exponentials, one where it is long, and one of the logits of a bitmask.
-  const double row_arrays = (longest_row < kLongRow ? 3 : 2) * longest_row * sizeof(float);
+  const double row_arrays = (longest_row < tuning().long_row ? 3 : 2) * longest_row * sizeof(float);
   const double candidates = 3 * width * (sizeof(float) + sizeof(std::uint64_t));
   const double bytes = 2 * (row_arrays + candidates + kSlack);
   return bytes < 4294967295.0 ? static_cast<std::size_t>(bytes) : std::numeric_limits<std::size_t>::max();
@@ -199,16 +200,18 @@ constexpr NumberNames all_number_names() {
 constexpr NumberNames kNumberNames = all_number_names();
 
 // In the order of NAME_TABLES in lib/wasm/names.ts.
-constexpr NameTable kTables[] = {table_of(kDTypeNames),          table_of(kPenaltyNames),
-                                 table_of(kReductionNames),      table_of(kThresholdGradientNames),
-                                 table_of(kGradientModeNames),   table_of(kDeviceErrorNames),
-                                 table_of(kFaultNames),          table_of(kNumberNames.names),
-                                 table_of(kArrayFieldNames),     table_of(kSummaryFieldNames),
-                                 table_of(kTopTokensNumberNames)};
+constexpr NameTable kTables[] = {table_of(kDTypeNames),           table_of(kPenaltyNames),
+                                 table_of(kReductionNames),       table_of(kThresholdGradientNames),
+                                 table_of(kGradientModeNames),    table_of(kDeviceErrorNames),
+                                 table_of(kFaultNames),           table_of(kNumberNames.names),
+                                 table_of(kArrayFieldNames),      table_of(kSummaryFieldNames),
+                                 table_of(kTopTokensNumberNames), table_of(kLinearNumberNames),
+                                 table_of(kLinearArrayNames)};
 
 } // namespace
 
 const RowKernel& row_kernel() { return baseline::row_kernel; }
+const Tuning& tuning() { return kDefaultTuning; }
 const TopTokensKernel& top_tokens_kernel() { return baseline::top_tokens_kernel; }
 
 // Memory for a block, and for what its rows need beside it: after that, no function below asks for more. Null where it

@@ -157,6 +157,21 @@ describePages('the browser build', () => {
       expect(found.turns).toBeGreaterThanOrEqual(10);
     });
 
+    it('computes in a worker', async () => {
+      const { page } = await open('plain/unbundled.html');
+      const found = await evaluate(
+        page,
+        `const program = \`import { fusedBearLoss } from '${pages.address}/browser/index.mjs';
+        postMessage(fusedBearLoss(Float32Array.of(1, 2, 3), [0], { beamWidth: 2 }).loss);\`;
+        const worker = new Worker(URL.createObjectURL(new Blob([program], { type: 'text/javascript' })), { type: 'module' });
+        return new Promise((resolve, reject) => {
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.onerror = (event) => reject(new Error(event.message));
+        });`,
+      );
+      expect(found).toBeCloseTo(fusedBearLoss(Float32Array.of(1, 2, 3), [0], { beamWidth: 2 }).loss, 6);
+    });
+
     it('stores a trie in the bytes that Node stores it in', async () => {
       const { page } = await open('plain/unbundled.html');
       const items = [

@@ -1,5 +1,5 @@
 import { capabilities } from 'fused-bear-loss';
-import { describeFindings, examine, isSound } from '../../lib/cli/doctor';
+import { describeFindings, examine, type Findings, isSound } from '../../lib/cli/doctor';
 import { main } from '../../lib/cli/main';
 
 interface Outcome {
@@ -31,23 +31,42 @@ describe('fused-bear-loss doctor', () => {
     expect(exitCode).toBe(0);
     expect(output).toContain(`fused-bear-loss ${capabilities().version} on Node ${process.version}`);
     expect(output).toContain(`CPU kernel   ${capabilities().instructionSet} (of `);
+    expect(output).toContain(`, tuned for ${capabilities().tuning}, `);
     expect(output).toMatch(/^CUDA {9}\S/m);
     expect(output).toMatch(/^addon {8}\S+\.node$/m);
-    expect(output).toMatch(/^numbers {6}right/m);
+    expect(output).toMatch(/^numbers {6}native: right/m);
+    expect(output).toMatch(/^numbers {6}wasm: (right|not checked, as it does not load: )/m);
   });
 
   it('prints the same as JSON', () => {
     const findings = JSON.parse(runCommand('doctor', '--json').output);
     expect(findings.kernel).toEqual(JSON.parse(JSON.stringify(capabilities())));
-    expect(findings).toMatchObject({ addon: { file: expect.stringMatching(/\.node$/) }, wrong: [] });
+    expect(findings).toMatchObject({
+      addon: { file: expect.stringMatching(/\.node$/) },
+      checks: [{ backend: 'native', wrong: [] }, { backend: 'wasm' }],
+    });
+    expect(findings.checks[1].wrong ?? []).toEqual([]);
+    expect(capabilities().backend).toBe('native');
   });
 });
 
 describe('what doctor concludes', () => {
   it('is that nothing can be relied on where numbers are wrong', () => {
-    const findings = { ...examine(), wrong: ['losses[0] is 1, not 2'] };
+    const findings: Findings = {
+      ...examine(),
+      checks: [
+        { backend: 'native', wrong: [] },
+        { backend: 'wasm', wrong: ['losses[0] is 1, not 2'] },
+      ],
+    };
     expect([isSound(examine()), isSound(findings)]).toEqual([true, false]);
-    expect(describeFindings(findings)).toMatch(/^numbers {6}wrong: losses\[0\] is 1, not 2$/m);
+    expect(describeFindings(findings)).toMatch(/^numbers {6}wasm: wrong: losses\[0\] is 1, not 2$/m);
+  });
+
+  it('is that one backend is enough', () => {
+    const findings: Findings = { ...examine(), checks: [{ backend: 'native', failure: 'there is none' }] };
+    expect(isSound(findings)).toBe(true);
+    expect(describeFindings(findings)).toMatch(/^numbers {6}native: not checked, as it does not load: there is none$/m);
   });
 
   it('names the files that could not be used', () => {

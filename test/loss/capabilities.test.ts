@@ -42,6 +42,7 @@ describe('capabilities()', () => {
     expect(names).toContain(answer.instructionSet);
     expect(answer.instructionSets[0]).toBe(names[0]);
     expect(answer.instructionSets).toContain(answer.instructionSet);
+    expect(isWasm ? ['default'] : ['default', 'zen4', 'sapphire-rapids']).toContain(answer.tuning);
     expect(answer.threads).toBe(isWasm ? 1 : availableParallelism());
     expect(answer.warnings).toEqual([]);
   });

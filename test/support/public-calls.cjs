@@ -28,6 +28,11 @@ const step = ({ allowed }) => ({
 });
 const search = () => ({ step, trie: trie(), users: 2 });
 
+const factors = (size) => [
+  Float32Array.from({ length: ROWS * 2 }, (_, index) => Math.cos(index)),
+  Float32Array.from({ length: size * 2 }, (_, index) => Math.sin(index)),
+];
+
 const part = (size) => ({ firstToken: 0, vocabSize: size });
 const merged = (size, options) =>
   core.mergeBearPartials([core.bearPartials(logits(size), targets(), { ...part(size), ...options })], {
@@ -43,6 +48,16 @@ const loss = (name, make) => ({ name: `fusedBearLoss ${name}`, run: core.fusedBe
 const lossAsync = (name, make) => ({
   name: `fusedBearLossAsync ${name}`,
   run: core.fusedBearLossAsync,
+  makeArguments: sized(make),
+});
+const linear = (name, make) => ({
+  name: `fusedLinearBearLoss ${name}`,
+  run: core.fusedLinearBearLoss,
+  makeArguments: sized(make),
+});
+const linearAsync = (name, make) => ({
+  name: `fusedLinearBearLossAsync ${name}`,
+  run: core.fusedLinearBearLossAsync,
   makeArguments: sized(make),
 });
 const best = (name, make) => ({ name: `topTokens ${name}`, run: core.topTokens, makeArguments: sized(make) });
@@ -117,6 +132,71 @@ const publicCalls = [
     { data: halves(size), shape: [ROWS, size], dtype: 'float16' },
     2,
     { allowed: bitmask(size), out: { tokens: new Int32Array(6), logProbabilities: new Float32Array(6) } },
+  ]),
+  linear('plain', (size) => [...factors(size), targets(), { hiddenSize: 2 }]),
+  linear('with everything', (size) => [
+    ...factors(size),
+    targets(),
+    {
+      hiddenSize: 2,
+      bias: new Float32Array(size),
+      allowed: bitmask(size),
+      reduction: 'weighted-mean',
+      penalty: 'reweight',
+      rows: true,
+      workspaceBytes: 64 * Math.ceil(size / 16),
+      threads: 2,
+      accumulate: true,
+      out: { gradHidden: new Float32Array(ROWS * 2), gradWeight: new Float32Array(size * 2) },
+    },
+  ]),
+  linear('of tensors', (size) => [
+    { data: halves(2).subarray(0, ROWS * 2), shape: [ROWS, 2], dtype: 'bfloat16' },
+    { data: new Uint16Array(size * 2), shape: [size, 2], dtype: 'bfloat16' },
+    targets(),
+    { allowed: bitmask(size), reduction: 'none', gradOutput: new Float32Array(ROWS).fill(1) },
+  ]),
+  linear('with lists', (size) => [
+    ...factors(size),
+    targets(),
+    { hiddenSize: 2, allowed: { ...lists(), bias: new Float32Array(7) }, sparseWeightGradient: true, rows: true },
+  ]),
+  linear('with lists, into arrays', (size) => [
+    ...factors(size),
+    targets(),
+    {
+      hiddenSize: 2,
+      bias: new Float32Array(size),
+      allowed: { ...lists(), bias: new Float32Array(7) },
+      workspaceBytes: 128,
+      threads: 2,
+      out: { gradWeight: new Float32Array(size * 2), gradAllowedBias: new Float32Array(7) },
+    },
+  ]),
+  linearAsync('plain', (size) => [
+    ...factors(size),
+    targets(),
+    { hiddenSize: 2, signal: new AbortController().signal, bias: new Float32Array(size) },
+  ]),
+  linearAsync('borrowed', (size) => [
+    ...factors(size),
+    targets(),
+    { hiddenSize: 2, borrow: true, rows: true, out: { gradHidden: new Float32Array(ROWS * 2) } },
+  ]),
+  linearAsync('of shared memory, into an array', (size) => [
+    ...factors(size).map(shared),
+    targets(),
+    { hiddenSize: 2, out: { gradWeight: new Float32Array(size * 2) }, accumulate: true, allowed: bitmask(size) },
+  ]),
+  linearAsync('with lists', (size) => [
+    ...factors(size),
+    targets(),
+    {
+      hiddenSize: 2,
+      allowed: { ...lists(), bias: new Float32Array(7) },
+      out: { gradAllowedBias: new Float32Array(7) },
+      sparseWeightGradient: true,
+    },
   ]),
   {
     name: 'bearPartials',

@@ -10,6 +10,8 @@ export interface Tolerance {
 
 export const ORDINARY: Tolerance = { gradient: 5e-6, loss: 1e-5 };
 export const EXTREME: Tolerance = { gradient: 1e-4, loss: 1e-4 };
+/** Of the gradients of the linear form, which are sums over tokens or rows of rounded ones. */
+export const LINEAR: Tolerance = { gradient: 2e-5, loss: 1e-5 };
 /** What the float64 reference owes to the golden vectors. */
 export const FLOAT64: Tolerance = { gradient: 1e-10, loss: 1e-10 };
 
