@@ -8,9 +8,9 @@ import { type Counts, TOTALS } from './small-jest';
 import { Checks, type Tally } from './tally';
 
 const root = join(__dirname, '..', '..');
-const ROOMS = [...CONTRACT_ROOMS, 'options', 'loss', 'decoding', 'parallel'];
+const ROOMS = [...CONTRACT_ROOMS, 'options', 'loss', 'decoding', 'parallel', 'linear'];
 /** What the module has no calls for. */
-const NATIVE_ONLY = ['parallel'];
+const NATIVE_ONLY = ['parallel', 'linear'];
 
 type BackendName = 'native' | 'wasm';
 
