@@ -112,7 +112,9 @@ void read_weight_tokens(const LinearArrays& arrays, const LinearProblem& problem
   if (!tokens.present) return;
   check_view(arrays.env(), "weightTokens", tokens, napi_int32_array, 0);
   if (problem.allowed_offsets == nullptr) throw malformed(arrays.env(), "a sparse gradient without lists");
-  outputs.weight_tokens = static_cast<const std::int32_t*>(tokens.data);
+  // An array without elements may have no address, which would mean that all tokens have a row.
+  static constexpr std::int32_t kNoToken = -1;
+  outputs.weight_tokens = tokens.length == 0 ? &kNoToken : static_cast<const std::int32_t*>(tokens.data);
   outputs.weight_token_count = static_cast<std::int64_t>(tokens.length);
 }
 

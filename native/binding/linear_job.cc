@@ -41,7 +41,7 @@ LinearJob::LinearJob(const LinearCall& call, std::int32_t lent)
   take_gradient(place_of(LinearArray::kGradBias), outputs_.grad_bias, problem_.vocab_size, sizeof(float));
   take_gradient(place_of(LinearArray::kGradAllowedBias), outputs_.grad_allowed_bias, call.allowed_token_count,
                 sizeof(float));
-  if (outputs_.weight_tokens == nullptr) return;
+  if (outputs_.weight_tokens == nullptr || weight_rows == 0) return;
   weight_tokens_.assign(outputs_.weight_tokens, outputs_.weight_tokens + weight_rows);
   outputs_.weight_tokens = weight_tokens_.data();
 }

@@ -1,5 +1,5 @@
 /** The linear form of allowed tokens alone: lists that rows share, a bias per entry, sparse gradients. */
-import { fusedLinearBearLoss } from '../../lib/index';
+import { fusedLinearBearLoss, fusedLinearBearLossAsync } from '../../lib/index';
 import { bitmaskOf, csrOf } from '../support/allowed-tokens';
 import { decode } from '../support/dtype';
 import { SeededRandom } from '../support/random';
@@ -159,4 +159,15 @@ it.each<[string, object]>([
       sparseWeightGradient: true,
     } as object);
   expect(run).toThrow(expect.objectContaining({ code: 'ERR_BEAR_OPTION_CONFLICT', argument: 'sparseWeightGradient' }));
+});
+
+it('has a sparse gradient without rows where no token is listed', async () => {
+  const hidden = { data: new Float32Array(6).fill(1), shape: [2, 3] };
+  const weight = { data: new Float32Array(12).fill(1), shape: [4, 3] };
+  const allowed = { offsets: Int32Array.of(0, 0, 0), tokens: new Int32Array(0) };
+  const options = { allowed, sparseWeightGradient: true, needs: ['weight'] } as const;
+  const nothing = { rows: new Int32Array(0), values: new Float32Array(0) };
+  expect(fusedLinearBearLoss(hidden, weight, [-100, -100], options).gradWeight).toEqual(nothing);
+  const later = await fusedLinearBearLossAsync(hidden, weight, [-100, -100], options);
+  expect(later.gradWeight).toEqual(nothing);
 });
