@@ -6,6 +6,7 @@
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/grid.h"
+#include "test/emulator/simt/shadow_memory.h"
 
 namespace simt {
 namespace {
@@ -17,6 +18,7 @@ std::atomic<std::uintptr_t> pinned_end{0};
 void note_access(const void* address, std::size_t bytes, Access access) {
   const auto begin = reinterpret_cast<std::uintptr_t>(address);
   if (begin < pinned_begin || begin >= pinned_end || bytes == 0 || current_thread != nullptr) return;
+  if (is_recording_access()) return;
   const RuntimeLock lock;
   record_host_access(address, bytes, access);
 }
