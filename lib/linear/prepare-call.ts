@@ -1,9 +1,10 @@
 // From what the caller gave to what the addon takes.
 import { checkExtents, copyAllowed } from '../loss/allowed.js';
-import { allocate, assertApart, assertAttached, assertLength } from '../loss/arrays.js';
+import { allocate, assertAttached, assertLength } from '../loss/arrays.js';
 import type { CheckedLogits } from '../loss/logits.js';
 import { lossCall } from '../loss/loss-call.js';
 import { type Outputs, prepareOutputs } from '../loss/outputs.js';
+import { assertIndicesApart, checkRowArrays } from '../loss/prepare-call.js';
 import { readTargets, type Targets } from '../loss/targets.js';
 import { resolveThreads } from '../loss/threads.js';
 import type { Allocate } from '../loss/uncleared-array.js';
@@ -41,15 +42,7 @@ export function prepareLinearCall(
   const shapes = shapesOf(left, right, targetIds.length, options);
   const { rows, vocabSize, hiddenSize } = shapes;
   const { loss, bias, allowedBias } = options;
-  const gradOutputRows = typeof loss.gradOutput === 'number' ? undefined : loss.gradOutput;
-  const rowArrays = {
-    gradOutput: gradOutputRows,
-    tokenWeights: loss.tokenWeights,
-    penaltyWeights: loss.penaltyWeights,
-  };
-  for (const [name, array] of Object.entries(rowArrays)) {
-    if (array !== undefined) assertLength(array, rows, 'N', name);
-  }
+  const gradOutputRows = checkRowArrays(loss, rows);
   if (bias !== undefined) assertLength(bias, vocabSize, 'V', 'bias');
   const allowed = copyAllowed(loss.allowed);
   checkExtents(allowed, rows, vocabSize);
@@ -66,7 +59,9 @@ export function prepareLinearCall(
   };
   const isListed = allowed.offsets !== undefined;
   const gradients = prepareGradients(left, lengths, isListed, options, newGradient);
-  assertIndicesApart(gradients, targets, loss);
+  for (const [name, gradient] of Object.entries(gradients) as [string, FactorArray][]) {
+    assertIndicesApart(gradient, lengthOf(gradient), `out.${name}`, targets, loss);
+  }
   const isNew = new Set(
     Object.keys(gradients).filter((name) => options.out?.[name as keyof LinearOutput] === undefined),
   );
@@ -183,23 +178,4 @@ function checkGradient(need: LinearNeed, type: keyof typeof ARRAYS, length: numb
   if (lengthOf(given as FactorArray) === length) return;
   const code = lengthOf(given as FactorArray) < length ? 'ERR_BEAR_OUT_TOO_SMALL' : 'ERR_BEAR_SHAPE';
   refuse(code, argument, `${length} elements`, given);
-}
-
-/** Throws where a gradient would be written over an index array of the caller's, of which the addon sees a copy. */
-function assertIndicesApart(
-  gradients: LinearOutput,
-  targets: Targets,
-  { allowed }: CheckedLinearOptions['loss'],
-): void {
-  for (const [name, gradient] of Object.entries(gradients) as [string, FactorArray][]) {
-    const elements = lengthOf(gradient);
-    const argument = `out.${name}`;
-    if (typedArrayName(targets) !== undefined) {
-      assertApart(gradient, elements, argument, targets as Int32Array | BigInt64Array, 'targets');
-    }
-    if (allowed === undefined) continue;
-    assertApart(gradient, elements, argument, allowed.offsets, 'allowed.offsets');
-    assertApart(gradient, elements, argument, allowed.tokens, 'allowed.tokens');
-    assertApart(gradient, elements, argument, allowed.bitmask, 'allowed.bitmask');
-  }
 }

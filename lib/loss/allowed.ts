@@ -1,5 +1,5 @@
 import type { CheckedAllowed, CheckedOptions } from '../options/check-options.js';
-import { assertLength, copyIndices } from './arrays.js';
+import { assertApart, assertLength, copyIndices } from './arrays.js';
 
 const NONE: CheckedAllowed = { offsets: undefined, tokens: undefined, bitmask: undefined };
 
@@ -18,4 +18,18 @@ export function copyAllowed(allowed: CheckedOptions['allowed']): CheckedAllowed 
 export function checkExtents({ offsets, bitmask }: CheckedAllowed, rows: number, vocabSize: number): void {
   if (bitmask) assertLength(bitmask, rows * Math.ceil(vocabSize / 32), 'N * ceil(V / 32)', 'allowed.bitmask');
   if (offsets) assertLength(offsets, rows + 1, 'N + 1', 'allowed.offsets');
+}
+
+/** Throws where the start of an output is memory of the caller's constraint. */
+export function assertAllowedApart(
+  output: ArrayBufferView & { readonly length: number },
+  elements: number,
+  outputArgument: string,
+  allowed: CheckedOptions['allowed'],
+): void {
+  if (allowed === undefined) return;
+  const { offsets, tokens, bitmask } = allowed;
+  assertApart(output, elements, outputArgument, offsets, 'allowed.offsets');
+  assertApart(output, elements, outputArgument, tokens, 'allowed.tokens');
+  assertApart(output, elements, outputArgument, bitmask, 'allowed.bitmask');
 }

@@ -4,7 +4,7 @@ import type { CheckedOptions } from '../options/check-options.js';
 import { deviceIndex } from '../options/device-names.js';
 import type { LogitsArray } from '../options/options.js';
 import { typedArrayName } from '../options/typed-arrays.js';
-import { checkExtents, copyAllowed } from './allowed.js';
+import { assertAllowedApart, checkExtents, copyAllowed } from './allowed.js';
 import { allocate, assertApart, assertLength } from './arrays.js';
 import { type Logits, nativeView, readLogits, rowsExtent } from './logits.js';
 import { lossCall } from './loss-call.js';
@@ -32,10 +32,7 @@ export function prepareCall(
   const targetIds = readTargets(targets);
   const checked = readLogits(logits, targetIds.length, options);
   const { rows, vocabSize } = checked;
-  const gradOutputRows = typeof options.gradOutput === 'number' ? undefined : options.gradOutput;
-  checkRowArray(gradOutputRows, rows, 'gradOutput');
-  checkRowArray(options.tokenWeights, rows, 'tokenWeights');
-  checkRowArray(options.penaltyWeights, rows, 'penaltyWeights');
+  const gradOutputRows = checkRowArrays(options, rows);
   const allowed = copyAllowed(options.allowed);
   checkExtents(allowed, rows, vocabSize);
   const outputs = prepareOutputs(checked, options, newGradient);
@@ -76,12 +73,18 @@ export function prepareCall(
   return { call, options, outputs, gradientArgument, allowedTokenCount: allowed.tokens?.length ?? 0 };
 }
 
-function checkRowArray(array: Float32Array | undefined, rows: number, argument: string): void {
-  if (array !== undefined) assertLength(array, rows, 'N', argument);
+/** Throws unless what the options have for each row is for N rows. Returns `gradOutput` if it is such an array. */
+export function checkRowArrays(options: CheckedOptions, rows: number): Float32Array | undefined {
+  const { gradOutput, tokenWeights, penaltyWeights } = options;
+  const gradOutputRows = typeof gradOutput === 'number' ? undefined : gradOutput;
+  for (const [name, array] of Object.entries({ gradOutput: gradOutputRows, tokenWeights, penaltyWeights })) {
+    if (array !== undefined) assertLength(array, rows, 'N', name);
+  }
+  return gradOutputRows;
 }
 
-/** Throws where the gradient would be written over an index array of the caller's. */
-function assertIndicesApart(
+/** Throws where a gradient would be written over an index array of the caller's. */
+export function assertIndicesApart(
   gradient: LogitsArray,
   elements: number,
   argument: string,
@@ -91,9 +94,5 @@ function assertIndicesApart(
   if (typedArrayName(targets) !== undefined) {
     assertApart(gradient, elements, argument, targets as Int32Array | BigInt64Array, 'targets');
   }
-  if (allowed === undefined) return;
-  const { offsets, tokens, bitmask } = allowed;
-  assertApart(gradient, elements, argument, offsets, 'allowed.offsets');
-  assertApart(gradient, elements, argument, tokens, 'allowed.tokens');
-  assertApart(gradient, elements, argument, bitmask, 'allowed.bitmask');
+  assertAllowedApart(gradient, elements, argument, allowed);
 }

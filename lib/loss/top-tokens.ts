@@ -6,8 +6,8 @@ import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/optio
 import { readMembers } from '../options/reading.js';
 import { expectedNames } from '../options/suggest.js';
 import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
-import { checkExtents, copyAllowed } from './allowed.js';
-import { allocate, assertApart, assertAttached } from './arrays.js';
+import { assertAllowedApart, checkExtents, copyAllowed } from './allowed.js';
+import { allocate, assertAttached } from './arrays.js';
 import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
 import { faultError } from './outcome-errors.js';
 import { resolveThreads } from './threads.js';
@@ -235,14 +235,10 @@ function assertIndicesApart(
   rows: number,
   { allowed }: CheckedOptions,
 ): void {
-  if (allowed === undefined) return;
-  const { offsets, tokens, bitmask } = allowed;
   for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
     if (given[name] === undefined) continue;
     const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
-    assertApart(result[name], elements, 'out', offsets, 'allowed.offsets');
-    assertApart(result[name], elements, 'out', tokens, 'allowed.tokens');
-    assertApart(result[name], elements, 'out', bitmask, 'allowed.bitmask');
+    assertAllowedApart(result[name], elements, 'out', allowed);
   }
 }
 

@@ -23,6 +23,18 @@ const ARRAY_FIELDS = [
 /** The name of an array of a call. */
 export type ArrayField = (typeof ARRAY_FIELDS)[number];
 
+/** Those arrays of the linear form that may be anywhere. */
+export const LENDABLE = [
+  'hidden',
+  'weight',
+  'bias',
+  'allowedBias',
+  'gradHidden',
+  'gradWeight',
+  'gradBias',
+  'gradAllowedBias',
+] as const;
+
 /** The positions of native/core/call_fields.h, compared with the addon's when it is loaded. */
 export const CALL_FIELDS = {
   numbers: [
@@ -52,15 +64,5 @@ export const CALL_FIELDS = {
     'threads',
   ],
   linearNumbers: ['hiddenSize', 'operandDType', 'accumulate', 'weightIsZero', 'workspaceBytes'],
-  linearArrays: [
-    'hidden',
-    'weight',
-    'bias',
-    'allowedBias',
-    'gradHidden',
-    'gradWeight',
-    'gradBias',
-    'gradAllowedBias',
-    'weightTokens',
-  ],
+  linearArrays: [...LENDABLE, 'weightTokens'],
 };

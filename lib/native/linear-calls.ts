@@ -1,10 +1,8 @@
 // The calls of the linear form, in the layout that the addon reads.
 import { native } from './backend.js';
 import type { NativeArray, NativeLinearCall, NativeOutcome } from './binding.js';
-import { CALL_FIELDS } from './call-fields.js';
-import { arraysOf, numbersOf, summaryOutcome } from './loss-calls.js';
-
-const summary = new Float64Array(CALL_FIELDS.summary.length);
+import { LENDABLE } from './call-fields.js';
+import { arraysOf, numbersOf, summary, summaryOutcome } from './loss-calls.js';
 
 export function computeLinearLoss(call: NativeLinearCall): NativeOutcome {
   const { linearLoss } = native();
@@ -15,20 +13,8 @@ export function computeLinearLoss(call: NativeLinearCall): NativeOutcome {
     linearArraysOf(call),
     summary,
   );
-  return outcome ?? summaryOutcome(summary);
+  return outcome ?? summaryOutcome();
 }
-
-/** Those arrays of a call that may be anywhere. */
-export const LENDABLE = [
-  'hidden',
-  'weight',
-  'bias',
-  'allowedBias',
-  'gradHidden',
-  'gradWeight',
-  'gradBias',
-  'gradAllowedBias',
-] as const;
 
 /** As `computeLossAsync` of loss-calls.ts; `lent` has the names of arrays that must stay where they are. */
 export function computeLinearLossAsync(

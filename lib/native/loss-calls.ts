@@ -17,7 +17,7 @@ import { CALL_FIELDS } from './call-fields.js';
 
 export function computeLoss(call: NativeLossCall): NativeOutcome {
   const { computeLoss } = native();
-  return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome(summary);
+  return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome();
 }
 
 /** What the addon may use where it lies until `done` is called: it must stay there. */
@@ -55,7 +55,7 @@ export function computePartGradient(
   merged: NativeMergedRows,
 ): NativeOutcome {
   const arrays = mergedArrays(merged, isSmoothed(call));
-  return native().partGradient(numbersOf(call), arraysOf(call), place, arrays, summary) ?? summaryOutcome(summary);
+  return native().partGradient(numbersOf(call), arraysOf(call), place, arrays, summary) ?? summaryOutcome();
 }
 
 const isSmoothed = ({ options }: NativeLossCall) => (options.labelSmoothing as number) > 0;
@@ -86,7 +86,7 @@ export function enqueueLoss(
 
 // Used again by every call: nothing of a user's runs between the writing and the reading of them.
 const numbers = new Float64Array(CALL_FIELDS.numbers.length);
-const summary = new Float64Array(CALL_FIELDS.summary.length);
+export const summary = new Float64Array(CALL_FIELDS.summary.length);
 
 // Field by field, as a loop over the names takes ten times as long; the options by their table.
 export function numbersOf(call: NativeLossCall<NativeStorage>): Float64Array {
@@ -129,7 +129,7 @@ export function arraysOf<On = never>(call: NativeLossCall<On>): (NativeArray | O
   return arrays;
 }
 
-export function summaryOutcome(summary: Float64Array): NativeSummary {
+export function summaryOutcome(): NativeSummary {
   return {
     status: 'done',
     loss: summary[0] as number,
