@@ -100,28 +100,27 @@ void read_gradients(const LinearArrays& arrays, const LinearProblem& problem, st
                     LinearOutputs& outputs) {
   const napi_typedarray_type type = logits_array_type(problem.operand_dtype);
   outputs.grad_hidden = arrays.data(LinearArray::kGradHidden, type, problem.rows * problem.hidden_size);
-  const std::int64_t tokens = outputs.weight_tokens == nullptr ? problem.vocab_size : outputs.weight_token_count;
-  outputs.grad_weight = arrays.floats(LinearArray::kGradWeight, tokens * problem.hidden_size);
+  outputs.grad_weight = arrays.floats(LinearArray::kGradWeight, outputs.weight_rows * problem.hidden_size);
   outputs.grad_bias = arrays.floats(LinearArray::kGradBias, problem.vocab_size);
   outputs.grad_allowed_bias = arrays.floats(LinearArray::kGradAllowedBias, entries);
 }
 
-// The rows that a sparse gradient of the weight has.
+// Which rows the gradient of the weight has.
 void read_weight_tokens(const LinearArrays& arrays, const LinearProblem& problem, LinearOutputs& outputs) {
   const View tokens = arrays.view(LinearArray::kWeightTokens);
+  outputs.weight_rows = problem.vocab_size;
   if (!tokens.present) return;
   check_view(arrays.env(), "weightTokens", tokens, napi_int32_array, 0);
   if (problem.allowed_offsets == nullptr) throw malformed(arrays.env(), "a sparse gradient without lists");
-  // An array without elements may have no address, which would mean that all tokens have a row.
-  static constexpr std::int32_t kNoToken = -1;
-  outputs.weight_tokens = tokens.length == 0 ? &kNoToken : static_cast<const std::int32_t*>(tokens.data);
-  outputs.weight_token_count = static_cast<std::int64_t>(tokens.length);
+  outputs.weight_is_sparse = true;
+  outputs.weight_tokens = static_cast<const std::int32_t*>(tokens.data);
+  outputs.weight_rows = static_cast<std::int64_t>(tokens.length);
 }
 
 // Whether each listed token has a row: what is written to a row that is not there would go anywhere.
 bool has_all_tokens(const LinearOutputs& outputs, const LinearProblem& problem, std::int64_t entries) {
-  const std::int32_t* const end = outputs.weight_tokens + outputs.weight_token_count;
-  return outputs.weight_tokens == nullptr ||
+  const std::int32_t* const end = outputs.weight_tokens + outputs.weight_rows;
+  return !outputs.weight_is_sparse ||
          std::all_of(problem.allowed_tokens, problem.allowed_tokens + entries,
                      [&](std::int32_t token) { return std::binary_search(outputs.weight_tokens, end, token); });
 }
@@ -154,8 +153,7 @@ const char* find_overlap(const LinearCall& call) {
   const auto size = static_cast<std::size_t>(problem.hidden_size);
   const auto element = static_cast<std::size_t>(element_size(problem.operand_dtype));
   const auto entries = static_cast<std::size_t>(call.allowed_token_count);
-  const std::size_t weight_rows =
-      call.outputs.weight_tokens == nullptr ? tokens : static_cast<std::size_t>(call.outputs.weight_token_count);
+  const auto weight_rows = static_cast<std::size_t>(call.outputs.weight_rows);
   const Span spans[] = {
       {"out.gradHidden", call.outputs.grad_hidden, rows * size * element},
       {"out.gradWeight", call.outputs.grad_weight, weight_rows * size * sizeof(float)},
@@ -205,9 +203,7 @@ class AsyncLinear final : public CancellableCall {
         job_(call, lent),
         problem_(call.problem),
         entries_(call.allowed_token_count),
-        weight_tokens_(call.outputs.weight_tokens),
-        weight_rows_(call.outputs.weight_tokens == nullptr ? call.problem.vocab_size
-                                                           : call.outputs.weight_token_count) {}
+        weight_rows_(call.outputs.weight_rows) {}
 
  protected:
   ComputeStatus compute(const std::atomic<std::int32_t>* abort) override { return job_.run(abort); }
@@ -221,8 +217,7 @@ class AsyncLinear final : public CancellableCall {
     }
     std::size_t length = 0;
     LinearOutputs outputs;
-    outputs.weight_tokens = weight_tokens_;
-    outputs.weight_token_count = weight_rows_;
+    outputs.weight_rows = weight_rows_;
     outputs.rows = read_outputs(kept.Get(0U).As<Napi::Array>(), rows_alone(), problem_.vocab_size, length);
     read_gradients(arrays, problem_, entries_, outputs);
     job_.copy_outputs(outputs);
@@ -254,7 +249,6 @@ class AsyncLinear final : public CancellableCall {
   // The caller's sizes; pointers are not followed any more.
   const LinearProblem problem_;
   const std::int64_t entries_;
-  const std::int32_t* const weight_tokens_;
   const std::int64_t weight_rows_;
 };
 

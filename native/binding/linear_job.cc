@@ -28,21 +28,19 @@ LinearJob::LinearJob(const LinearCall& call, std::int32_t lent)
   const std::int64_t element = element_size(problem_.operand_dtype);
   const std::int64_t hidden = problem_.rows * problem_.hidden_size;
   const std::int64_t weight = problem_.vocab_size * problem_.hidden_size;
-  const std::int64_t weight_rows =
-      outputs_.weight_tokens == nullptr ? problem_.vocab_size : outputs_.weight_token_count;
   take_input(place_of(LinearArray::kHidden), problem_.hidden, hidden * element);
   take_input(place_of(LinearArray::kWeight), problem_.weight, weight * element);
   take_input(place_of(LinearArray::kBias), problem_.bias, problem_.vocab_size * std::int64_t{sizeof(float)});
   take_input(place_of(LinearArray::kAllowedBias), problem_.allowed_bias,
              call.allowed_token_count * std::int64_t{sizeof(float)});
   take_gradient(place_of(LinearArray::kGradHidden), outputs_.grad_hidden, hidden, element);
-  take_gradient(place_of(LinearArray::kGradWeight), outputs_.grad_weight, weight_rows * problem_.hidden_size,
+  take_gradient(place_of(LinearArray::kGradWeight), outputs_.grad_weight, outputs_.weight_rows * problem_.hidden_size,
                 sizeof(float));
   take_gradient(place_of(LinearArray::kGradBias), outputs_.grad_bias, problem_.vocab_size, sizeof(float));
   take_gradient(place_of(LinearArray::kGradAllowedBias), outputs_.grad_allowed_bias, call.allowed_token_count,
                 sizeof(float));
-  if (outputs_.weight_tokens == nullptr || weight_rows == 0) return;
-  weight_tokens_.assign(outputs_.weight_tokens, outputs_.weight_tokens + weight_rows);
+  if (!outputs_.weight_is_sparse) return;
+  weight_tokens_.assign(outputs_.weight_tokens, outputs_.weight_tokens + outputs_.weight_rows);
   outputs_.weight_tokens = weight_tokens_.data();
 }
 

@@ -25,12 +25,13 @@ struct LinearProblem : LossProblem {
 struct LinearOutputs {
   LossOutputs rows;                   // without grad_logits
   void* grad_hidden = nullptr;        // [rows, hidden_size] in operand_dtype; null: not wanted, as below
-  float* grad_weight = nullptr;       // [vocab_size, hidden_size], or [weight_token_count, hidden_size]
+  float* grad_weight = nullptr;       // [weight_rows, hidden_size]
   float* grad_bias = nullptr;         // [vocab_size]
   float* grad_allowed_bias = nullptr; // [allowed_offsets[rows]]
-  // The tokens whose rows grad_weight has, ascending, with every one of the lists among them; null: all.
+  std::int64_t weight_rows = 0;       // vocab_size, or where it is sparse as many as weight_tokens
+  bool weight_is_sparse = false;
+  // Where it is: the tokens of the rows, ascending, with every one of the lists among them.
   const std::int32_t* weight_tokens = nullptr;
-  std::int64_t weight_token_count = 0;
   bool weight_is_zero = false; // whether grad_weight is so where nothing is accumulated
 };
 

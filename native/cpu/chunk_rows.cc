@@ -24,7 +24,7 @@ ChunkRows::ChunkRows(const LinearProblem& call, const LossOutputs& outputs, std:
   rows_.reserve(rows);
   ascending_.reserve(rows);
   summaries_.resize(rows);
-  if (call.targets != nullptr) targets_.resize(rows);
+  targets_.resize(rows);
   if (call.token_weights != nullptr) token_weights_.resize(rows);
   if (call.penalty_weights != nullptr) penalty_weights_.resize(rows);
   if (call.grad_output_rows != nullptr) grad_output_rows_.resize(rows);

@@ -11,12 +11,10 @@ namespace fused_bear_loss {
 
 class ChunkRows {
  public:
-  // Throws std::bad_alloc; nothing below does. Where the call has no targets, every row counts.
+  // Throws std::bad_alloc; nothing below does.
   ChunkRows(const LinearProblem& call, const LossOutputs& outputs, std::int64_t most_rows);
 
-  bool is_counted(std::int64_t row) const {
-    return call_.targets == nullptr || call_.targets[row] != call_.ignore_index;
-  }
+  bool is_counted(std::int64_t row) const { return call_.targets[row] != call_.ignore_index; }
 
   // Begins a chunk with the rows from `base` on.
   void begin(std::int64_t base);

@@ -71,12 +71,6 @@ class LossLoop {
   const std::int64_t longest_row_;
 };
 
-// The divisor of a reduction that is known before any row is swept; of the weighted mean it is not.
-double known_divisor(const LossProblem& problem) {
-  const auto ignored = std::count(problem.targets, problem.targets + problem.rows, problem.ignore_index);
-  return reduction_divisor(problem, problem.rows - ignored, 0);
-}
-
 // What rows whose order threads chose add up to in their own.
 LossTotals totals_of(const LossProblem& problem, const std::vector<RowSummary>& rows) {
   LossTotals totals;
@@ -86,11 +80,7 @@ LossTotals totals_of(const LossProblem& problem, const std::vector<RowSummary>& 
 
 void summarize(const LossProblem& problem, const std::vector<RowSummary>& rows, double divisor, float* row_losses,
                LossSummary& summary) {
-  const LossTotals totals = totals_of(problem, rows);
-  summary.loss = totals.reduced_loss(problem.reduction, divisor);
-  summary.counted_rows = totals.counted_rows;
-  summary.pruned_rows = totals.pruned_rows;
-  summary.top_ranked_rows = totals.top_ranked_rows;
+  totals_of(problem, rows).summarize(problem.reduction, divisor, summary);
   for (std::int64_t row = 0; row < problem.rows; ++row) {
     const RowSummary& each = rows[static_cast<std::size_t>(row)];
     if (row_losses != nullptr) row_losses[row] = static_cast<float>(weighted_row_loss(problem, row, each));

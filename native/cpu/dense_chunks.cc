@@ -12,11 +12,6 @@ namespace {
 
 std::int64_t divided_up(std::int64_t count, std::int64_t by) { return (count + by - 1) / by; }
 
-std::int64_t counted_rows(const LinearProblem& call) {
-  if (call.targets == nullptr) return call.rows;
-  return call.rows - std::count(call.targets, call.targets + call.rows, call.ignore_index);
-}
-
 // As many chunks as the workspace makes necessary, each of about the same size; of whole panels of hidden states, where
 // there is room for one.
 std::int64_t rows_per_chunk(const LinearProblem& call) {
@@ -77,13 +72,6 @@ class DenseChunks final : public LinearChunks {
     if (status != ComputeStatus::kOk || is_all) return status;
     return multiply_to_weight(call_.workspace, stride_, hidden(0), rows_.count(), call_.vocab_size, packed_,
                               {outputs_.grad_weight, outputs_.grad_bias, first}, threads_);
-  }
-
-  void clear_gradients() override {
-    if (outputs_.grad_weight != nullptr) {
-      std::fill(outputs_.grad_weight, outputs_.grad_weight + call_.vocab_size * call_.hidden_size, 0.0F);
-    }
-    if (outputs_.grad_bias != nullptr) std::fill(outputs_.grad_bias, outputs_.grad_bias + call_.vocab_size, 0.0F);
   }
 
  private:

@@ -2,6 +2,7 @@
 // or those that lists allow.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "native/core/backend.h"
@@ -31,7 +32,14 @@ class LinearChunks {
   // From the entries. `first`: of the sums over rows, these are the first.
   virtual ComputeStatus compute_gradients(bool first) = 0;
   // Makes the gradients 0 that are sums over rows.
-  virtual void clear_gradients() = 0;
+  void clear_gradients() const {
+    const auto clear = [](float* gradient, std::int64_t count) {
+      if (gradient != nullptr) std::fill(gradient, gradient + count, 0.0F);
+    };
+    if (!outputs_.weight_is_zero) clear(outputs_.grad_weight, outputs_.weight_rows * call_.hidden_size);
+    clear(outputs_.grad_bias, call_.vocab_size);
+    if (call_.allowed_offsets != nullptr) clear(outputs_.grad_allowed_bias, call_.allowed_offsets[call_.rows]);
+  }
 
  protected:
   MatrixRows weight() const { return {call_.weight, call_.operand_dtype, call_.hidden_size, nullptr}; }

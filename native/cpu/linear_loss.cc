@@ -35,8 +35,7 @@ class LinearLoss {
 
   ComputeStatus run(LossSummary& summary) {
     summary.non_finite_rows.reserve(static_cast<std::size_t>(call_.rows));
-    const auto ignored = std::count(call_.targets, call_.targets + call_.rows, call_.ignore_index);
-    double divisor = reduction_divisor(call_, call_.rows - ignored, 0);
+    double divisor = known_divisor(call_);
     ComputeStatus status = ComputeStatus::kOk;
     if (call_.reduction == Reduction::kWeightedMean) status = sum_weights(divisor);
     if (status == ComputeStatus::kOk) status = compute_chunks(divisor, summary);
@@ -72,10 +71,7 @@ class LinearLoss {
     if (status != ComputeStatus::kOk) return status;
     if (first && differentiates) chunks_.clear_gradients(); // no row counts
     clear_ignored_rows();
-    summary.loss = totals.reduced_loss(call_.reduction, divisor);
-    summary.counted_rows = totals.counted_rows;
-    summary.pruned_rows = totals.pruned_rows;
-    summary.top_ranked_rows = totals.top_ranked_rows;
+    totals.summarize(call_.reduction, divisor, summary);
     return ComputeStatus::kOk;
   }
 

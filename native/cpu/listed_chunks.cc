@@ -82,7 +82,7 @@ struct LargestChunk {
   explicit LargestChunk(const LinearProblem& call) {
     ChunkSize size(call);
     for (std::int64_t row = 0; row < call.rows; ++row) {
-      if (call.targets != nullptr && call.targets[row] == call.ignore_index) continue;
+      if (call.targets[row] == call.ignore_index) continue;
       if (!size.add(row)) {
         size = ChunkSize(call);
         size.add(row);
@@ -187,16 +187,6 @@ class ListedChunks final : public LinearChunks {
     return outputs_.grad_weight == nullptr ? status : compute_weight_gradient();
   }
 
-  void clear_gradients() override {
-    const auto clear = [](float* gradient, std::int64_t count) {
-      if (gradient != nullptr) std::fill(gradient, gradient + count, 0.0F);
-    };
-    const std::int64_t tokens = outputs_.weight_tokens == nullptr ? call_.vocab_size : outputs_.weight_token_count;
-    if (!outputs_.weight_is_zero) clear(outputs_.grad_weight, tokens * call_.hidden_size);
-    clear(outputs_.grad_bias, call_.vocab_size);
-    clear(outputs_.grad_allowed_bias, call_.allowed_offsets[call_.rows]);
-  }
-
  private:
   // Makes rows with the same list neighbours, and each its logits' place in the workspace.
   void group_rows() {
@@ -218,7 +208,6 @@ class ListedChunks final : public LinearChunks {
       rows_.begin_of_rows()[i] = key.row;
     }
     rows_.gather();
-    if (call_.targets == nullptr) return;
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       std::int32_t& target = rows_.targets()[i];
       target = static_cast<std::int32_t>(keys_[i].list.position_of(target));
@@ -318,7 +307,7 @@ class ListedChunks final : public LinearChunks {
 
   void take_scratch(bool gradient) const {
     ListedLogits::take_scratch();
-    if (call_.targets != nullptr) take_row_scratch(gradient);
+    take_row_scratch(gradient);
     if (gradient)
       reserve_product_scratch(static_cast<std::int64_t>(hidden_.size()) / call_.hidden_size, call_.hidden_size,
                               call_.threads);
@@ -396,8 +385,8 @@ class ListedChunks final : public LinearChunks {
 
   float* weight_gradient(std::int32_t token) const {
     std::int64_t row = token;
-    if (outputs_.weight_tokens != nullptr) {
-      const std::int32_t* const end = outputs_.weight_tokens + outputs_.weight_token_count;
+    if (outputs_.weight_is_sparse) {
+      const std::int32_t* const end = outputs_.weight_tokens + outputs_.weight_rows;
       row = std::lower_bound(outputs_.weight_tokens, end, token) - outputs_.weight_tokens;
     }
     return outputs_.grad_weight + row * call_.hidden_size;

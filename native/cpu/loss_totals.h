@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "native/core/backend.h"
 #include "native/core/loss_problem.h"
 #include "native/cpu/row_processor.h"
 
@@ -36,10 +37,19 @@ struct LossTotals {
     if (!summary.poisoned && summary.several_allowed) weights += token_weight(problem, row) * summary.weight;
   }
 
-  double reduced_loss(Reduction reduction, double divisor) const {
-    return reduction == Reduction::kNone ? 0 : loss / divisor;
+  // But for the rows that are not finite.
+  void summarize(Reduction reduction, double divisor, LossSummary& summary) const {
+    summary.loss = reduction == Reduction::kNone ? 0 : loss / divisor;
+    summary.counted_rows = counted_rows;
+    summary.pruned_rows = pruned_rows;
+    summary.top_ranked_rows = top_ranked_rows;
   }
 };
+
+// Those whose target is not ignored.
+inline std::int64_t counted_rows(const LossProblem& problem) {
+  return problem.rows - std::count(problem.targets, problem.targets + problem.rows, problem.ignore_index);
+}
 
 // What the reduction divides by, of a call with so many counted rows and such weights.
 inline double reduction_divisor(const LossProblem& problem, std::int64_t counted_rows, double weights) {
@@ -47,5 +57,8 @@ inline double reduction_divisor(const LossProblem& problem, std::int64_t counted
   if (problem.reduction != Reduction::kMean) return 1;
   return problem.normalizer > 0 ? problem.normalizer : static_cast<double>(std::max<std::int64_t>(1, counted_rows));
 }
+
+// The divisor of a reduction that is known before any row is swept; of the weighted mean it is not.
+inline double known_divisor(const LossProblem& problem) { return reduction_divisor(problem, counted_rows(problem), 0); }
 
 } // namespace fused_bear_loss
