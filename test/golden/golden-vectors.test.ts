@@ -2,13 +2,11 @@
 import { bearLossReference } from '../reference/bear-loss-reference';
 import { computeLoss, deviceUnderTest } from '../support/backend-under-test';
 import {
-  FULL_GOLDEN_FOLDER,
+  describeGoldenVectors,
   type GoldenCase,
   type GoldenExpectation,
   isExtreme,
-  loadGoldenVectors,
   optionsOf,
-  SELECTED_GOLDEN_FOLDER,
 } from '../support/golden-vectors';
 import { definedGradient } from '../support/loss-call';
 import { EXTREME, expectAllClose, expectClose, expectFloatGradient, FLOAT64, ORDINARY } from '../support/tolerance';
@@ -78,19 +76,7 @@ function testParity(cases: readonly GoldenCase[]): void {
   });
 }
 
-describe('the selection of golden vectors in this repository', () => {
-  testParity(loadGoldenVectors(SELECTED_GOLDEN_FOLDER) as GoldenCase[]);
-});
-
-const all = loadGoldenVectors(FULL_GOLDEN_FOLDER);
-if (all === null) {
-  const why = 'skipped: not beside this checkout; FUSED_BEAR_LOSS_SHARED names the folder above them';
-  describe.skip(`all golden vectors (${why})`, () => {
-    it('agree as those of the selection do', () => {});
-  });
-} else {
-  describe('all golden vectors', () => testParity(all));
-}
+describeGoldenVectors(testParity);
 
 /** The gradients of hidden and weight in z = hidden x weight^T, from the gradient of z. */
 function throughLinear(

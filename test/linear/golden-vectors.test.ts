@@ -1,13 +1,6 @@
 /** The golden vectors through the linear form: every case with an identity weight, and those that have factors. */
 import { type BearLossOptions, fusedLinearBearLoss } from '../../lib/index';
-import {
-  FULL_GOLDEN_FOLDER,
-  type GoldenCase,
-  isExtreme,
-  loadGoldenVectors,
-  optionsOf,
-  SELECTED_GOLDEN_FOLDER,
-} from '../support/golden-vectors';
+import { describeGoldenVectors, type GoldenCase, isExtreme, optionsOf } from '../support/golden-vectors';
 import { EXTREME, expectClose, expectFloatGradient, LINEAR, ORDINARY } from '../support/tolerance';
 
 function identity(size: number): Float32Array {
@@ -62,16 +55,4 @@ function testLinearForm(cases: readonly GoldenCase[]): void {
   });
 }
 
-describe('the selection of golden vectors in this repository', () => {
-  testLinearForm(loadGoldenVectors(SELECTED_GOLDEN_FOLDER) as GoldenCase[]);
-});
-
-const all = loadGoldenVectors(FULL_GOLDEN_FOLDER);
-if (all === null) {
-  const why = 'skipped: not beside this checkout; FUSED_BEAR_LOSS_SHARED names the folder above them';
-  describe.skip(`all golden vectors (${why})`, () => {
-    it('agree as those of the selection do', () => {});
-  });
-} else {
-  describe('all golden vectors', () => testLinearForm(all));
-}
+describeGoldenVectors(testLinearForm);

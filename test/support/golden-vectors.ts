@@ -206,3 +206,19 @@ export function optionsOf(golden: GoldenCase, { kind }: GoldenExpectation) {
 
 /** Cases whose logits themselves carry rounding errors of float32 that no kernel can undo. */
 export const isExtreme = (golden: GoldenCase) => /^(extreme|offset)/.test(golden.name);
+
+/** `define` of the cases in this repository, and of all of them if they lie beside it; says that they were skipped if not. */
+export function describeGoldenVectors(define: (cases: readonly GoldenCase[]) => void): void {
+  describe('the selection of golden vectors in this repository', () => {
+    define(loadGoldenVectors(SELECTED_GOLDEN_FOLDER) as GoldenCase[]);
+  });
+  const all = loadGoldenVectors(FULL_GOLDEN_FOLDER);
+  if (all === null) {
+    const why = 'skipped: not beside this checkout; FUSED_BEAR_LOSS_SHARED names the folder above them';
+    describe.skip(`all golden vectors (${why})`, () => {
+      it('agree as those of the selection do', () => {});
+    });
+  } else {
+    describe('all golden vectors', () => define(all));
+  }
+}
