@@ -1,4 +1,4 @@
-import { outcomeError } from '../loss/outcome-errors.js';
+import { outcomeError, outputOverlapError } from '../loss/outcome-errors.js';
 import type { RowStatistics } from '../loss/outputs.js';
 import { assembleResult, type LossByReduction, type LossCounts } from '../loss/result.js';
 import type { NativeOutcome, NativeSummary } from '../native/binding.js';
@@ -83,11 +83,7 @@ export function linearError(
 ): BearLossError {
   switch (outcome.status) {
     case 'overlap':
-      return bearError('ERR_BEAR_OUT_OVERLAP', {
-        argument: 'out',
-        expected: 'memory that no input and no other output shares',
-        received: `memory that overlaps ${outcome.input}`,
-      });
+      return outputOverlapError(outcome.input);
     case 'detached':
       return bearError('ERR_BEAR_BUFFER_DETACHED', {
         argument: 'out',

@@ -74,6 +74,15 @@ export function faultError({ fault, row, value }: Invalid, call: FaultyCall): Be
   return bearError(code, { argument, expected: expected(call), received, ...(row < 0 ? {} : { row }) });
 }
 
+/** The error of an array of `out` that no call computes in place. */
+export function outputOverlapError(input: string): BearLossError {
+  return bearError('ERR_BEAR_OUT_OVERLAP', {
+    argument: 'out',
+    expected: 'memory that no input and no other output shares',
+    received: `memory that overlaps ${input}`,
+  });
+}
+
 /** The error that tells the caller of an outcome other than `done` and `aborted`. */
 export function outcomeError(outcome: Refusal, refused: RefusedCall): BearLossError {
   const gradient = refused.gradientArgument;

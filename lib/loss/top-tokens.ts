@@ -9,7 +9,7 @@ import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
 import { assertAllowedApart, checkExtents, copyAllowed } from './allowed.js';
 import { allocate, assertAttached } from './arrays.js';
 import { type CheckedLogits, type Logits, nativeView, readDType, readLogits } from './logits.js';
-import { faultError } from './outcome-errors.js';
+import { faultError, outputOverlapError } from './outcome-errors.js';
 import { resolveThreads } from './threads.js';
 
 /** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
@@ -273,11 +273,7 @@ function refusal(outcome: NativeOutcome, vocabSize: number, allowedTokens: Int32
         allowedTokenCount: allowedTokens?.length ?? 0,
       });
     case 'overlap':
-      return bearError('ERR_BEAR_OUT_OVERLAP', {
-        argument: 'out',
-        expected: 'memory that no input and no other output shares',
-        received: `memory that overlaps ${outcome.input}`,
-      });
+      return outputOverlapError(outcome.input);
     case 'out-of-memory':
       return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'beamWidth', expected: 'memory to select the tokens in' });
     case 'module-out-of-memory':
