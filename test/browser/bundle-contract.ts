@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { nodeModulesPolyfillPlugin } from 'esbuild-plugins-node-modules-polyfill';
+import { CONTRACT_ROOMS } from '../runtimes/bundle-tests';
 import { repositoryRoot } from './support';
 
 /** Test files, as `contract/memory`. */
-export const CONTRACT_FILES = ['contract', 'golden'].flatMap((room) =>
+export const CONTRACT_FILES = CONTRACT_ROOMS.flatMap((room) =>
   readdirSync(join(repositoryRoot, 'test', room))
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => `${room}/${name.replace('.test.ts', '')}`),
