@@ -197,13 +197,12 @@ class BlockPrefetcher {
 
   // What is due while the block at p is read.
   FBL_ALWAYS_INLINE_MEMBER void beside(const Element* p) const {
-    const auto address = reinterpret_cast<std::intptr_t>(p);
-    const std::intptr_t in_window = address & (window_ - 1);
+    const std::intptr_t in_window = reinterpret_cast<std::intptr_t>(p) & (window_ - 1);
     const std::intptr_t block = in_window / kBlockBytes;
     const std::intptr_t in_block = in_window % kBlockBytes;
     const std::intptr_t in_next =
         (block & last_stream_) * stream_bytes_ + (block >> stream_shift_) * kBlockBytes + in_block;
-    const char* const next = reinterpret_cast<const char*>(address - in_window + window_ + in_next);
+    const char* const next = reinterpret_cast<const char*>(p) + (window_ + in_next - in_window);
     for (std::int64_t line = 0; line < kBlockBytes; line += 64) __builtin_prefetch(next + line, 0, 2);
     if (near_ == 0) return;
     const char* const near = reinterpret_cast<const char*>(p) + near_;
