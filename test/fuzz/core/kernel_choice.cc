@@ -15,6 +15,8 @@ const RowKernel& row_kernel() { return *chosen.load()->row_kernel; }
 
 const TopTokensKernel& top_tokens_kernel() { return *chosen.load()->top_tokens_kernel; }
 
+const MatrixKernel& matrix_kernel() { return *chosen.load()->matrix_kernel; }
+
 namespace fuzz {
 
 std::vector<const KernelBuild*> supported_kernels() {
