@@ -6,20 +6,19 @@
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
 #include "test/emulator/simt/grid.h"
-#include "test/emulator/simt/shadow_memory.h"
 
 namespace simt {
 namespace {
 
-// All page-locked memory that there ever was lies within.
+// All page-locked memory that there ever was lies within, so that most copies need no lock. Other memory does, too.
 std::atomic<std::uintptr_t> pinned_begin{UINTPTR_MAX};
 std::atomic<std::uintptr_t> pinned_end{0};
 
 void note_access(const void* address, std::size_t bytes, Access access) {
   const auto begin = reinterpret_cast<std::uintptr_t>(address);
   if (begin < pinned_begin || begin >= pinned_end || bytes == 0 || current_thread != nullptr) return;
-  if (is_recording_access()) return;
   const RuntimeLock lock;
+  if (!is_page_locked(address)) return;
   record_host_access(address, bytes, access);
 }
 

@@ -190,6 +190,8 @@ void forget_memory() {
   allocations().clear();
 }
 
+bool is_page_locked(const void* address) { return holds(address, 1, true); }
+
 } // namespace simt
 
 using namespace simt; // NOLINT: the functions of the runtime have no namespace

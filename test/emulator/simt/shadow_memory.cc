@@ -306,22 +306,8 @@ void mark_global_written(const void* address, std::size_t bytes) {
   }
 }
 
-namespace {
-
-thread_local bool recording_access = false;
-
-struct RecordingAccess {
-  RecordingAccess() { recording_access = true; }
-  ~RecordingAccess() { recording_access = false; }
-};
-
-} // namespace
-
-bool is_recording_access() { return recording_access; }
-
 void record_bulk_access(const void* address, std::size_t bytes, Access access) {
   if (!settings().detect || bytes == 0) return;
-  const RecordingAccess recording;
   GlobalMemory& memory = global_memory();
   const std::lock_guard<std::mutex> lock(grid_mutex());
   const auto begin = reinterpret_cast<std::uintptr_t>(address);

@@ -32,9 +32,6 @@ void restrict_global(void* base, std::size_t bytes);
 void mark_global_written(const void* address, std::size_t bytes);
 // The running operation, which is no kernel, uses these bytes. What is not registered does not count.
 void record_bulk_access(const void* address, std::size_t bytes, Access access);
-// Whether this thread is recording one. What the emulator copies meanwhile, as the words of a finding, is no access of
-// the program's, and a lock is held.
-bool is_recording_access();
 
 struct Traffic;
 // Of [address, address + bytes), which lies in one allocation. False where it does not.
