@@ -77,9 +77,10 @@ export function prepareCall(
 export function checkRowArrays(options: CheckedOptions, rows: number): Float32Array | undefined {
   const { gradOutput, tokenWeights, penaltyWeights } = options;
   const gradOutputRows = typeof gradOutput === 'number' ? undefined : gradOutput;
-  for (const [name, array] of Object.entries({ gradOutput: gradOutputRows, tokenWeights, penaltyWeights })) {
-    if (array !== undefined) assertLength(array, rows, 'N', name);
-  }
+  // One by one: a loop over their names would be a tenth of a small call.
+  if (gradOutputRows !== undefined) assertLength(gradOutputRows, rows, 'N', 'gradOutput');
+  if (tokenWeights !== undefined) assertLength(tokenWeights, rows, 'N', 'tokenWeights');
+  if (penaltyWeights !== undefined) assertLength(penaltyWeights, rows, 'N', 'penaltyWeights');
   return gradOutputRows;
 }
 
