@@ -1,7 +1,7 @@
 /**
  * The mutation run: does the emulator with its small cases find each barrier, mask and bound of the kernels that is
- * removed, and with its host cases each wait, order and decision of the code around them? Mutants that survive stand in survivors.json with the reason why; any other survivor, and any listed one that is
- * found after all, fails. `npm run test:mutation`, with a pattern to run the mutants of some lines alone, and with
+ * removed, and with its host cases each wait, order and decision of the code around them? Mutants that survive stand in
+ * survivors.json with the reason why; any other survivor, and any listed one that is found after all, fails. `npm run test:mutation`, with a pattern to run the mutants of some lines alone, and with
  * `--sample` to run as many of them, drawn by `--seed`. The last lines say how many were not judged.
  */
 import { spawn } from 'node:child_process';

@@ -21,6 +21,7 @@
 #include "native/cuda/kernels/shared_layout.h"
 #include "native/cuda/launch_plan.h"
 #include "native/cuda/staged_loss.h"
+#include "native/cuda/stream.h"
 #include "test/emulator/mutation/host_case.h"
 #include "test/emulator/runtime/runtime_state.h"
 #include "test/emulator/runtime/stream_work.h"
@@ -684,6 +685,19 @@ void host_memory_that_runs_out() {
                "events after memory ran out");
 }
 
+// An event that there is no memory to keep for the next use is destroyed.
+void events_that_cannot_be_kept() {
+  device_api().release_cached(0);
+  const std::size_t events = simt::runtime().live.events;
+  {
+    const cuda::Event event(0, 1);
+    faults::arm(1, faults::Failing::kOne); // of the list of unused events, which is empty
+  }
+  expect_equal(static_cast<double>(faults::disarm()), 1, "allocations that failed");
+  expect_equal(static_cast<double>(simt::runtime().live.events), static_cast<double>(events),
+               "events after one could not be kept");
+}
+
 // ---- devices, streams, addresses
 
 void devices() {
@@ -1027,6 +1041,7 @@ const HostCase kCases[] = {
     HOST_CASE(staged_losses),
     HOST_CASE(staged_side_by_side),
     HOST_CASE(host_memory_that_runs_out),
+    HOST_CASE(events_that_cannot_be_kept),
     HOST_CASE(staged_with_faults),
     HOST_CASE(transfers_in_pieces),
 };
