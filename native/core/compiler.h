@@ -13,7 +13,13 @@
 #endif
 
 // FBL_ALWAYS_INLINE for functions, FBL_ALWAYS_INLINE_MEMBER for members of classes; FBL_NEVER_INLINE keeps rare work
-// out of each of its callers.
+// out of each of its callers. FBL_ONE_COPY keeps a large function that several objects share from being inlined or
+// cloned in each of them.
+#if defined(__GNUC__) && !defined(__clang__)
+#define FBL_ONE_COPY __attribute__((noinline, noclone))
+#else
+#define FBL_ONE_COPY
+#endif
 #if defined(__GNUC__)
 #define FBL_ALWAYS_INLINE_MEMBER inline __attribute__((always_inline))
 #define FBL_NEVER_INLINE __attribute__((noinline))

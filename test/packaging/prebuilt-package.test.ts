@@ -36,8 +36,8 @@ function makePrebuilds(): void {
     const needsReadelf = findOnPath('readelf') ? describe : describe.skip;
 
     needsReadelf.each(targets.map(addonFile))('%s', (addon) => {
-      it('is smaller than 3.6 MB', () => {
-        expect(statSync(join(repositoryRoot, addon)).size).toBeLessThan(3.6 * MEGABYTE);
+      it('is smaller than 3.5 MB', () => {
+        expect(statSync(join(repositoryRoot, addon)).size).toBeLessThan(3.5 * MEGABYTE);
       });
 
       // glibc 2.34 is that of RHEL 9, Debian 12 and Ubuntu 22.04; the C++ library is linked in.

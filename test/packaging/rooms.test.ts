@@ -85,7 +85,7 @@ describe('native rooms', () => {
 });
 
 describe('native/sources.json', () => {
-  const { rowKernel, benchmark, cuda, deviceCheck, wasm, ...groups } = readNativeSources();
+  const { rowKernel, benchmark, cuda, deviceCheck, wasm, fastBinding, ...groups } = readNativeSources();
 
   it('lists every native source once', () => {
     const listed = [
@@ -96,6 +96,11 @@ describe('native/sources.json', () => {
     expect([...benchmark].sort()).toEqual(filesIn('benchmarks/native', /\.cc$/).sort());
     const ofCheck = [...deviceCheck.sources, ...deviceCheck.kernels];
     expect(ofCheck.sort()).toEqual(filesIn('benchmarks/device-check', /\.(cc|cu)$/).sort());
+  });
+
+  it('takes the sources of the binding that are compiled for speed from its list', () => {
+    expect(fastBinding.length).toBeGreaterThan(0);
+    expect(groups.binding).toEqual(expect.arrayContaining(fastBinding));
   });
 
   it('is the only place that names them', () => {

@@ -120,6 +120,7 @@ export interface NativeSources {
   cudaStub: string[];
   cuda: { kernels: string[]; kernelUnit: string; host: string[] };
   binding: string[];
+  fastBinding: string[];
   benchmark: string[];
   deviceCheck: { sources: string[]; kernels: string[]; smallCases: string[] };
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };
