@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { InvalidArgumentError, program } from 'commander';
 import type { CudaDeviceName } from 'fused-bear-loss/cuda';
-import { deviceShapes, fullShapes, listCases, type Shape, smokeShapes } from './cases';
+import { deviceShapes, fullShapes, listCases, quickShapes, type Shape } from './cases';
 import type { FusedBearLoss } from './contenders';
 import { describeMachine } from './machine';
 import { loadBenchAddon } from './native';
@@ -16,7 +16,7 @@ import { runCases } from './run';
 import { bufferCount } from './workspace';
 
 interface Options {
-  smoke?: boolean;
+  quick?: boolean;
   filter: RegExp;
   seconds: number;
   runs?: number;
@@ -63,7 +63,7 @@ function parseOptions(): Options {
   return program
     .name('npm run bench --')
     .description('Times fusedBearLoss and prints ratios to the memory floor that the same run measures.')
-    .option('--smoke', 'tiny shapes and few runs: shows that the benchmark works, not how fast anything is')
+    .option('--quick', 'tiny shapes and few runs: shows that the benchmark works, not how fast anything is')
     .option(
       '--filter <pattern>',
       'only cases whose name matches, such as "32000, float32, 1 thread"',
@@ -99,13 +99,13 @@ async function loadFacade(): Promise<FusedBearLoss> {
 }
 
 async function runOnDevice(options: Options, device: CudaDeviceName): Promise<void> {
-  const { formatDeviceReport, runDeviceBenchmark, smokeDeviceShapes } = await import('./device-bench.js');
+  const { formatDeviceReport, runDeviceBenchmark, quickDeviceShapes } = await import('./device-bench.js');
   const results = runDeviceBenchmark({
     device,
-    shapes: options.smoke ? smokeDeviceShapes : deviceShapes,
+    shapes: options.quick ? quickDeviceShapes : deviceShapes,
     filter: options.filter,
-    batches: options.runs ?? (options.smoke ? 2 : 30),
-    batchSize: options.smoke ? 2 : 4,
+    batches: options.runs ?? (options.quick ? 2 : 30),
+    batchSize: options.quick ? 2 : 4,
   });
   console.log(formatDeviceReport(results));
   const file = options.json ?? join(__dirname, `${device.replace(':', '-')}.json`);
@@ -117,8 +117,8 @@ async function runEventLoop(options: Options): Promise<void> {
   const { formatEventLoop, measureEventLoop } = await import('./event-loop.js');
   const { capabilities, fusedBearLoss, fusedBearLossAsync } = await import('fused-bear-loss');
   const machine = describeMachine(capabilities());
-  const [shape] = (options.smoke ? smokeShapes : fullShapes) as [Shape];
-  const turns = options.runs ?? (options.smoke ? 1 : 10);
+  const [shape] = (options.quick ? quickShapes : fullShapes) as [Shape];
+  const turns = options.runs ?? (options.quick ? 1 : 10);
   const cases = await measureEventLoop({ shape, turns, sync: fusedBearLoss, async: fusedBearLossAsync });
   const results = { machine: { ...machine, loadAverageAfter: os.loadavg() }, settings: { shape, turns, seed }, cases };
   console.log(`${machineText(results.machine)}\n\n${formatEventLoop(shape, cases)}`);
@@ -132,16 +132,16 @@ async function main(): Promise<void> {
   const addon = loadBenchAddon(options.addon);
   const compute = options.bare ? undefined : await loadFacade();
   const machine = describeMachine(addon.kernelInfo());
-  const cases = listCases(options.smoke ? smokeShapes : fullShapes, options.threads, options.filter);
+  const cases = listCases(options.quick ? quickShapes : fullShapes, options.threads, options.filter);
   if (cases.length === 0) program.error('no case matches the filter');
 
   const bar = new SingleBar({ format: '{bar} {value}/{total}  {case}', clearOnComplete: true });
   bar.start(cases.length, 0, { case: '' });
   let started = 0;
-  const secondsPerCase = options.runs || options.smoke ? 0 : options.seconds;
-  const fewestRounds = options.runs ?? (options.smoke ? 3 : 20);
+  const secondsPerCase = options.runs || options.quick ? 0 : options.seconds;
+  const fewestRounds = options.runs ?? (options.quick ? 3 : 20);
   const mostRounds = options.runs ?? 400;
-  const measured = runCases(cases, {
+  const measured = await runCases(cases, {
     addon,
     compute,
     device: 'cpu',
@@ -158,7 +158,7 @@ async function main(): Promise<void> {
   const results: Results = {
     machine: { ...machine, loadAverageAfter: os.loadavg() },
     settings: {
-      smoke: options.smoke ?? false,
+      quick: options.quick ?? false,
       call: compute ? 'TypeScript' : 'C++',
       device: 'cpu',
       filter: options.filter.source,
