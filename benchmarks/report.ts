@@ -8,9 +8,9 @@ import { type CaseResult, floorOf, gigabytesPerSecond, lossOf, type Results, rat
 import { listTargets, type Target, verdict } from './targets';
 
 // No colours: the tables end up in files and in the README.
-const style = { head: [], border: [], compact: true };
+export const style = { head: [], border: [], compact: true };
 
-function number(value: number | undefined, digits: number): string {
+export function number(value: number | undefined, digits: number): string {
   return value === undefined ? '-' : value.toFixed(digits);
 }
 

@@ -36,6 +36,7 @@ export interface Settings {
 }
 
 export interface Results {
+  suite: 'loss';
   machine: Machine;
   settings: Settings;
   cases: CaseResult[];
