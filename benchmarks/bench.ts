@@ -106,8 +106,12 @@ function readCommand(): void {
     .command('compare <before> <after>')
     .description('Prints how the times of two files of --json differ')
     .action((before: string, after: string) => {
-      const [left, right] = [before, after].map((file) => readRun(readFileSync(file, 'utf8'), file));
-      console.log(formatComparison(left as ComparedRun, right as ComparedRun));
+      try {
+        const [left, right] = [before, after].map((file) => readRun(readFileSync(file, 'utf8'), file));
+        console.log(formatComparison(left as ComparedRun, right as ComparedRun));
+      } catch (error) {
+        program.error((error as Error).message);
+      }
     });
 }
 
@@ -202,7 +206,10 @@ async function runOtherSuite(options: Options): Promise<void> {
   };
   console.log(formatSuite(suite, results));
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
-  if (options.plots) console.log(`Drawn: ${(await writePlots(results, options.plots)).join(', ')}`);
+  if (options.plots) {
+    const files = await writePlots(results, options.plots);
+    console.log(files.length > 0 ? `Drawn: ${files.join(', ')}` : 'Nothing drawn: the cases have no series');
+  }
 }
 
 async function runLoss(options: Options): Promise<void> {

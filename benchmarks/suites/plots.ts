@@ -13,7 +13,7 @@ interface Point {
 }
 
 /** By the name of what the points differ in. */
-export function seriesOf({ cases }: SuiteResults): Map<string, Point[]> {
+function seriesOf({ cases }: SuiteResults): Map<string, Point[]> {
   const series = new Map<string, Point[]>();
   const add = (name: string, point: Point) => series.set(name, [...(series.get(name) ?? []), point]);
   for (const { name: caseName, series: own, measurements } of cases) {
@@ -47,7 +47,7 @@ export async function writePlots(results: SuiteResults, folder: string): Promise
   mkdirSync(folder, { recursive: true });
   const files: string[] = [];
   for (const [axis, points] of seriesOf(results)) {
-    const file = `${results.suite}-by-${axis.toLowerCase().replace(/\W+/g, '-')}.svg`;
+    const file = `${results.suite}-by-${axis.toLowerCase().replace(/\W/g, '')}.svg`;
     const title = `${results.suite}: time by ${axis}, ${results.machine.processor}`;
     writeFileSync(join(folder, file), await renderPlot(specOf(title, axis, points)));
     files.push(file);

@@ -34,7 +34,7 @@ function caseTable(cases: readonly SuiteCaseResult[]): string {
 }
 
 /** One for each case that it is measured at. */
-export function targetsOf(suite: Suite, { cases, machine }: SuiteResults): Target[] {
+function targetsOf(suite: Suite, { cases, machine }: SuiteResults): Target[] {
   return suite.targets.flatMap(({ name, bars, value }) =>
     cases.flatMap((each) => {
       const found = value(each);

@@ -23,7 +23,7 @@ export interface SuiteResults {
   cases: SuiteCaseResult[];
 }
 
-export function measurementOf(result: SuiteCaseResult, name: string): Measurement | undefined {
+function measurementOf(result: SuiteCaseResult, name: string): Measurement | undefined {
   return result.measurements.find((each) => each.name === name);
 }
 
