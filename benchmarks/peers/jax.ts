@@ -25,7 +25,7 @@ export function jaxVersion(): string | undefined {
   return `${version}, wasm`;
 }
 
-async function openJax(): Promise<Jax> {
+export async function openJax(): Promise<Jax> {
   const jax = load() as Jax;
   await jax.init('wasm');
   jax.defaultDevice('wasm');

@@ -24,7 +24,7 @@ export function tfjsVersion(): string | undefined {
   return tf && `${tf.version_core}, 1 thread`;
 }
 
-async function openTfjs(backend: TfjsBackend): Promise<Tf> {
+export async function openTfjs(backend: TfjsBackend): Promise<Tf> {
   const tf = load() as Tf;
   await tf.setBackend(backend);
   return tf;

@@ -52,6 +52,6 @@ export function formatSuite(suite: Suite, results: SuiteResults): string {
     ...(settings.quick ? ['Quick run: the shapes are too small for any ratio here to mean something.'] : []),
     `${suite.legend}\nMilliseconds: 10th percentile (median), of contenders that take turns.`,
     caseTable(cases),
-    targetTable(targetsOf(suite, results), settings.quick),
+    ...(suite.targets.length > 0 ? [targetTable(targetsOf(suite, results), settings.quick)] : []),
   ].join('\n\n');
 }
