@@ -48,7 +48,7 @@ function contendersOf({ lists, threads, ...each }: AllowedCase): SuiteContender[
     () => ({
       blocks: blockFile(),
       ...shape,
-      weightScale: weightScale(shape),
+      scale: weightScale(shape),
       targets: [...targets],
       allowed: { offsets: [...allowed.offsets], tokens: [...allowed.tokens] },
     }),

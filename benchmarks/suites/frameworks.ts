@@ -1,10 +1,21 @@
 // npm run bench -- --suite frameworks: the adapters, beside the operations of the frameworks alone.
+import os from 'node:os';
 import type * as JaxModule from '@jax-js/jax';
 import type * as Tfjs from '@tensorflow/tfjs-core';
 import { fusedBearLoss, fusedLinearBearLoss } from 'fused-bear-loss';
 import { openJax, openJaxCrossEntropy } from '../peers/jax';
 import { openTfjs, openTfjsLayer, type Tf, type TfjsBackend, type TfjsLayer, tfjsCrossEntropy } from '../peers/tfjs';
-import { hiddenStates, type LinearShape, logitsOf, targetsOf, touched, weights } from './inputs';
+import { TorchPeer } from '../peers/torch';
+import {
+  blockFile,
+  hiddenStates,
+  type LinearShape,
+  LOGIT_DEVIATION,
+  logitsOf,
+  targetsOf,
+  touched,
+  weights,
+} from './inputs';
 import { lazily, type OpenContender, type Suite, type SuiteCase, type SuiteContender, type SuiteSize } from './suite';
 
 // Its imports are the frameworks themselves, which may not be there.
@@ -41,6 +52,10 @@ function givenLogits(shape: LinearShape): SuiteCase {
   const { rows, vocabSize } = shape;
   const logits = lazily(() => logitsOf(rows, vocabSize));
   const targets = targetsOf(rows, vocabSize);
+  const torch = new TorchPeer(
+    () => ({ blocks: blockFile(), rows, vocabSize, scale: LOGIT_DEVIATION, targets: [...targets] }),
+    os.availableParallelism(),
+  );
   const ofTfjs = (backend: TfjsBackend): SuiteContender[] => [
     {
       name: `tfjs ${backend}, bearLoss`,
@@ -89,6 +104,13 @@ function givenLogits(shape: LinearShape): SuiteCase {
       },
       ...ofTfjs('wasm'),
       ...ofTfjs('cpu'),
+      { name: "PyTorch, the authors' formula", peer: 'PyTorch', computes: 'BEAR', open: () => torch.open('authors') },
+      {
+        name: 'PyTorch, cross-entropy',
+        peer: 'PyTorch',
+        computes: 'cross-entropy',
+        open: () => torch.open('cross-entropy'),
+      },
     ],
   };
 }
@@ -254,10 +276,10 @@ const shapes: Record<SuiteSize, LinearShape> = {
 
 export const frameworks: Suite = {
   name: 'frameworks',
-  description: 'a training step of TensorFlow.js and of jax-js, with the adapters and by their own operations',
+  description: 'a training step of TensorFlow.js and of jax-js, with the adapters and by their own operations; PyTorch',
   legend:
     'float32, B = 10, loss and gradients. A linear layer: the gradients of hidden states and weights, in the steps of jax-js ' +
-    'those of the weights. tfjs and jax-js compute in one thread, this package in all.',
+    'those of the weights. tfjs and jax-js compute in one thread, this package and PyTorch in all.',
   listCases: ({ size }) => [withoutKernels(shapes[size]), withKernels(shapes[size]), givenLogits(shapes[size])],
   targets: [],
 };

@@ -31,8 +31,10 @@ interface LinearCase extends LinearShape {
   /** In a series only ours and the products, as PyTorch's memory has an end. */
   allPeers?: boolean;
   roomy?: boolean;
-  /** Without a thread, and so slow that once is enough. */
+  /** They have one thread and take seconds. */
   javascriptPeers?: boolean;
+  /** Of a case that is there for its memory: nobody else runs, and one run is timed. */
+  onlyMemory?: boolean;
 }
 
 /** An input in memory: the same arrays for all contenders of a case that this process runs. */
@@ -71,10 +73,11 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
   const shape = { rows, vocabSize, hiddenSize };
   const inputs = inputsOf(shape);
   const torch = new TorchPeer(
-    () => ({ blocks: blockFile(), ...shape, weightScale: weightScale(shape), targets: [...inputs.targets()] }),
+    () => ({ blocks: blockFile(), ...shape, scale: weightScale(shape), targets: [...inputs.targets()] }),
     threads,
   );
   const bear = ours(names.bear, 'BEAR', inputs, { hiddenSize, threads });
+  if (each.onlyMemory) return [{ ...bear, mostRounds: 1 }];
   const crossEntropy = ours(names.crossEntropy, 'cross-entropy', inputs, { hiddenSize, threads, penalty: 'none' });
   const roomy = ours(names.roomy, 'BEAR', inputs, { hiddenSize, threads, workspaceBytes: 256 * MEBIBYTE });
   const products: SuiteContender = {
@@ -107,6 +110,7 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
       name: names.torchChunked,
       peer: 'PyTorch',
       computes: 'cross-entropy',
+      mostRounds: 2,
       open: () => torch.open('chunked cross-entropy'),
     },
   ];
@@ -182,7 +186,7 @@ function fullCases(threads: readonly number[]): LinearCase[] {
       ...{ rows: 256, vocabSize: 128256, hiddenSize: 512, threads: count },
       ...{ allPeers: true, roomy: true, memory: count === most },
     })),
-    { rows: 2048, vocabSize: 128256, hiddenSize: 1024, threads: most, memory: true },
+    { rows: 2048, vocabSize: 128256, hiddenSize: 1024, threads: most, memory: true, onlyMemory: true },
     ...series(most, [64, 256, 1024], [8000, 32000, 128256], [64, 256, 1024]),
   ];
 }

@@ -16,8 +16,8 @@ export interface RunSuiteOptions extends SuiteOptions {
   onCase(name: string): void;
 }
 
-// Threads of OpenMP and of onnxruntime spin for a while after a call, in case another one comes.
-const settleMilliseconds = 20;
+// Threads of onnxruntime, OpenMP and OpenBLAS spin after a call, in case another one comes; the last for 2^26 cycles.
+const settleMilliseconds = 60;
 /** Of float32 sums in different orders. */
 const lossTolerance = 1e-4;
 
