@@ -16,7 +16,15 @@ import {
   touched,
   weights,
 } from './inputs';
-import { lazily, type OpenContender, type Suite, type SuiteCase, type SuiteContender, type SuiteSize } from './suite';
+import {
+  lazily,
+  type OpenContender,
+  type Suite,
+  type SuiteCase,
+  type SuiteContender,
+  type SuiteSize,
+  timed,
+} from './suite';
 
 // Its imports are the frameworks themselves, which may not be there.
 const adapter = () => import('fused-bear-loss/tfjs');
@@ -48,7 +56,7 @@ async function openTfjsLoss(
   };
 }
 
-function givenLogits(shape: LinearShape): SuiteCase {
+function givenLogitsContenders(shape: LinearShape): SuiteContender[] {
   const { rows, vocabSize } = shape;
   const logits = lazily(() => logitsOf(rows, vocabSize));
   const targets = targetsOf(rows, vocabSize);
@@ -83,35 +91,35 @@ function givenLogits(shape: LinearShape): SuiteCase {
       open: () => openTfjsLoss(backend, shape, logits(), (tf, x) => tfjsCrossEntropy(tf, x, targets)),
     },
   ];
+  return [
+    {
+      name: ofLogits,
+      computes: 'BEAR',
+      open: () => {
+        const values = logits();
+        const options = { vocabSize, out: { gradLogits: touched(rows * vocabSize) } };
+        return timed(() => fusedBearLoss(values, targets, options));
+      },
+    },
+    ...ofTfjs('wasm'),
+    ...ofTfjs('cpu'),
+    { name: "PyTorch, the authors' formula", peer: 'PyTorch', computes: 'BEAR', open: () => torch.open('authors') },
+    {
+      name: 'PyTorch, cross-entropy',
+      peer: 'PyTorch',
+      computes: 'cross-entropy',
+      open: () => torch.open('cross-entropy'),
+    },
+  ];
+}
+
+function givenLogits(shape: LinearShape): SuiteCase {
+  const { rows, vocabSize } = shape;
   return {
     name: `given logits, ${rows} x ${vocabSize}`,
     parameters: { N: rows, V: vocabSize },
     reference: ofLogits,
-    contenders: [
-      {
-        name: ofLogits,
-        computes: 'BEAR',
-        open: () => {
-          const values = logits();
-          const options = { vocabSize, out: { gradLogits: touched(rows * vocabSize) } };
-          const run = () => {
-            const start = performance.now();
-            const { loss } = fusedBearLoss(values, targets, options);
-            return { milliseconds: performance.now() - start, loss: loss as number };
-          };
-          return { run };
-        },
-      },
-      ...ofTfjs('wasm'),
-      ...ofTfjs('cpu'),
-      { name: "PyTorch, the authors' formula", peer: 'PyTorch', computes: 'BEAR', open: () => torch.open('authors') },
-      {
-        name: 'PyTorch, cross-entropy',
-        peer: 'PyTorch',
-        computes: 'cross-entropy',
-        open: () => torch.open('cross-entropy'),
-      },
-    ],
+    contenders: () => givenLogitsContenders(shape),
   };
 }
 
@@ -159,27 +167,25 @@ function layerCase(
   contendersOf: (factors: () => Factors, targets: Int32Array) => SuiteContender[],
 ): SuiteCase {
   const { rows, vocabSize, hiddenSize } = shape;
-  const targets = targetsOf(rows, vocabSize);
-  const factors = lazily(() => ({ hidden: hiddenStates(shape), weight: weights(shape) }));
-  const reference: SuiteContender = {
-    name: linearForm,
-    computes: 'BEAR',
-    open: () => {
-      const { hidden, weight } = factors();
-      const out = { gradHidden: touched(rows * hiddenSize), gradWeight: touched(vocabSize * hiddenSize) };
-      const run = () => {
-        const start = performance.now();
-        const { loss } = fusedLinearBearLoss(hidden, weight, targets, { hiddenSize, out });
-        return { milliseconds: performance.now() - start, loss: loss as number };
-      };
-      return { run };
-    },
+  const contenders = () => {
+    const targets = targetsOf(rows, vocabSize);
+    const factors = lazily(() => ({ hidden: hiddenStates(shape), weight: weights(shape) }));
+    const reference: SuiteContender = {
+      name: linearForm,
+      computes: 'BEAR',
+      open: () => {
+        const { hidden, weight } = factors();
+        const out = { gradHidden: touched(rows * hiddenSize), gradWeight: touched(vocabSize * hiddenSize) };
+        return timed(() => fusedLinearBearLoss(hidden, weight, targets, { hiddenSize, out }));
+      },
+    };
+    return [reference, ...contendersOf(factors, targets)];
   };
   return {
     name: `${name}, ${rows} x ${vocabSize} x ${hiddenSize}`,
     parameters: { N: rows, V: vocabSize, H: hiddenSize },
     reference: linearForm,
-    contenders: [reference, ...contendersOf(factors, targets)],
+    contenders,
   };
 }
 

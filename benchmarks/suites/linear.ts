@@ -8,7 +8,7 @@ import { openTfjsLayer, tfjsCrossEntropy } from '../peers/tfjs';
 import { TorchPeer } from '../peers/torch';
 import { blockFile, hiddenStates, type LinearShape, targetsOf, touched, weightScale, weights } from './inputs';
 import { megabytesOf, ratioOf } from './results';
-import { lazily, type Suite, type SuiteCase, type SuiteContender } from './suite';
+import { lazily, type Suite, type SuiteCase, type SuiteContender, timed } from './suite';
 
 const MEBIBYTE = 2 ** 20;
 
@@ -58,12 +58,7 @@ function ours(name: string, computes: string, inputs: Inputs, options: LinearBea
     open: () => {
       const [hidden, weight, targets] = [inputs.hidden(), inputs.weight(), inputs.targets()];
       const out = { gradHidden: inputs.gradHidden(), gradWeight: inputs.gradWeight() };
-      const run = () => {
-        const start = performance.now();
-        const { loss } = fusedLinearBearLoss(hidden, weight, targets, { ...options, out });
-        return { milliseconds: performance.now() - start, loss: loss as number };
-      };
-      return { run };
+      return timed(() => fusedLinearBearLoss(hidden, weight, targets, { ...options, out }));
     },
   };
 }
@@ -155,7 +150,7 @@ function caseOf(each: LinearCase): SuiteCase {
     reference: names.products,
     ...(series ? { series } : {}),
     ...(memory ? { memory } : {}),
-    contenders: contendersOf(each),
+    contenders: () => contendersOf(each),
   };
 }
 

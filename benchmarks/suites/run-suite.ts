@@ -37,7 +37,7 @@ class LossCheck {
 }
 
 async function runCase(each: SuiteCase, options: RunSuiteOptions): Promise<SuiteCaseResult> {
-  const installed = each.contenders.filter(({ peer }) => peer === undefined || options.peers.has(peer));
+  const installed = each.contenders().filter(({ peer }) => peer === undefined || options.peers.has(peer));
   const losses = new LossCheck();
   const open: OpenContender[] = [];
   const contenders: Contender[] = [];
@@ -76,7 +76,7 @@ async function measureMemory(
   options: RunSuiteOptions,
 ): Promise<SuiteCaseResult['memory']> {
   const memory: SuiteCaseResult['memory'] = [];
-  for (const contender of each.contenders) {
+  for (const contender of each.contenders()) {
     const isInstalled = contender.peer === undefined || options.peers.has(contender.peer);
     if (contender.memory === false || !isInstalled) continue;
     const bytes = await measurePeakMemory(suite.name, options, each.name, contender.name);
