@@ -8,7 +8,7 @@ import { libc, target } from './target.js';
 
 const { closeSync, existsSync, fstatSync, openSync, readSync } = nodeModule('node:fs');
 const { createRequire } = nodeModule('node:module');
-const { join } = nodeModule('node:path');
+const { join, resolve } = nodeModule('node:path');
 
 /** As the builds call it. */
 const ADDON_NAME = 'fused_bear_loss.node';
@@ -48,7 +48,8 @@ export function loadAddon(): AddonFound | AddonMissing {
   let root: string | undefined;
   let searched: string[];
   try {
-    const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD;
+    // Of what `require` takes, a relative path begins at another folder than a path of `node:fs`.
+    const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD ? resolve(process.env.FUSED_BEAR_LOSS_PREBUILD) : undefined;
     root = chosen ?? packageRoot();
     searched = addonFiles(root, chosen === undefined);
   } catch (error) {
@@ -70,7 +71,7 @@ export function loadAddon(): AddonFound | AddonMissing {
       return { addon, file, attempts };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BEAR_OUT_OF_MEMORY') throw error;
-      attempts.push({ file, reason: firstLine(error) });
+      attempts.push({ file, reason: firstLine(error).replace(`${file}: `, '') });
     }
   }
   const [first] = attempts;
@@ -125,5 +126,6 @@ function assertSameFields({ callFields }: NativeBinding): void {
 
 function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.trim().split('\n', 1)[0] ?? '';
+  // Without the stop that ends it for some systems: it becomes a part of other sentences.
+  return (message.trim().split('\n', 1)[0] ?? '').replace(/\.+$/, '');
 }

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import * as os from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type * as Index from '../../lib/index';
 import { type AddonFound, type AddonMissing, loadAddon } from '../../lib/native/load-addon';
 import { libc } from '../../lib/native/target';
@@ -60,6 +60,18 @@ describe('loadAddon()', () => {
     expect(loadAddon()).toMatchObject({ file: shipped, attempts: [] });
   });
 
+  it('takes a relative folder from where the process is', () => {
+    put(shipped, readFileSync(realAddon()));
+    process.env.FUSED_BEAR_LOSS_PREBUILD = relative(process.cwd(), folder);
+    expect(loadAddon()).toMatchObject({ file: shipped, attempts: [] });
+  });
+
+  it('takes an empty name for none', () => {
+    const addon = realAddon();
+    process.env.FUSED_BEAR_LOSS_PREBUILD = '';
+    expect(loadAddon()).toMatchObject({ file: addon });
+  });
+
   it('says that there is none, and where it looked', () => {
     const missing = loadAddon() as AddonMissing;
     expect(missing).toMatchObject({ addon: undefined, present: false, attempts: [], searched: [built, shipped] });
@@ -69,7 +81,9 @@ describe('loadAddon()', () => {
   it('says what the system says of a file that is no library', () => {
     put(shipped, 'no library');
     const missing = loadAddon() as AddonMissing;
+    const [attempt] = missing.attempts;
     expect(missing.attempts).toEqual([{ file: shipped, reason: expect.stringMatching(/\S/) }]);
+    expect(attempt?.reason).not.toContain(shipped); // which every message names beside it
     expect(missing).toMatchObject({ addon: undefined, present: true });
     expect(missing.reason).toContain(shipped);
   });
@@ -106,7 +120,7 @@ describe('loadAddon()', () => {
       const isolated = require('../../lib/native/load-addon') as { loadAddon: typeof loadAddon };
       expect(isolated.loadAddon()).toMatchObject({
         addon: undefined,
-        reason: 'no addon can be looked for: Requires env access.',
+        reason: 'no addon can be looked for: Requires env access',
         present: false,
       });
       jest.dontMock('../../lib/native/package-root');
@@ -181,6 +195,12 @@ describe('the package without an addon and without the module', () => {
     throw new Error('nothing was thrown');
   }
 
+  /** A library of this process that is no addon. */
+  function loadedLibrary(): string {
+    const { sharedObjects } = process.report.getReport() as unknown as { sharedObjects: string[] };
+    return sharedObjects.find((file) => /[\\/]lib(m|c|System)[.\w-]*\.(so|dylib)/.test(file)) as string;
+  }
+
   it('is loaded all the same, and says at the first call what to do', () => {
     const { fusedBearLoss } = loadAgain();
     const thrown = errorOf(() => fusedBearLoss(new Float32Array(5), [1]));
@@ -188,5 +208,15 @@ describe('the package without an addon and without the module', () => {
     for (const part of [built, shipped, target, process.version, 'npx fused-bear-loss build', 'npm run build']) {
       expect(thrown.message).toContain(part);
     }
+  });
+
+  it('ends a sentence of the system with one full stop', () => {
+    mkdirSync(dirname(shipped), { recursive: true });
+    // Node says of a library that is no addon: "Module did not self-register: '...'."
+    copyFileSync(loadedLibrary(), shipped);
+    const { fusedBearLoss } = loadAgain();
+    const message = errorOf(() => fusedBearLoss(new Float32Array(5), [1])).message;
+    expect(message).toContain('did not self-register');
+    expect(message).not.toMatch(/\.\.(\s|$)/);
   });
 });
