@@ -139,11 +139,9 @@ export function findOverlap(call: LossCall): string | undefined {
   const { rows, vocabSize, rowStride, gradRowStride, logits, gradLogits, arrays } = call;
   if (call.gradient === GRADIENT.none || gradLogits === undefined) return undefined;
   const span = spanOf(rows, vocabSize, gradRowStride);
-  const [gradient, input] = [memoryOf(gradLogits), memoryOf(logits)];
+  // Or where it lies in other memory, at the same place.
   const isInPlace =
-    gradient.buffer === input.buffer &&
-    gradient.byteOffset === input.byteOffset &&
-    (gradRowStride === rowStride || rows <= 1);
+    memoryOf(gradLogits).byteOffset === memoryOf(logits).byteOffset && (gradRowStride === rowStride || rows <= 1);
   if (!isInPlace && shareMemory(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
   const inputs = { tokenWeights: 'tokenWeights', penaltyWeights: 'penaltyWeights', gradOutputRows: 'gradOutput' };
   for (const [name, publicName] of Object.entries(inputs)) {
