@@ -5,7 +5,7 @@ import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
 import { GRADIENT_MODES, type GradientMode } from '../options/options.js';
 import { memoryOf, shareMemory, viewOf } from '../options/typed-arrays.js';
 import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule, writeOffsets } from './blocks.js';
-import { moduleExports } from './module.js';
+import { reserve } from './module.js';
 import type { Elements, Lists } from './rows.js';
 
 /** Those that are read or changed here; the module reads the others. */
@@ -199,9 +199,9 @@ function inspectRows(call: LossCall, count: number, faultNames: readonly string[
   const targetsAt = layout.place(4 * mostRows);
   const offsetsAt = layout.place(4 * (mostRows + 1));
   const elementsAt = layout.place(4 * mostElements);
-  const wasm = moduleExports();
-  const base = wasm.reserve(layout.bytes, 0, 0);
-  if (base === 0) return undefined;
+  const memory = reserve({ bytes: layout.bytes, longestRow: 0, isMasked: false, width: 0 });
+  if (memory === undefined) return undefined;
+  const { wasm, base } = memory;
   let counted = 0;
   for (let block = 0; block + 1 < bounds.length; block++) {
     const begin = bounds[block] as number;
