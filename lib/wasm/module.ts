@@ -5,7 +5,7 @@ import { memoryError, webAssembly } from './web-assembly.js';
 /** The functions of native/wasm/module.cc. Pointers are numbers; 0 is null. */
 export interface ModuleExports {
   memory: { readonly buffer: ArrayBuffer };
-  reserve(bytes: number, longestRow: number, width: number): number;
+  reserve(bytes: number, longestRow: number, isMasked: boolean, width: number): number;
   find_fault(numbers: number, arrays: number, tokens: number, report: number): void;
   find_constraint_fault(rows: number, vocabSize: number, offsets: number, tokens: number, report: number): void;
   divisor(numbers: number, countedRows: number, weights: number): number;
@@ -13,6 +13,7 @@ export interface ModuleExports {
     numbers: number,
     arrays: number,
     rowOffsets: number,
+    longestRow: number,
     wide: number,
     divisor: number,
     sums: number,
@@ -25,6 +26,7 @@ export interface ModuleExports {
     offsets: number,
     tokens: number,
     bitmask: number,
+    longestRow: number,
     outTokens: number,
     logProbabilities: number,
     logSumExp: number,
@@ -52,6 +54,44 @@ export const OUT_OF_MEMORY = { status: 'module-out-of-memory' } as const;
 const MOST_KEPT_BYTES = 64 * 1024 * 1024;
 
 let instance: ModuleExports | undefined;
+
+/** What a call's blocks need: bytes of its arrays, the logits of its longest row, and how wide the beam is. */
+export interface Needs {
+  bytes: number;
+  longestRow: number;
+  isMasked: boolean;
+  width: number;
+}
+
+/** Memory of the module. Another reservation may use it for something else. */
+export interface Reservation {
+  wasm: ModuleExports;
+  /** Where the call's arrays begin. */
+  base: number;
+}
+
+let latest: Reservation | undefined;
+
+/** Memory for a call, or undefined where the module cannot have that much. */
+export function reserve(needs: Needs): Reservation | undefined {
+  const reservation = tryToReserve(needs);
+  if (reservation !== undefined) return reservation;
+  // What earlier calls have left in the way is not there in a new one.
+  instance = undefined;
+  return tryToReserve(needs);
+}
+
+function tryToReserve({ bytes, longestRow, isMasked, width }: Needs): Reservation | undefined {
+  const wasm = moduleExports();
+  const base = wasm.reserve(bytes, longestRow, isMasked, width);
+  latest = base === 0 ? undefined : { wasm, base };
+  return latest;
+}
+
+/** Whether the memory is still what it was when it was reserved. */
+export function isUntouched(reservation: Reservation): boolean {
+  return reservation === latest && reservation.wasm === instance;
+}
 
 /** The module, ready to be called. Throws an Error with a code of `WasmErrorCode` (web-assembly.ts). */
 export function moduleExports(): ModuleExports {

@@ -2,6 +2,7 @@
 // block's arrays into the module's memory, calls, and copies the results out, so that the memory does not grow with the
 // call. Rows lie packed, and the logits of a constrained row are those of its list only. The module keeps nothing from
 // one call to the next but memory that is used again.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -15,6 +16,7 @@
 #include "native/cpu/kernel_builds.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_processor.h"
+#include "native/cpu/row_selection.h"
 #include "native/cpu/tuning.h"
 #include "native/wasm/module_call.h"
 
@@ -90,10 +92,11 @@ BlockMemory& block_memory() {
 }
 
 // What the scratch memory of a row of the loss, or of topTokens, can take at most; old and new together where it grows.
-std::size_t most_scratch(double longest_row, double width) {
+std::size_t most_scratch(double longest_row, bool is_masked, double width) {
   constexpr double kSlack = 1 << 16;
   // Two rows of exponentials, one where it is long, and one of the logits of a bitmask.
-  const double row_arrays = (longest_row < tuning().long_row ? 3 : 2) * longest_row * sizeof(float);
+  const int rows = (longest_row < tuning().long_row ? 2 : 1) + (is_masked ? 1 : 0);
+  const double row_arrays = rows * longest_row * sizeof(float);
   const double candidates = 3 * width * (sizeof(float) + sizeof(std::uint64_t));
   const double bytes = 2 * (row_arrays + candidates + kSlack);
   return bytes < 4294967295.0 ? static_cast<std::size_t>(bytes) : std::numeric_limits<std::size_t>::max();
@@ -138,12 +141,13 @@ const Tuning& tuning() { return kDefaultTuning; }
 const TopTokensKernel& top_tokens_kernel() { return baseline::top_tokens_kernel; }
 const MatrixKernel& matrix_kernel() { return baseline::matrix_kernel; }
 
-// Memory for a block, and for what its rows need beside it: after that, no function below asks for more. Null where it
-// cannot be had.
-FBL_EXPORT(reserve) void* reserve(double bytes, double longest_row, double width) {
+// Memory for a block, and for what its rows need beside it: until the next reservation, no function below asks for
+// more. Null where it cannot be had.
+FBL_EXPORT(reserve) void* reserve(double bytes, double longest_row, std::int32_t is_masked, double width) {
   if (!(bytes < 4294967295.0) || !block_memory().grow(static_cast<std::size_t>(bytes))) return nullptr;
   // Volatile, as a compiler leaves out memory that nobody uses.
-  void* volatile scratch = std::malloc(most_scratch(longest_row, width < longest_row ? width : longest_row));
+  void* volatile scratch =
+      std::malloc(most_scratch(longest_row, is_masked != 0, width < longest_row ? width : longest_row));
   if (scratch == nullptr) return nullptr;
   std::free(scratch);
   return block_memory().start;
@@ -175,10 +179,11 @@ FBL_EXPORT(divisor) double divisor(const double* numbers, double counted_rows, d
 }
 
 // Statistics of a block's rows, their sums, and over the logits the gradient, if the numbers ask for it. Row i has the
-// logits from row_offsets[i] to row_offsets[i + 1]; without offsets, every row has vocab_size of them.
+// logits from row_offsets[i] to row_offsets[i + 1]; without offsets, every row has vocab_size of them. The longest row
+// is that of the call: its first block takes all scratch memory, before anything is written.
 FBL_EXPORT(compute_rows)
-void compute_rows(const double* numbers, void* const* arrays, const std::int32_t* row_offsets, float* wide,
-                  double divisor, BlockTotals* sums, std::int32_t* non_finite_rows) {
+void compute_rows(const double* numbers, void* const* arrays, const std::int32_t* row_offsets, double longest_row,
+                  float* wide, double divisor, BlockTotals* sums, std::int32_t* non_finite_rows) {
   LossProblem problem = read_problem(numbers, arrays);
   const DType dtype = problem.dtype;
   void* const narrow_logits = const_cast<void*>(problem.logits);
@@ -187,19 +192,12 @@ void compute_rows(const double* numbers, void* const* arrays, const std::int32_t
   const auto row_start = [&](std::int64_t row) {
     return row_offsets == nullptr ? row * problem.vocab_size : row_offsets[row];
   };
-  std::int64_t longest = problem.vocab_size;
-  if (row_offsets != nullptr) {
-    longest = 0;
-    for (std::int64_t row = 0; row < problem.rows; ++row) {
-      longest = std::max<std::int64_t>(longest, row_offsets[row + 1] - row_offsets[row]);
-    }
-  }
   problem.dtype = DType::kFloat32;
   LossOutputs outputs = read_outputs(arrays);
   LossTotals totals = sums->start();
   sums->non_finite_rows = 0;
   {
-    RowProcessor processor(problem, nullptr, outputs, row_kernel(), false, longest);
+    RowProcessor processor(problem, nullptr, outputs, row_kernel(), false, static_cast<std::int64_t>(longest_row));
     for (std::int64_t row = 0; row < problem.rows; ++row) {
       if (row_offsets != nullptr) {
         // The row is a problem of its own: its allowed logits are all there are.
@@ -227,10 +225,10 @@ void compute_rows(const double* numbers, void* const* arrays, const std::int32_t
   if (problem.gradient != GradientMode::kNone) narrow_gradient(dtype, logits, count, narrow_logits);
 }
 
-// A block of topTokens. With offsets, the logits are those of the lists.
+// A block of topTokens. With offsets, the logits are those of the lists. The longest row is that of the call, as above.
 FBL_EXPORT(top_tokens)
 void top_tokens(const double* numbers, const void* logits, float* wide, const std::int32_t* offsets,
-                const std::int32_t* tokens, const std::uint32_t* bitmask, std::int32_t* out_tokens,
+                const std::int32_t* tokens, const std::uint32_t* bitmask, double longest_row, std::int32_t* out_tokens,
                 float* log_probabilities, float* log_sum_exp) {
   TopTokensProblem problem;
   problem.rows = static_cast<std::int64_t>(numbers[0]);
@@ -249,6 +247,8 @@ void top_tokens(const double* numbers, const void* logits, float* wide, const st
   problem.logits =
       widened(problem, offsets == nullptr ? problem.rows * problem.vocab_size : offsets[problem.rows], wide);
   problem.dtype = DType::kFloat32;
+  const auto longest = static_cast<std::int64_t>(longest_row);
+  thread_selection_scratch().reserve_selection(std::min(problem.beam_width, longest));
   compute_top_tokens(problem, {out_tokens, log_probabilities, log_sum_exp});
 }
 
