@@ -70,6 +70,7 @@ class LinearLoss {
     });
     if (status != ComputeStatus::kOk) return status;
     if (first && differentiates) chunks_.clear_gradients(); // no row counts
+    chunks_.finish_gradients();
     clear_ignored_rows();
     totals.summarize(call_.reduction, divisor, summary);
     return ComputeStatus::kOk;
