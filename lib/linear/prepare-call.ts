@@ -108,14 +108,14 @@ export function prepareLinearCall(
 const LINE_BYTES = 64;
 
 /** A row of logits takes whole lines of the cache. */
-function checkWorkspace(workspaceBytes: number, logits: number): void {
+export function checkWorkspace(workspaceBytes: number, logits: number): void {
   const least = Math.ceil((logits * Float32Array.BYTES_PER_ELEMENT) / LINE_BYTES) * LINE_BYTES;
   if (workspaceBytes >= least) return;
   refuse('ERR_BEAR_OPTION_VALUE', 'workspaceBytes', `at least ${least}, for the logits of one row`, workspaceBytes);
 }
 
 /** Logits of the row that has most. */
-function longestRow(offsets: Int32Array | undefined, vocabSize: number): number {
+export function longestRow(offsets: Int32Array | undefined, vocabSize: number): number {
   if (offsets === undefined) return vocabSize;
   let longest = 1;
   for (let row = 1; row < offsets.length; row++) {

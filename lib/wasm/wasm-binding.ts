@@ -43,6 +43,7 @@ export function loadWasm(): NativeBinding {
     },
     partials: refuseParts,
     partGradient: refuseParts,
+    linearTopTokens: refuseLinear,
     linearLoss: refuseLinear,
     linearLossAsync: refuseLinear,
     cpuInfo: () => ({

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "native/core/backend.h"
+#include "native/core/dtype.h"
 #include "native/cpu/chunk_rows.h"
 #include "native/cpu/matrix_products.h"
 
@@ -33,6 +34,8 @@ class LinearChunks {
   virtual ComputeStatus compute_gradients(bool first) = 0;
   // When there are no more rows.
   virtual void finish_gradients() {}
+  // The chunk's logits in ascending order of rows. None is ignored, so that they are neighbours.
+  virtual TopTokensProblem ordered_logits() = 0;
   // Makes the gradients 0 that are sums over rows, but for rows of the weight's that begin with their first sum.
   void clear_gradients() const {
     const auto clear = [](float* gradient, std::int64_t count) {
@@ -45,6 +48,16 @@ class LinearChunks {
   }
 
  protected:
+  // Without their logits.
+  TopTokensProblem ordered_rows() const {
+    TopTokensProblem problem;
+    static_cast<LogitRows&>(problem) = call_;
+    problem.rows = rows_.count();
+    problem.dtype = DType::kFloat32;
+    problem.logits = call_.workspace;
+    return problem;
+  }
+
   MatrixRows weight() const { return {call_.weight, call_.operand_dtype, call_.hidden_size, nullptr}; }
 
   // The rows of the chunk from `first` on.
@@ -74,5 +87,23 @@ std::unique_ptr<LinearChunks> dense_chunks(const LinearProblem& call, const Line
                                            const std::atomic<std::int32_t>* abort);
 std::unique_ptr<LinearChunks> listed_chunks(const LinearProblem& call, const LinearOutputs& outputs,
                                             const std::atomic<std::int32_t>* abort);
+
+inline std::unique_ptr<LinearChunks> make_chunks(const LinearProblem& call, const LinearOutputs& outputs,
+                                                 const std::atomic<std::int32_t>* abort) {
+  return call.allowed_offsets == nullptr ? dense_chunks(call, outputs, abort) : listed_chunks(call, outputs, abort);
+}
+
+// Calls `use()` for every chunk, whose logits are there.
+template <class Use>
+ComputeStatus for_each_chunk(const LinearProblem& call, LinearChunks& chunks, const Use& use) {
+  for (std::int64_t next = 0; next < call.rows;) {
+    next = chunks.take(next);
+    if (chunks.rows().count() == 0) continue;
+    ComputeStatus status = chunks.compute_logits();
+    if (status == ComputeStatus::kOk) status = use();
+    if (status != ComputeStatus::kOk) return status;
+  }
+  return ComputeStatus::kOk;
+}
 
 } // namespace fused_bear_loss

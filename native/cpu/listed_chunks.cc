@@ -160,6 +160,21 @@ class ListedChunks final : public LinearChunks {
         });
   }
 
+  // The logits once more, entry by entry: there is room for them where the workspace has more than one row.
+  TopTokensProblem ordered_logits() override {
+    TopTokensProblem problem = ordered_rows();
+    problem.listed_logits = true;
+    problem.allowed_offsets += rows_.base();
+    if (rows_.count() == 1) return problem;
+    const ListedGroup& last = groups_.back();
+    float* const entries = last.logits + last.rows * last.stride;
+    for_each_row([&](std::int32_t place, const float* logits, const TokenList& list) {
+      std::copy(logits, logits + list.count, entries + (first_entry(place) - problem.allowed_offsets[0]));
+    });
+    problem.logits = entries;
+    return problem;
+  }
+
   ComputeStatus compute_gradients(bool first) override {
     if (first) clear_gradients();
     ComputeStatus status = ComputeStatus::kOk;
