@@ -42,7 +42,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
  * {@link topTokens} of the logits `hidden weight^T + bias`, without ever holding all logits: a step of beam search from
  * the model's last hidden states. With `allowed` as lists, no other token has a logit.
  *
- * Results are the same bits for any number of threads and any workspace. Blocks until it is done. Native addon only.
+ * Results are the same bits for any number of threads and any workspace. Blocks until it is done.
  *
  * @param hidden [N, H] hidden states, as {@link fusedLinearBearLoss} takes them. A flat array needs `hiddenSize`, unless
  *   `weight` has a shape.

@@ -93,17 +93,4 @@ inline std::unique_ptr<LinearChunks> make_chunks(const LinearProblem& call, cons
   return call.allowed_offsets == nullptr ? dense_chunks(call, outputs, abort) : listed_chunks(call, outputs, abort);
 }
 
-// Calls `use()` for every chunk, whose logits are there.
-template <class Use>
-ComputeStatus for_each_chunk(const LinearProblem& call, LinearChunks& chunks, const Use& use) {
-  for (std::int64_t next = 0; next < call.rows;) {
-    next = chunks.take(next);
-    if (chunks.rows().count() == 0) continue;
-    ComputeStatus status = chunks.compute_logits();
-    if (status == ComputeStatus::kOk) status = use();
-    if (status != ComputeStatus::kOk) return status;
-  }
-  return ComputeStatus::kOk;
-}
-
 } // namespace fused_bear_loss

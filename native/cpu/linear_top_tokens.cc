@@ -15,12 +15,17 @@ ComputeStatus compute_linear_top_tokens(const LinearProblem& problem, const TopT
     static_cast<LogitRows&>(all) = problem;
     all.listed_logits = problem.allowed_offsets != nullptr;
     reserve_top_tokens(all);
-    return for_each_chunk(problem, *chunks, [&] {
-      const std::int64_t row = chunks->rows().base();
-      return compute_top_tokens(chunks->ordered_logits(),
-                                {outputs.tokens + row * problem.beam_width,
-                                 outputs.log_probabilities + row * problem.beam_width, outputs.log_sum_exp + row});
-    });
+    for (std::int64_t next = 0; next < problem.rows;) {
+      const std::int64_t row = next;
+      next = chunks->take(next);
+      ComputeStatus status = chunks->compute_logits();
+      if (status != ComputeStatus::kOk) return status;
+      status = compute_top_tokens(chunks->ordered_logits(),
+                                  {outputs.tokens + row * problem.beam_width,
+                                   outputs.log_probabilities + row * problem.beam_width, outputs.log_sum_exp + row});
+      if (status != ComputeStatus::kOk) return status;
+    }
+    return ComputeStatus::kOk;
   } catch (const std::bad_alloc&) {
     return ComputeStatus::kOutOfMemory;
   }
