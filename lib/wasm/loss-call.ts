@@ -66,7 +66,7 @@ export const GRADIENT = {
   inPlaceSparse: modeNumber('in-place-sparse'),
 };
 
-const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
+export const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
 
 /** The same elements without anything that a program may have done to the array. */
 export function cleanView<View extends NativeArray>(array: View, type: keyof typeof VIEW_TYPES): View {
@@ -109,7 +109,8 @@ export function readLossCall(numbers: Float64Array, given: (NativeArray | undefi
   };
 }
 
-function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
+/** The type of an array of a call, whose logits and gradient have these elements. */
+export function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
   switch (name) {
     case 'logits':
     case 'gradLogits':

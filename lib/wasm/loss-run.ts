@@ -12,7 +12,7 @@ import {
   writeOffsets,
 } from './blocks.js';
 import { arrayIndex, elementType, GRADIENT, type LossCall, numberIndex, withNumbers } from './loss-call.js';
-import { isUntouched, type ModuleExports, type Reservation, reserve } from './module.js';
+import { isUntouched, type ModuleExports, OutOfModuleMemory, type Reservation, reserve } from './module.js';
 import type { RowReader, RowWriter } from './rows.js';
 
 const ROW_INPUTS = ['tokenWeights', 'penaltyWeights', 'gradOutputRows'] as const;
@@ -225,9 +225,6 @@ export class LossRun {
 
 const REDUCTION_NONE = REDUCTIONS.indexOf('none');
 const REDUCTION_WEIGHTED_MEAN = REDUCTIONS.indexOf('weighted-mean');
-
-/** A module that replaced another gets less memory than that one had. */
-export class OutOfModuleMemory extends Error {}
 
 /** Of a token that the row's ascending list holds. */
 function positionOf(token: number, tokens: Int32Array, offsets: Int32Array, row: number): number {

@@ -32,6 +32,19 @@ export interface ModuleExports {
     logSumExp: number,
   ): void;
   name_table(index: number): number;
+  allocate(bytes: number): number;
+  linear_begin(
+    numbers: number,
+    arrays: number,
+    linearNumbers: number,
+    linearArrays: number,
+    entries: number,
+    weightRows: number,
+    report: number,
+  ): number;
+  linear_step(call: number): number;
+  linear_end(call: number, summary: number, nonFiniteRows: number): number;
+  add_elements(isHalf: number, elements: number, count: number, sums: number): void;
 }
 
 /** How a call ends that the module has no memory for. */
@@ -64,7 +77,7 @@ export function reserve(needs: Needs): Reservation | undefined {
   const reservation = tryToReserve(needs);
   if (reservation !== undefined) return reservation;
   // What earlier calls have left in the way is not there in a new one.
-  dropModule();
+  instance = undefined;
   return tryToReserve(needs);
 }
 
@@ -86,22 +99,29 @@ export function moduleExports(): ModuleExports {
   return instance;
 }
 
-/** After a call: lets the memory go where it is much larger than usual. */
-export function releaseLargeMemory(): void {
-  if (instance !== undefined && instance.memory.buffer.byteLength > MOST_KEPT_BYTES) instance = undefined;
+/** A module that replaced another gets less memory than that one had. */
+export class OutOfModuleMemory extends Error {}
+
+/** Ends a call whose module runs out of memory; lets a module go that is larger than it has to be. */
+export function whileModuleHasMemory<Outcome>(compute: () => Outcome): Outcome | typeof OUT_OF_MEMORY {
+  try {
+    return compute();
+  } catch (error) {
+    instance = undefined; // a trap leaves it in the middle of something
+    if (error instanceof OutOfModuleMemory || isOutOfMemory(error)) return OUT_OF_MEMORY;
+    throw error;
+  } finally {
+    if (instance !== undefined && instance.memory.buffer.byteLength > MOST_KEPT_BYTES) instance = undefined;
+  }
 }
 
-/** After a trap, which leaves a module in the middle of something. */
-export function dropModule(): void {
-  instance = undefined;
-}
-
-/** Whether the module gave up for want of memory: it has no other way to. */
-export function isOutOfMemory(error: unknown): boolean {
+// The module has no other way to say so than a trap.
+function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.constructor.name === 'RuntimeError' && /unreachable/i.test(error.message);
 }
 
-function instantiate(): ModuleExports {
+/** A module that only the caller has. */
+export function instantiate(): ModuleExports {
   const compiled = compiledModule();
   try {
     return new (webAssembly().Instance)(compiled, {}).exports as ModuleExports;

@@ -105,6 +105,9 @@ RowProcessor::RowProcessor(const LossProblem& problem, const MergedRows* merged,
       options_{{problem.temperature, problem.softcap},
                problem.pruning_statistics ? problem.beam_width : 1,
                problem.label_smoothing > 0},
+      can_recompute_(merged == nullptr && !stream && !is_constrained(problem) && problem.label_smoothing == 0 &&
+                     problem.reduction != Reduction::kWeightedMean &&
+                     kernel.can_recompute(problem.dtype, options_.scale)),
       row_scratch_(thread_scratch().row),
       gradient_scratch_(thread_scratch().gradient),
       candidates_(thread_scratch().candidates),
@@ -223,17 +226,21 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
 }
 
 // One exponential a logit instead of two, but twice the memory to go through: no gain for a streamed row that is
-// written after its sweep, and nothing to keep for where all rows are swept before the first gradient.
+// written after its sweep or recomputed, and nothing to keep for where all rows are swept before the first gradient.
 bool RowProcessor::keeps_exponentials(std::int64_t count) const {
   return merged_ == nullptr && problem_.gradient != GradientMode::kNone &&
          problem_.reduction != Reduction::kWeightedMean && problem_.label_smoothing == 0 &&
-         !(stream_ && !may_wait(count));
+         !(stream_ && !may_wait(count)) && !is_recomputed(count);
 }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
   if (write_special_gradient(row, record.summary)) return;
   prepare(row);
   const GradientJob job = gradient_job(row, record, divisor);
+  if (is_recomputed(job.row.count)) {
+    pending_ = job;
+    return;
+  }
   if (job.exponentials != nullptr && may_wait(job.row.count)) {
     pending_ = job;
     exponentials_in_use_ ^= 1;
@@ -247,6 +254,11 @@ void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double di
 // for it but the exponentials.
 bool RowProcessor::may_wait(std::int64_t count) const {
   return !is_listed() && count < (stream_ ? tuning().long_streamed_row : tuning().long_row);
+}
+
+// Whether the gradient of a row of so many logits is written from them while the next row is swept.
+bool RowProcessor::is_recomputed(std::int64_t count) const {
+  return can_recompute_ && count >= tuning().long_row && count < tuning().recomputed_row;
 }
 
 void RowProcessor::finish() {

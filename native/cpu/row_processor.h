@@ -78,6 +78,7 @@ class RowProcessor {
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
   bool keeps_exponentials(std::int64_t count) const;
   bool may_wait(std::int64_t count) const;
+  bool is_recomputed(std::int64_t count) const;
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
   double lambda(std::int64_t row) const;
 
@@ -87,7 +88,8 @@ class RowProcessor {
   const RowKernel& kernel_;
   const bool stream_;
   SweepOptions options_;
-  RowView view_ = {}; // of prepared_row_
+  const bool can_recompute_; // pending gradients from the logits
+  RowView view_ = {};        // of prepared_row_
   std::int64_t prepared_row_ = -1;
   std::int64_t kept_row_ = -1; // whose exponentials are kept, at kept_
   float* kept_ = nullptr;

@@ -27,24 +27,6 @@ const COLORS = [
 const REFERENCE_COLOR = '#222222';
 const SFT_COLOR = '#9a9a9a';
 
-const STYLE = {
-  background: 'white',
-  font: 'sans-serif',
-  padding: 12,
-  view: { stroke: null },
-  axis: {
-    labelFontSize: 11,
-    titleFontSize: 12,
-    titleFontWeight: 'normal',
-    gridColor: '#e6e6e6',
-    domainColor: '#888888',
-    tickColor: '#888888',
-    labelLimit: 280,
-  },
-  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 280 },
-  header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
-} as const;
-
 /** All plots of a comparison. Those that need the reference are left out where it was not run. */
 export function comparisonPlots(summary: ComparisonSummary): Plot[] {
   const part = summary.parts.at(-1) as Part;
@@ -120,7 +102,6 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
       `Blue: the ${rows[part]} ${part} rows with all seeds, and the 95 % interval over users. Grey: each seed by itself. Left of the ` +
       'dashed line on the left panel: fewer items lost than without a penalty. Right of it on the right panel: better ranking.',
     spec: {
-      config: STYLE,
       spacing: 30,
       hconcat: [
         panel('pruningRate', 'pruningRateBySeed', `pruning rate relative to that of ${REFERENCE}`, '+.0%', true),
@@ -137,7 +118,6 @@ function trainingPlot({ variants, k, seeds }: ComparisonSummary): Plot {
     title: 'Ranking on the validation rows during training',
     caption: `NDCG@${k} of beam search after each epoch: the mean of ${seeds.length} seed(s), and from the lowest to the highest of them.`,
     spec: {
-      config: STYLE,
       width: 460,
       height: 300,
       data: { values },
@@ -191,7 +171,6 @@ function stepsPlot({ variants, beamWidth }: ComparisonSummary, part: Part): Plot
       `Of the rows whose item is among the exact ${beamWidth} best, the share that beam search drops at each decision. A decision is a ` +
       'token of the title where the catalogue leaves a choice, counted from 0. All of a bar is the pruning rate.',
     spec: {
-      config: STYLE,
       width: 420,
       height: { step: 22 },
       layer: [
@@ -256,7 +235,6 @@ function marginPlot({ variants, chosen, beamWidth }: ComparisonSummary): Plot {
       `How far the right token's logit lies below the ${beamWidth}-th best of its decision, by the right prefix; right of the dashed line it ` +
       `would be pruned. Only decisions with more than ${beamWidth} choices. The outer bins hold all that lies beyond.`,
     spec: {
-      config: STYLE,
       data: { values },
       facet: { column: { field: 'decision', type: 'nominal', title: null } },
       spec: {
@@ -307,7 +285,6 @@ function timePlot({ variants }: ComparisonSummary): Plot {
     title: 'Time of the loss in the training step',
     caption: 'The median epoch, and how much of it is spent in fusedBearLoss.',
     spec: {
-      config: STYLE,
       width: 420,
       height: { step: 22 },
       layer: [
