@@ -4,13 +4,14 @@ import type { TextTable } from '../comparison/table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addRunFlags, runOptionsOf } from './run-flags.js';
+import { addRunFlags, DATA_FOLDER, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
 
 const { version } = require('../../package.json') as { version: string };
 
 interface CompareFlags extends Record<string, unknown> {
   data: string;
+  codes?: string;
   out: string;
   variants: string[];
   seeds: number[];
@@ -23,11 +24,7 @@ export function addCompareCommand(program: Command): void {
   const command = program
     .command('compare')
     .description('trains several losses with several seeds and writes a report; can be stopped and gone on with')
-    .requiredOption(
-      '--data <folder>',
-      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
-      path,
-    )
+    .requiredOption('--data <folder>', DATA_FOLDER, path)
     .requiredOption('--out <folder>', 'folder for the runs and the report', path)
     .addOption(
       new Option(
@@ -92,8 +89,9 @@ async function runComparison(flags: CompareFlags): Promise<void> {
     writeComparison,
   } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const options = runOptionsOf(flags);
-  const workbench = await openWorkbench(loadDataset(flags.data), options);
+  const dataset = loadDataset(flags.data, flags);
+  const options = runOptionsOf(flags, dataset);
+  const workbench = await openWorkbench(dataset, options);
   print(describeWorkbench(workbench));
   const plan = { workbench, shared: options, variants, seeds: flags.seeds };
   const { part, merge, out } = flags;

@@ -13,8 +13,8 @@ export interface ResultLine {
   lossShare?: number;
 }
 
-export function baselineLines({ split, catalogue }: Workbench): ResultLine[] {
-  return rankBaselines(split.train, catalogue.trie, split.test).flat();
+export function baselineLines(workbench: Workbench): ResultLine[] {
+  return rankBaselines(workbench, workbench.split.test).flat();
 }
 
 export function modelLine(name: string, { test, metrics, options }: RunResult): ResultLine {
@@ -27,14 +27,17 @@ export function modelLine(name: string, { test, metrics, options }: RunResult): 
   };
 }
 
-export function resultsTable(lines: readonly ResultLine[]): string {
+/** @param cutoffs of HitRatio and NDCG */
+export function resultsTable(lines: readonly ResultLine[], cutoffs: readonly number[]): string {
+  const heads = (name: string) => cutoffs.map((k) => `${name}@${k}`);
+  const head = ['', ...heads('HR'), ...heads('NDCG'), 'pruning rate', 'loss / step'];
   const table = new Table({
-    head: ['', 'HR@1', 'HR@5', 'HR@10', 'NDCG@5', 'NDCG@10', 'pruning rate', 'loss / step'],
+    head,
     style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
   });
   for (const { name, ranks, pruning, lossShare } of lines) {
-    const figures = [...[1, 5, 10].map((k) => hitRatioAt(ranks, k)), ...[5, 10].map((k) => ndcgAt(ranks, k))];
+    const figures = [...cutoffs.map((k) => hitRatioAt(ranks, k)), ...cutoffs.map((k) => ndcgAt(ranks, k))];
     table.push([name, ...figures.map((figure) => figure.toFixed(4)), formatPruning(pruning), formatShare(lossShare)]);
   }
   return table.toString();

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
+import { cutoffsOf } from '../data/protocols.js';
 import type { RunResult } from '../training/run.js';
 import { path } from './option-values.js';
 import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addLossFlags, addRunFlags, requireNoConflict, runOptionsOf } from './run-flags.js';
+import { addLossFlags, addRunFlags, DATA_FOLDER, requireNoConflict, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
 
 interface TrainFlags extends Record<string, unknown> {
   data: string;
+  codes?: string;
   out: string;
   resume?: boolean;
 }
@@ -15,11 +17,7 @@ export function addTrainCommand(program: Command): void {
   const command = program
     .command('train')
     .description('trains the recommender and tests it')
-    .requiredOption(
-      '--data <folder>',
-      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
-      path,
-    )
+    .requiredOption('--data <folder>', DATA_FOLDER, path)
     .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result', path)
     .option('--resume', 'go on with the run in that folder, if there is one');
   addRunFlags(addLossFlags(command)).action(train);
@@ -32,8 +30,9 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
   const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
   const { baselineLines, modelLine, resultsTable, verdict } = await import('./results-table.js');
-  const options = runOptionsOf(flags);
-  const workbench = await openWorkbench(loadDataset(flags.data), options);
+  const dataset = loadDataset(flags.data, flags);
+  const options = runOptionsOf(flags, dataset);
+  const workbench = await openWorkbench(dataset, options);
   print(describeWorkbench(workbench));
   const { stop, ...hooks } = runProgress(options.loss === 'bear' ? `bear, ${options.penalty}` : options.loss);
   try {
@@ -42,7 +41,7 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
     const baselines = baselineLines(workbench);
     const model = modelLine('this model', result);
     print(describeResult(result));
-    print(resultsTable([...baselines, model]));
+    print(resultsTable([...baselines, model], cutoffsOf(options)));
     print(verdict(baselines, model));
   } finally {
     stop();

@@ -184,9 +184,9 @@ function finishedResult(folder: string, digest: string, options: RunOptions): Ru
   return result;
 }
 
-function describeHeldOut({ split, catalogue }: Workbench): Pick<Comparison, 'validation' | 'test'> {
-  const { train, validation, test } = split;
-  const [ofValidation = [], ofTest = []] = rankBaselines(train, catalogue.trie, validation, test);
+function describeHeldOut(workbench: Workbench): Pick<Comparison, 'validation' | 'test'> {
+  const { validation, test } = workbench.split;
+  const [ofValidation = [], ofTest = []] = rankBaselines(workbench, validation, test);
   const heldOut = (rows: typeof test, baselines: BaselineRanks[]): HeldOut => ({
     users: rows.map(({ user }) => user),
     baselines,

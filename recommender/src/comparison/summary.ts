@@ -1,4 +1,5 @@
 import { discountedGainsAt, hitsAt, prunedByStep, pruningRows, type StepPruning } from 'fused-bear-loss/decoding';
+import { cutoffsOf, mainCutoff } from '../data/protocols.js';
 import type { Evaluation } from '../training/evaluation.js';
 import type { MarginHistogram } from '../training/margins.js';
 import type { RunResult } from '../training/run.js';
@@ -14,9 +15,10 @@ export const REFERENCE = 'msl';
 
 /** Of a ranker on the rows of one part. Intervals hold 95 % of resamples of the users. */
 export interface Figures {
-  hitRatio: Interval;
-  ndcg: Interval;
-  /** Of the exact ranking of the whole catalogue: what beam search could have found. Baselines have no beam. */
+  /** At each of the summary's cutoffs. */
+  hitRatio: Interval[];
+  ndcg: Interval[];
+  /** NDCG@k of the exact ranking of the whole catalogue: what beam search could have found. Baselines have no beam. */
   exactNdcg?: Interval;
   pruning?: { rate: Interval; pruned: number; eligible: number };
   /** To the reference, on the same users and seeds. */
@@ -52,7 +54,9 @@ export interface ComparisonSummary {
   /** What all runs share. */
   options: RunOptions;
   beamWidth: number;
-  /** HitRatio@K and NDCG@K: 10, or the beam width where that is less. */
+  /** Of HitRatio@K and NDCG@K. */
+  cutoffs: readonly number[];
+  /** The one that differences and choices are by. */
   k: number;
   parts: readonly Part[];
   rows: Record<Part, number>;
@@ -73,13 +77,14 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
   const { description, seeds, options, validation, test } = comparison;
   const { beamWidth } = options;
   const reference = comparison.variants.find(({ name }) => name === REFERENCE)?.results;
-  const k = Math.min(10, beamWidth);
+  const k = mainCutoff(options);
+  const cutoffs = cutoffsOf(options);
   const byPart = <T>(of: (part: Part, heldOut: HeldOut) => T) =>
     Object.fromEntries(parts.map((part) => [part, of(part, comparison[part])])) as Partial<Record<Part, T>>;
   const variants = comparison.variants.map(({ name, results }) => ({
     name,
     figures: byPart((part, { users }) => ({
-      ...modelFigures(evaluations(results, part), users, k, beamWidth),
+      ...modelFigures(evaluations(results, part), users, { cutoffs, k, beamWidth }),
       ...(reference &&
         name !== REFERENCE && {
           difference: difference(evaluations(results, part), evaluations(reference, part), users, k, beamWidth),
@@ -93,7 +98,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
   }));
   const baselines = validation.baselines.map(({ name }, index) => ({
     name,
-    figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, k)),
+    figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, cutoffs)),
   }));
   const rows = { validation: validation.users.length, test: test.users.length };
   return {
@@ -101,6 +106,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     seeds,
     options,
     beamWidth,
+    cutoffs,
     k,
     parts,
     rows,
@@ -132,15 +138,23 @@ function pooledUsers(users: readonly number[], seeds: number): number[] {
   return Array.from({ length: seeds }, () => users).flat();
 }
 
-function rankFigures(ranks: readonly number[][], users: readonly number[], k: number): Figures {
+function rankFigures(
+  ranks: readonly number[][],
+  users: readonly number[],
+  cutoffs: ComparisonSummary['cutoffs'],
+): Figures {
   const clusters = pooledUsers(users, ranks.length);
   return {
-    hitRatio: bootstrapInterval(hitsAt(ranks.flat(), k), { clusters }),
-    ndcg: bootstrapInterval(discountedGainsAt(ranks.flat(), k), { clusters }),
+    hitRatio: cutoffs.map((k) => bootstrapInterval(hitsAt(ranks.flat(), k), { clusters })),
+    ndcg: cutoffs.map((k) => bootstrapInterval(discountedGainsAt(ranks.flat(), k), { clusters })),
   };
 }
 
-function modelFigures(runs: readonly Evaluation[], users: readonly number[], k: number, beamWidth: number): Figures {
+function modelFigures(
+  runs: readonly Evaluation[],
+  users: readonly number[],
+  { cutoffs, k, beamWidth }: Pick<ComparisonSummary, 'cutoffs' | 'k' | 'beamWidth'>,
+): Figures {
   const clusters = pooledUsers(users, runs.length);
   const exactRanks = runs.flatMap((run) => run.exactRanks);
   const pruning = pooledPruning(runs, beamWidth);
@@ -148,7 +162,7 @@ function modelFigures(runs: readonly Evaluation[], users: readonly number[], k: 
     ...rankFigures(
       runs.map(({ beamRanks }) => beamRanks),
       users,
-      k,
+      cutoffs,
     ),
     exactNdcg: bootstrapInterval(discountedGainsAt(exactRanks, k), { clusters }),
     pruning: {

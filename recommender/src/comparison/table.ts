@@ -13,17 +13,23 @@ export interface TextTable {
 const NONE = '-';
 
 /** Ranking and pruning on the rows of one part: figures with their intervals. */
-export function figuresTable({ baselines, variants, k, rows }: ComparisonSummary, part: Part): TextTable {
+export function figuresTable({ baselines, variants, cutoffs, k, rows }: ComparisonSummary, part: Part): TextTable {
   const line = (name: string, figures: Figures | undefined) => [
     name,
-    interval(figures?.hitRatio, 4),
-    interval(figures?.ndcg, 4),
+    ...cutoffs.map((_, index) => interval(figures?.hitRatio[index], 4)),
+    ...cutoffs.map((_, index) => interval(figures?.ndcg[index], 4)),
     figures?.exactNdcg?.estimate.toFixed(4) ?? NONE,
     pruningCell(figures?.pruning),
   ];
   return {
     title: `${capitalized(part)}, ${rows[part]} rows`,
-    head: ['', `HR@${k}`, `NDCG@${k}`, `exact NDCG@${k}`, 'pruning rate'],
+    head: [
+      '',
+      ...cutoffs.map((cutoff) => `HR@${cutoff}`),
+      ...cutoffs.map((cutoff) => `NDCG@${cutoff}`),
+      `exact NDCG@${k}`,
+      'pruning rate',
+    ],
     rows: [...baselines, ...variants].map(({ name, figures }) => line(name, figures[part])),
   };
 }

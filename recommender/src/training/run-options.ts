@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { SPLITS, type SplitOptions } from '../data/splits.js';
+import { SPLITS } from '../data/protocols.js';
+import type { SplitOptions } from '../data/splits.js';
 import { ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
 import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';

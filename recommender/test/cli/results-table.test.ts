@@ -15,15 +15,15 @@ function cellsOf(name: string, table: string): string[] {
 
 describe('the table of the demo', () => {
   it('has HitRatio, NDCG, the pruning rate with both counts and the share of the loss', () => {
-    const cells = cellsOf('MSL', resultsTable([popularity, model]));
+    const cells = cellsOf('MSL', resultsTable([popularity, model], [1, 5, 10]));
     expect(cells.slice(2, 5)).toEqual(['0.1250', '0.3750', '0.5000']);
-    expect(cells.slice(7, 9)).toEqual(['37.5 % (3 of 8)', '3.0 %']);
+    expect(cells.slice(8, 10)).toEqual(['37.5 % (3 of 8)', '3.0 %']);
   });
 
   it('leaves out what a baseline does not have', () => {
-    const cells = cellsOf('popularity', resultsTable([popularity, model]));
+    const cells = cellsOf('popularity', resultsTable([popularity, model], [1, 5, 10]));
     expect(cells.slice(2, 5)).toEqual(['0.5000', '1.0000', '1.0000']);
-    expect(cells.slice(7, 9)).toEqual(['-', '-']);
+    expect(cells.slice(8, 10)).toEqual(['-', '-']);
   });
 
   it('says how far chance moves the models, not the baselines', () => {
