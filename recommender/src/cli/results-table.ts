@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { hitRatioAt, ndcgAt, type PruningRate, pruningRate } from 'fused-bear-loss/decoding';
 import { rankBaselines } from '../training/baselines.js';
+import { ofExactRows } from '../training/evaluation.js';
 import type { RunResult } from '../training/run.js';
 import type { Workbench } from '../training/workbench.js';
 
@@ -19,10 +20,11 @@ export function baselineLines(workbench: Workbench): ResultLine[] {
 
 export function modelLine(name: string, { test, metrics, options }: RunResult): ResultLine {
   const total = (name: 'lossMilliseconds' | 'stepMilliseconds') => metrics.reduce((sum, epoch) => sum + epoch[name], 0);
+  const { exactRanks, beamRanks } = ofExactRows(test);
   return {
     name,
     ranks: test.beamRanks,
-    pruning: pruningRate(test.exactRanks, test.beamRanks, options.beamWidth),
+    pruning: pruningRate(exactRanks, beamRanks, options.beamWidth),
     lossShare: total('lossMilliseconds') / total('stepMilliseconds'),
   };
 }

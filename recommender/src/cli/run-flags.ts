@@ -94,6 +94,12 @@ export function addRunFlags(command: Command): Command {
     .option('--dropout <share>', 'of context and hidden vectors', share, D.dropout)
     .option('--train-rows <n>', 'most rows to train on (default: all)', count)
     .option('--test-rows <n>', 'most rows to validate and to test on (default: all)', count)
+    .option(
+      '--exact-rows <n>',
+      'most validation and most test rows whose exact ranking is computed, for the pruning rate',
+      count,
+      D.exactRows,
+    )
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count);
 }
 

@@ -1,6 +1,6 @@
 import { discountedGainsAt, hitsAt, prunedByStep, pruningRows, type StepPruning } from 'fused-bear-loss/decoding';
 import { cutoffsOf, mainCutoff } from '../data/protocols.js';
-import type { Evaluation } from '../training/evaluation.js';
+import { type Evaluation, ofExactRows } from '../training/evaluation.js';
 import type { MarginHistogram } from '../training/margins.js';
 import type { RunResult } from '../training/run.js';
 import type { RunOptions } from '../training/run-options.js';
@@ -155,7 +155,7 @@ function modelFigures(
   users: readonly number[],
   { cutoffs, k, beamWidth }: Pick<ComparisonSummary, 'cutoffs' | 'k' | 'beamWidth'>,
 ): Figures {
-  const clusters = pooledUsers(users, runs.length);
+  const clusters = usersOfExactRows(runs, users);
   const exactRanks = runs.flatMap((run) => run.exactRanks);
   const pruning = pooledPruning(runs, beamWidth);
   return {
@@ -181,6 +181,7 @@ function difference(
   beamWidth: number,
 ): Difference {
   const options = { clusters: pooledUsers(users, runs.length) };
+  const ofSample = { clusters: usersOfExactRows(runs, users) };
   const gains = (each: readonly Evaluation[]) =>
     discountedGainsAt(
       each.flatMap(({ beamRanks }) => beamRanks),
@@ -191,16 +192,22 @@ function difference(
   return {
     ndcg: bootstrapDifference(gains(runs), gains(reference), options).difference,
     ndcgBySeed: bySeed((run, other) => mean(gains([run])) - mean(gains([other]))),
-    pruningRate: bootstrapDifference(pooledPruning(runs, beamWidth), pooledPruning(reference, beamWidth), options)
+    pruningRate: bootstrapDifference(pooledPruning(runs, beamWidth), pooledPruning(reference, beamWidth), ofSample)
       .relative,
     pruningRateBySeed: bySeed((run, other) => rateOf([run], beamWidth) / rateOf([other], beamWidth) - 1),
   };
 }
 
+/** The users of the rows whose exact ranking is known, one seed after the other. */
+function usersOfExactRows(runs: readonly Evaluation[], users: readonly number[]): number[] {
+  return runs.flatMap(({ exactRows }) => exactRows.map((row) => users[row] as number));
+}
+
 function pooledPruning(runs: readonly Evaluation[], beamWidth: number): Required<RatioRows> {
+  const samples = runs.map(ofExactRows);
   return pruningRows(
-    runs.flatMap(({ exactRanks }) => exactRanks),
-    runs.flatMap(({ beamRanks }) => beamRanks),
+    samples.flatMap(({ exactRanks }) => exactRanks),
+    samples.flatMap(({ beamRanks }) => beamRanks),
     beamWidth,
   );
 }
@@ -211,8 +218,9 @@ function rateOf(runs: readonly Evaluation[], beamWidth: number): number {
 }
 
 function stepPruning(runs: readonly Evaluation[], beamWidth: number): StepPruning[] {
-  const droppedAt = Int32Array.from(runs.flatMap((run) => run.droppedAt));
-  const steps = Int32Array.from(runs.flatMap((run) => run.steps));
+  const samples = runs.map(ofExactRows);
+  const droppedAt = Int32Array.from(samples.flatMap((run) => run.droppedAt));
+  const steps = Int32Array.from(samples.flatMap((run) => run.steps));
   return prunedByStep({ droppedAt, steps }, pooledPruning(runs, beamWidth).denominators);
 }
 

@@ -131,15 +131,17 @@ export function settingsTable({ options }: ComparisonSummary): TextTable {
 }
 
 /** What the intervals mean and what was chosen. */
-export function notes({ seeds, chosen, parts, beamWidth }: ComparisonSummary): string[] {
+export function notes({ seeds, chosen, parts, beamWidth, rows, options }: ComparisonSummary): string[] {
   const choice =
     chosen === undefined
       ? `Chosen on the validation rows: none. No variant has a lower pruning rate there than ${REFERENCE} at no lower NDCG.`
       : `Chosen on the validation rows: ${chosen}. It has the lowest pruning rate there, of the variants whose NDCG is not ` +
         `below that of ${REFERENCE}.`;
+  const isSampled = parts.some((part) => rows[part] > options.exactRows);
   return [
     `Beam of ${beamWidth}; seeds ${seeds.join(', ')}. Pruning rate: of the rows whose item is among the exact ${beamWidth} best, the ` +
-      'share that the beam does not return.',
+      'share that the beam does not return.' +
+      (isSampled ? ` Exact rankings are those of a random sample of ${options.exactRows} rows (--exact-rows).` : ''),
     'Brackets: 95 % intervals, by resampling the users 2000 times. The rows of all seeds are pooled, and those of a user are ' +
       'drawn together over all seeds. Differences take the same users for both. What the seed moves is not in the interval.',
     choice,

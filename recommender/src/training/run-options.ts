@@ -21,6 +21,8 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
    * of the model are for. Lower sharpens.
    */
   searchTemperature?: number;
+  /** Most validation and most test rows whose exact ranking is computed, for the pruning rate: a random sample of them. */
+  exactRows: number;
   /** Most epochs. */
   epochs: number;
   /** Epochs without a better NDCG@10 on the validation rows after which training ends. */
@@ -46,6 +48,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   lossBeamWidth: 10,
   temperature: 1,
   beamWidth: 10,
+  exactRows: 1000,
   split: 'user',
   itemTokens: 'titles',
   evidence: 'counts',
@@ -83,6 +86,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     lossBeamWidth: count,
     temperature: numberIn(POSITIVE),
     beamWidth: count,
+    exactRows: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
     evidence: oneOf(EVIDENCE),

@@ -86,6 +86,15 @@ describe('the tables of a comparison', () => {
     expect(comparisonTables(early).filter(({ title }) => /test/i.test(title))).toEqual([]);
   });
 
+  it('say how large the sample of the exact rankings is', () => {
+    const comparison = madeUpComparison();
+    const sampled = summarize({ ...comparison, options: { ...comparison.options, exactRows: 3 } });
+    expect(notes(sampled).join('\n')).toContain(
+      'Exact rankings are those of a random sample of 3 rows (--exact-rows).',
+    );
+    expect(notes(summary).join('\n')).not.toContain('sample');
+  });
+
   it('are Markdown tables of as many columns as the head has', () => {
     expect(toMarkdown({ title: '', head: ['', 'a'], rows: [['x|y', '1']] })).toBe(
       '|  | a |\n| --- | ---: |\n| x\\|y | 1 |',
