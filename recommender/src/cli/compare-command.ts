@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Part } from '../comparison/compare.js';
 import type { TextTable } from '../comparison/table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
+import { commandLine } from './command-line.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
 import { addRunFlags, DATA_FOLDER, runOptionsOf } from './run-flags.js';
@@ -86,6 +87,7 @@ async function runComparison(flags: CompareFlags): Promise<void> {
     notes,
     openWorkbench,
     summarize,
+    verdictOf,
     writeComparison,
   } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
@@ -109,6 +111,7 @@ async function runComparison(flags: CompareFlags): Promise<void> {
   const summary = summarize(comparison, flags.validationOnly ? ['validation'] : undefined);
   for (const table of comparisonTables(summary)) print(`\n${table.title}\n${await drawn(table)}`);
   for (const note of notes(summary)) print(`\n${note}`);
+  print(`\n${verdictOf(summary).sentences.join('\n')}`);
   const report = await writeComparison(out, summary, { command: commandLine(), version });
   print(`\nReport: ${report}`);
 }
@@ -119,13 +122,4 @@ async function drawn({ head, rows }: TextTable): Promise<string> {
   const table = new Table({ head, colAligns, style: { head: [], border: [] } });
   table.push(...rows);
   return table.toString();
-}
-
-function commandLine(): string {
-  return ['fused-bear-recommender', ...process.argv.slice(2)].map(quoted).join(' ');
-}
-
-/** As a shell takes it. */
-function quoted(argument: string): string {
-  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }

@@ -45,16 +45,6 @@ export function resultsTable(lines: readonly ResultLine[], cutoffs: readonly num
   return table.toString();
 }
 
-/** Whether the model ranks better than the best baseline, in one sentence. */
-export function verdict(baselines: readonly ResultLine[], model: ResultLine): string {
-  const ndcg = ({ ranks }: ResultLine) => ndcgAt(ranks, 10);
-  const best = baselines.reduce((one, other) => (ndcg(other) > ndcg(one) ? other : one));
-  const figures = `NDCG@10 ${ndcg(model).toFixed(4)} against ${ndcg(best).toFixed(4)} of "${best.name}", the best baseline`;
-  return ndcg(model) > ndcg(best)
-    ? `The model ranks better than counting: ${figures}.`
-    : `Warning: counting ranks as well as the model, or better: ${figures}.`;
-}
-
 /** How far chance alone moves the figures of the models: what a difference must exceed before it says anything. */
 export function noiseStatement(lines: readonly ResultLine[]): string {
   const models = lines.filter(({ lossShare }) => lossShare !== undefined);

@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
 import { cutoffsOf } from '../data/protocols.js';
 import type { RunResult } from '../training/run.js';
+import { commandLine } from './command-line.js';
 import { path } from './option-values.js';
-import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
 import { addLossFlags, addRunFlags, DATA_FOLDER, requireNoConflict, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
+
+const { version } = require('../../package.json') as { version: string };
 
 interface TrainFlags extends Record<string, unknown> {
   data: string;
@@ -25,11 +28,12 @@ export function addTrainCommand(program: Command): void {
 
 async function train(flags: TrainFlags, command: Command): Promise<void> {
   requireNoConflict(command);
-  requirePackages('train', RECOMMENDER_PACKAGES);
+  requirePackages('train', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
   const started = performance.now();
-  const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../index.js');
+  const { comparisonOfRun, describeWorkbench, loadDataset, openWorkbench, run, summarize, verdictOf, writeRunReport } =
+    await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const { baselineLines, modelLine, resultsTable, verdict } = await import('./results-table.js');
+  const { baselineLines, modelLine, resultsTable } = await import('./results-table.js');
   const dataset = loadDataset(flags.data, flags);
   const options = runOptionsOf(flags, dataset);
   const workbench = await openWorkbench(dataset, options);
@@ -38,11 +42,12 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
   try {
     const result = await run(workbench, options, flags.out, { ...hooks, resume: flags.resume === true });
     stop();
-    const baselines = baselineLines(workbench);
-    const model = modelLine('this model', result);
     print(describeResult(result));
-    print(resultsTable([...baselines, model], cutoffsOf(options)));
-    print(verdict(baselines, model));
+    print(resultsTable([...baselineLines(workbench), modelLine('this model', result)], cutoffsOf(options)));
+    const summary = summarize(comparisonOfRun(workbench, result));
+    const { countingWins, sentences } = verdictOf(summary);
+    print(`${countingWins ? 'Warning: ' : ''}${sentences.join('\n')}`);
+    print(`Report: ${await writeRunReport(flags.out, summary, { command: commandLine(), version })}`);
   } finally {
     stop();
   }

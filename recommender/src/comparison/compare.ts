@@ -111,6 +111,12 @@ async function trainRuns(
   return results;
 }
 
+/** One run as a comparison of itself with the baselines. */
+export function comparisonOfRun(workbench: Workbench, result: RunResult): Comparison {
+  const variants = [{ name: 'this model', settings: {} }];
+  return assemble({ workbench, shared: result.options, variants, seeds: [result.options.seed] }, [result]);
+}
+
 /** @param results in the order of the plan */
 function assemble({ workbench, shared, variants, seeds }: ComparisonPlan, results: readonly RunResult[]): Comparison {
   return {

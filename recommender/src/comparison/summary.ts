@@ -39,13 +39,29 @@ export interface VariantSummary {
   figures: Partial<Record<Part, Figures>>;
   /** By decision, over the rows whose target is among the exact best: how many the beam still held and how many it lost. */
   steps: Partial<Record<Part, StepPruning[]>>;
-  /** NDCG@10 on the validation rows after each epoch that every seed reached: mean, lowest and highest of the seeds. */
-  training: { epoch: number; mean: number; low: number; high: number }[];
+  /** After each epoch that every seed reached. */
+  training: EpochSummary[];
   /** Of the median epoch, in milliseconds: another program on the machine may hold up some epochs. */
   time: { loss: number; rest: number };
   /** Sums over the seeds, of the validation rows. */
   marginsBefore: MarginHistogram;
   marginsAfter: MarginHistogram;
+}
+
+/** Over the seeds. */
+interface Spread {
+  mean: number;
+  low: number;
+  high: number;
+}
+
+export interface EpochSummary {
+  epoch: number;
+  /** NDCG@10 on the validation rows. */
+  validationNdcg: Spread;
+  /** Of the training rows, during the epoch. */
+  crossEntropy: Spread;
+  prunedRate: Spread;
 }
 
 export interface ComparisonSummary {
@@ -226,9 +242,20 @@ function stepPruning(runs: readonly Evaluation[], beamWidth: number): StepPrunin
 
 function trainingCurve(results: readonly RunResult[]): VariantSummary['training'] {
   const epochs = Math.min(...results.map(({ metrics }) => metrics.length));
+  const spread = (values: readonly number[]): Spread => ({
+    mean: mean(values),
+    low: Math.min(...values),
+    high: Math.max(...values),
+  });
   return Array.from({ length: epochs }, (_, index) => {
-    const values = results.map(({ metrics }) => metrics[index]?.validationNdcg ?? Number.NaN);
-    return { epoch: index + 1, mean: mean(values), low: Math.min(...values), high: Math.max(...values) };
+    const of = (name: 'validationNdcg' | 'crossEntropy' | 'prunedRate') =>
+      spread(results.map(({ metrics }) => metrics[index]?.[name] ?? Number.NaN));
+    return {
+      epoch: index + 1,
+      validationNdcg: of('validationNdcg'),
+      crossEntropy: of('crossEntropy'),
+      prunedRate: of('prunedRate'),
+    };
   });
 }
 

@@ -1,4 +1,4 @@
-import { noiseStatement, type ResultLine, resultsTable, verdict } from '../../src/cli/results-table';
+import { noiseStatement, type ResultLine, resultsTable } from '../../src/cli/results-table';
 
 const popularity: ResultLine = { name: 'popularity', ranks: [0, 1] };
 const model: ResultLine = {
@@ -28,14 +28,5 @@ describe('the table of the demo', () => {
 
   it('says how far chance moves the models, not the baselines', () => {
     expect(noiseStatement([popularity, model])).toContain('HitRatio@10 of 0.500 on 8 rows is 0.1768');
-  });
-
-  it('says whether the model beats the best baseline', () => {
-    const worse: ResultLine = { name: 'recent', ranks: [-1, -1] };
-    expect(verdict([worse], model)).toMatch(
-      /^The model ranks better.+ against 0\.0000 of "recent", the best baseline\.$/,
-    );
-    expect(verdict([popularity, worse], model)).toMatch(/^Warning: counting ranks as well.+ of "popularity", the best/);
-    expect(verdict([model], model)).toMatch(/^Warning/);
   });
 });

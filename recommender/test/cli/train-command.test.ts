@@ -37,8 +37,10 @@ describe('train', () => {
       expect(output).toMatch(/│ item-to-item counts +│ [\d.]+ │/);
       expect(output).toMatch(/│ this model +│ [\d.]+ │.+│ +(-|[\d.]+ %) \(\d+ of \d+\) │ +[\d.]+ % │/);
       expect(output).toMatch(
-        /^(The model ranks better|Warning: counting ranks as well).+NDCG@10 [\d.]+ against [\d.]+ of "[\w, -]+"/m,
+        /^(The model ranks better|Warning: Counting ranks as well).+NDCG@3 [\d.]+ against [\d.]+ of "[\w, -]+"/m,
       );
+      expect(output).toContain(`Report: ${join(run, 'report.html')}`);
+      expect(readFileSync(join(run, 'report.html'), 'utf8')).toContain('<p class="verdict">');
       expect(output).toMatch(/^Training steps: [\d.]+ s\. Beam search of width 3: \d+ users a second\.$/m);
 
       renameSync(data, join(root, 'elsewhere'));

@@ -54,8 +54,13 @@ describe('summarize', () => {
 
   it('follows training as long as every seed was trained', () => {
     const [first, second, ...more] = variant(summary, 'msl').training;
-    expect(first).toEqual({ epoch: 1, mean: expect.closeTo(0.15), low: 0.1, high: 0.2 });
-    expect(second).toEqual({ epoch: 2, mean: expect.closeTo(0.3), low: 0.2, high: 0.4 });
+    expect(first).toEqual({
+      epoch: 1,
+      validationNdcg: { mean: expect.closeTo(0.15), low: 0.1, high: 0.2 },
+      crossEntropy: { mean: 1, low: 1, high: 1 },
+      prunedRate: { mean: 0, low: 0, high: 0 },
+    });
+    expect(second).toMatchObject({ epoch: 2, validationNdcg: { mean: expect.closeTo(0.3), low: 0.2, high: 0.4 } });
     expect(more).toEqual([]);
   });
 
