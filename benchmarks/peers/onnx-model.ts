@@ -1,5 +1,5 @@
-// An ONNX model of one matrix product, in the bytes of its protocol buffers. The numbers are those of the fields of
-// https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+// An ONNX model of the three products of a linear layer, in the bytes of its protocol buffers. The numbers are those of the
+// fields of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
 const IR_VERSION = 8;
 const OPSET = 13;
@@ -57,22 +57,26 @@ function attribute(name: string, value: boolean): Field {
   ]; // NodeProto.attribute: name, i, type
 }
 
-/** `y = a b`, with `a` or `b` transposed; float32, shapes left open. */
-export function gemmModel(turnsA: boolean, turnsB: boolean): Uint8Array {
-  const node: Field[] = [
-    [1, 'a'],
-    [1, 'b'],
-    [2, 'y'],
-    [4, 'Gemm'],
-    attribute('transA', turnsA),
-    attribute('transB', turnsB),
-  ];
+function gemm(a: string, b: string, output: string, turnsA: boolean, turnsB: boolean): Field {
+  const attributes = [attribute('transA', turnsA), attribute('transB', turnsB)];
+  return [1, [[1, a], [1, b], [2, output], [4, 'Gemm'], ...attributes]]; // GraphProto.node: input, output, op_type
+}
+
+/**
+ * `logits = hidden weight^T`, `gradHidden = logits weight` and `gradWeight = logits^T hidden`, in float32: the products of a
+ * layer and of its gradients, were the logits their own gradient. All in one model, as each session has threads of its own.
+ */
+export function productsModel(): Uint8Array {
   const graph: Field[] = [
-    [1, node],
-    [2, 'product'],
-    [11, matrix('a', 'a0', 'a1')],
-    [11, matrix('b', 'b0', 'b1')],
-    [12, matrix('y', 'y0', 'y1')],
+    gemm('hidden', 'weight', 'logits', false, true),
+    gemm('logits', 'weight', 'gradHidden', false, false),
+    gemm('logits', 'hidden', 'gradWeight', true, false),
+    [2, 'products'],
+    [11, matrix('hidden', 'N', 'H')],
+    [11, matrix('weight', 'V', 'H')],
+    [12, matrix('logits', 'N', 'V')],
+    [12, matrix('gradHidden', 'N', 'H')],
+    [12, matrix('gradWeight', 'V', 'H')],
   ];
   return encode([
     [1, IR_VERSION],

@@ -16,8 +16,10 @@ export interface TorchCase {
   blocks: string;
   rows: number;
   vocabSize: number;
-  hiddenSize: number;
-  weightScale: number;
+  /** Of the weights, or of the logits. */
+  scale: number;
+  /** Undefined: the logits are given. */
+  hiddenSize?: number;
   targets: number[];
   allowed?: { offsets: number[]; tokens: number[] };
 }

@@ -64,7 +64,7 @@ def chunked_cross_entropy(case):
 
 def by_autograd(loss):
     def compute(case):
-        logits = case.hidden @ case.weight.T
+        logits = case.hidden if case.weight is None else case.hidden @ case.weight.T
         if case.forbidden is not None:
             logits = logits.masked_fill(case.forbidden, float("-inf"))
         value = loss(logits, case.targets)
@@ -82,13 +82,18 @@ FORMULAS = {
 
 
 class Case:
-    """Hidden states and weights as benchmarks/suites/inputs.ts makes them, from the same blocks."""
+    """Inputs as benchmarks/suites/inputs.ts makes them, from the same blocks: hidden states and weights, or without a hidden
+    size the logits, which are then in the place of the hidden states."""
 
-    def __init__(self, blocks, rows, vocabSize, hiddenSize, weightScale, targets, allowed=None):
+    def __init__(self, blocks, rows, vocabSize, scale, targets, hiddenSize=None, allowed=None):
         weight_block, hidden_block = numpy.fromfile(blocks, dtype=numpy.float32).reshape(2, -1)
-        weight_block = (weight_block * weightScale).astype(numpy.float32)
-        self.weight = torch.from_numpy(numpy.resize(weight_block, (vocabSize, hiddenSize))).requires_grad_()
-        self.hidden = torch.from_numpy(numpy.resize(hidden_block, (rows, hiddenSize))).requires_grad_()
+        weight_block = (weight_block * scale).astype(numpy.float32)
+
+        def leaf(block, *shape):
+            return torch.from_numpy(numpy.resize(block, shape)).requires_grad_()
+
+        self.weight = None if hiddenSize is None else leaf(weight_block, vocabSize, hiddenSize)
+        self.hidden = leaf(weight_block, rows, vocabSize) if hiddenSize is None else leaf(hidden_block, rows, hiddenSize)
         self.targets = torch.tensor(targets)
         self.forbidden = None
         if allowed is not None:
@@ -97,15 +102,19 @@ class Case:
             for row in range(rows):
                 self.forbidden[row, tokens[offsets[row] : offsets[row + 1]]] = False
 
+    def leaves(self):
+        return [leaf for leaf in (self.hidden, self.weight) if leaf is not None]
+
     def run(self, formula):
-        self.hidden.grad = self.weight.grad = None
+        for leaf in self.leaves():
+            leaf.grad = None
         began = time.perf_counter()
         loss = FORMULAS[formula](self)
         milliseconds = (time.perf_counter() - began) * 1000
         return {"milliseconds": milliseconds, "loss": float(loss)}
 
     def gradient_bytes(self):
-        return 4 * (self.hidden.numel() + self.weight.numel())
+        return 4 * sum(leaf.numel() for leaf in self.leaves())
 
 
 def status(field):

@@ -5,7 +5,7 @@ import { TorchPeer } from '../peers/torch';
 import { blockFile, hiddenStates, type LinearShape, touched, weightScale, weights } from './inputs';
 import { bitmaskOf, catalogueFolder, catalogueLists, drawnLists, type Lists, meanLength } from './lists';
 import { ratioOf } from './results';
-import { lazily, type Suite, type SuiteCase, type SuiteContender, type SuiteOptions } from './suite';
+import { lazily, type Suite, type SuiteCase, type SuiteContender, type SuiteOptions, timed } from './suite';
 
 const names = {
   sparse: 'lists, sparse gradient of weight',
@@ -36,19 +36,14 @@ function contendersOf({ lists, threads, ...each }: AllowedCase): SuiteContender[
     open: () => {
       const [x, w] = [hidden(), weight()];
       const options = { hiddenSize, threads, ...more() };
-      const run = () => {
-        const start = performance.now();
-        const { loss } = fusedLinearBearLoss(x, w, targets, options);
-        return { milliseconds: performance.now() - start, loss: loss as number };
-      };
-      return { run };
+      return timed(() => fusedLinearBearLoss(x, w, targets, options));
     },
   });
   const torch = new TorchPeer(
     () => ({
       blocks: blockFile(),
       ...shape,
-      weightScale: weightScale(shape),
+      scale: weightScale(shape),
       targets: [...targets],
       allowed: { offsets: [...allowed.offsets], tokens: [...allowed.tokens] },
     }),
@@ -74,7 +69,7 @@ function caseOf(each: AllowedCase): SuiteCase {
     reference: names.masked,
     ...(series ? { series } : {}),
     ...(memory ? { memory } : {}),
-    contenders: contendersOf(each),
+    contenders: () => contendersOf(each),
   };
 }
 

@@ -4,7 +4,7 @@ import { threadsName } from '../cases';
 import { hiddenStates, type LinearShape, logitsOf, targetsOf, touched, weights } from './inputs';
 import type { SuiteCaseResult } from './results';
 import { ratioOf } from './results';
-import { lazily, type Suite, type SuiteCase, type SuiteContender, type SuiteSize } from './suite';
+import { lazily, type Suite, type SuiteCase, type SuiteContender, type SuiteSize, timed } from './suite';
 
 const widths = [1, 10, 64, 256, 1024];
 const widthName = (beamWidth: number) => `B = ${beamWidth}`;
@@ -18,99 +18,73 @@ interface Problem {
   vocabSize: number;
 }
 
-function ofLogits(
-  name: string,
-  beamWidth: number,
-  threads: number,
-  problem: () => Problem,
-  x?: number,
-): SuiteContender {
-  return {
-    name,
-    ...(x === undefined ? {} : { x }),
-    open: () => {
-      const { logits, targets, gradLogits, vocabSize } = problem();
-      const options = { vocabSize, beamWidth, threads, out: { gradLogits } };
-      const run = () => {
-        const start = performance.now();
-        const { loss } = fusedBearLoss(logits, targets, options);
-        return { milliseconds: performance.now() - start, loss: loss as number };
-      };
-      return { run };
-    },
-  };
-}
-
 interface LogitsShape {
   rows: number;
   vocabSize: number;
 }
 
-function byWidth({ rows, vocabSize }: LogitsShape, threads: number): SuiteCase {
-  const problem = lazily(() => ({
-    logits: logitsOf(rows, vocabSize),
-    targets: targetsOf(rows, vocabSize),
-    gradLogits: touched(rows * vocabSize),
-    vocabSize,
-  }));
+function problemOf({ rows, vocabSize }: LogitsShape, arrange: (row: Float32Array) => void = () => {}): Problem {
+  const logits = logitsOf(rows, vocabSize);
+  for (let row = 0; row < rows; row++) arrange(logits.subarray(row * vocabSize, (row + 1) * vocabSize));
+  return { logits, targets: targetsOf(rows, vocabSize), gradLogits: touched(rows * vocabSize), vocabSize };
+}
+
+function ofLogits(name: string, beamWidth: number, threads: number, problem: () => Problem): SuiteContender {
+  return {
+    name,
+    open: () => {
+      const { logits, targets, gradLogits, vocabSize } = problem();
+      const options = { vocabSize, beamWidth, threads, out: { gradLogits } };
+      return timed(() => fusedBearLoss(logits, targets, options));
+    },
+  };
+}
+
+function byWidth(shape: LogitsShape, threads: number): SuiteCase {
+  const { rows, vocabSize } = shape;
   return {
     name: `logits, ${rows} x ${vocabSize}, ${threadsName(threads)}`,
     parameters: { N: rows, V: vocabSize, threads },
     reference: widthName(1),
-    contenders: widths.map((width) => ofLogits(widthName(width), width, threads, problem, width)),
+    contenders: () => {
+      const problem = lazily(() => problemOf(shape));
+      return widths.map((width) => ({ ...ofLogits(widthName(width), width, threads, problem), x: width }));
+    },
   };
 }
 
-function byOrder({ rows, vocabSize }: LogitsShape, threads: number): SuiteCase {
-  const problem = (arrange: (row: Float32Array) => void) =>
-    lazily(() => {
-      const logits = logitsOf(rows, vocabSize);
-      for (let row = 0; row < rows; row++) arrange(logits.subarray(row * vocabSize, (row + 1) * vocabSize));
-      return { logits, targets: targetsOf(rows, vocabSize), gradLogits: touched(rows * vocabSize), vocabSize };
-    });
-  const contenders = [
-    ofLogits(
-      orders.random,
-      BEAM_WIDTH,
-      threads,
-      problem(() => {}),
-    ),
-    ofLogits(
-      orders.ascending,
-      BEAM_WIDTH,
-      threads,
-      problem((row) => void row.sort()),
-    ),
-  ];
+function byOrder(shape: LogitsShape, threads: number): SuiteCase {
+  const { rows, vocabSize } = shape;
+  const ascending = () => problemOf(shape, (row) => void row.sort());
   return {
     name: `logits in order, ${rows} x ${vocabSize}, ${threadsName(threads)}`,
     parameters: { N: rows, V: vocabSize, B: BEAM_WIDTH, threads },
     reference: orders.random,
-    contenders,
+    contenders: () => [
+      ofLogits(orders.random, BEAM_WIDTH, threads, () => problemOf(shape)),
+      ofLogits(orders.ascending, BEAM_WIDTH, threads, ascending),
+    ],
   };
 }
 
 function linearByWidth(shape: LinearShape, threads: number): SuiteCase {
   const { rows, vocabSize, hiddenSize } = shape;
-  const inputs = lazily(() => ({ hidden: hiddenStates(shape), weight: weights(shape) }));
-  const out = lazily(() => ({ gradHidden: touched(rows * hiddenSize), gradWeight: touched(vocabSize * hiddenSize) }));
-  const targets = targetsOf(rows, vocabSize);
-  const contenders = widths.map(
-    (beamWidth): SuiteContender => ({
-      name: widthName(beamWidth),
-      x: beamWidth,
-      open: () => {
-        const { hidden, weight } = inputs();
-        const options = { hiddenSize, beamWidth, threads, out: out() };
-        const run = () => {
-          const start = performance.now();
-          const { loss } = fusedLinearBearLoss(hidden, weight, targets, options);
-          return { milliseconds: performance.now() - start, loss: loss as number };
-        };
-        return { run };
-      },
-    }),
-  );
+  const contenders = () => {
+    const inputs = lazily(() => ({
+      ...{ hidden: hiddenStates(shape), weight: weights(shape), targets: targetsOf(rows, vocabSize) },
+      out: { gradHidden: touched(rows * hiddenSize), gradWeight: touched(vocabSize * hiddenSize) },
+    }));
+    return widths.map(
+      (beamWidth): SuiteContender => ({
+        name: widthName(beamWidth),
+        x: beamWidth,
+        open: () => {
+          const { hidden, weight, targets, out } = inputs();
+          return timed(() => fusedLinearBearLoss(hidden, weight, targets, { hiddenSize, beamWidth, threads, out }));
+        },
+      }),
+    );
+  };
   return {
     name: `linear form, ${rows} x ${vocabSize} x ${hiddenSize}, ${threadsName(threads)}`,
     parameters: { N: rows, V: vocabSize, H: hiddenSize, threads },

@@ -1,11 +1,30 @@
 // npm run bench -- --suite frameworks: the adapters, beside the operations of the frameworks alone.
+import os from 'node:os';
 import type * as JaxModule from '@jax-js/jax';
 import type * as Tfjs from '@tensorflow/tfjs-core';
 import { fusedBearLoss, fusedLinearBearLoss } from 'fused-bear-loss';
 import { openJax, openJaxCrossEntropy } from '../peers/jax';
 import { openTfjs, openTfjsLayer, type Tf, type TfjsBackend, type TfjsLayer, tfjsCrossEntropy } from '../peers/tfjs';
-import { hiddenStates, type LinearShape, logitsOf, targetsOf, touched, weights } from './inputs';
-import { lazily, type OpenContender, type Suite, type SuiteCase, type SuiteContender, type SuiteSize } from './suite';
+import { TorchPeer } from '../peers/torch';
+import {
+  blockFile,
+  hiddenStates,
+  type LinearShape,
+  LOGIT_DEVIATION,
+  logitsOf,
+  targetsOf,
+  touched,
+  weights,
+} from './inputs';
+import {
+  lazily,
+  type OpenContender,
+  type Suite,
+  type SuiteCase,
+  type SuiteContender,
+  type SuiteSize,
+  timed,
+} from './suite';
 
 // Its imports are the frameworks themselves, which may not be there.
 const adapter = () => import('fused-bear-loss/tfjs');
@@ -37,10 +56,14 @@ async function openTfjsLoss(
   };
 }
 
-function givenLogits(shape: LinearShape): SuiteCase {
+function givenLogitsContenders(shape: LinearShape): SuiteContender[] {
   const { rows, vocabSize } = shape;
   const logits = lazily(() => logitsOf(rows, vocabSize));
   const targets = targetsOf(rows, vocabSize);
+  const torch = new TorchPeer(
+    () => ({ blocks: blockFile(), rows, vocabSize, scale: LOGIT_DEVIATION, targets: [...targets] }),
+    os.availableParallelism(),
+  );
   const ofTfjs = (backend: TfjsBackend): SuiteContender[] => [
     {
       name: `tfjs ${backend}, bearLoss`,
@@ -68,28 +91,35 @@ function givenLogits(shape: LinearShape): SuiteCase {
       open: () => openTfjsLoss(backend, shape, logits(), (tf, x) => tfjsCrossEntropy(tf, x, targets)),
     },
   ];
+  return [
+    {
+      name: ofLogits,
+      computes: 'BEAR',
+      open: () => {
+        const values = logits();
+        const options = { vocabSize, out: { gradLogits: touched(rows * vocabSize) } };
+        return timed(() => fusedBearLoss(values, targets, options));
+      },
+    },
+    ...ofTfjs('wasm'),
+    ...ofTfjs('cpu'),
+    { name: "PyTorch, the authors' formula", peer: 'PyTorch', computes: 'BEAR', open: () => torch.open('authors') },
+    {
+      name: 'PyTorch, cross-entropy',
+      peer: 'PyTorch',
+      computes: 'cross-entropy',
+      open: () => torch.open('cross-entropy'),
+    },
+  ];
+}
+
+function givenLogits(shape: LinearShape): SuiteCase {
+  const { rows, vocabSize } = shape;
   return {
     name: `given logits, ${rows} x ${vocabSize}`,
     parameters: { N: rows, V: vocabSize },
     reference: ofLogits,
-    contenders: [
-      {
-        name: ofLogits,
-        computes: 'BEAR',
-        open: () => {
-          const values = logits();
-          const options = { vocabSize, out: { gradLogits: touched(rows * vocabSize) } };
-          const run = () => {
-            const start = performance.now();
-            const { loss } = fusedBearLoss(values, targets, options);
-            return { milliseconds: performance.now() - start, loss: loss as number };
-          };
-          return { run };
-        },
-      },
-      ...ofTfjs('wasm'),
-      ...ofTfjs('cpu'),
-    ],
+    contenders: () => givenLogitsContenders(shape),
   };
 }
 
@@ -137,27 +167,25 @@ function layerCase(
   contendersOf: (factors: () => Factors, targets: Int32Array) => SuiteContender[],
 ): SuiteCase {
   const { rows, vocabSize, hiddenSize } = shape;
-  const targets = targetsOf(rows, vocabSize);
-  const factors = lazily(() => ({ hidden: hiddenStates(shape), weight: weights(shape) }));
-  const reference: SuiteContender = {
-    name: linearForm,
-    computes: 'BEAR',
-    open: () => {
-      const { hidden, weight } = factors();
-      const out = { gradHidden: touched(rows * hiddenSize), gradWeight: touched(vocabSize * hiddenSize) };
-      const run = () => {
-        const start = performance.now();
-        const { loss } = fusedLinearBearLoss(hidden, weight, targets, { hiddenSize, out });
-        return { milliseconds: performance.now() - start, loss: loss as number };
-      };
-      return { run };
-    },
+  const contenders = () => {
+    const targets = targetsOf(rows, vocabSize);
+    const factors = lazily(() => ({ hidden: hiddenStates(shape), weight: weights(shape) }));
+    const reference: SuiteContender = {
+      name: linearForm,
+      computes: 'BEAR',
+      open: () => {
+        const { hidden, weight } = factors();
+        const out = { gradHidden: touched(rows * hiddenSize), gradWeight: touched(vocabSize * hiddenSize) };
+        return timed(() => fusedLinearBearLoss(hidden, weight, targets, { hiddenSize, out }));
+      },
+    };
+    return [reference, ...contendersOf(factors, targets)];
   };
   return {
     name: `${name}, ${rows} x ${vocabSize} x ${hiddenSize}`,
     parameters: { N: rows, V: vocabSize, H: hiddenSize },
     reference: linearForm,
-    contenders: [reference, ...contendersOf(factors, targets)],
+    contenders,
   };
 }
 
@@ -254,10 +282,10 @@ const shapes: Record<SuiteSize, LinearShape> = {
 
 export const frameworks: Suite = {
   name: 'frameworks',
-  description: 'a training step of TensorFlow.js and of jax-js, with the adapters and by their own operations',
+  description: 'a training step of TensorFlow.js and of jax-js, with the adapters and by their own operations; PyTorch',
   legend:
     'float32, B = 10, loss and gradients. A linear layer: the gradients of hidden states and weights, in the steps of jax-js ' +
-    'those of the weights. tfjs and jax-js compute in one thread, this package in all.',
+    'those of the weights. tfjs and jax-js compute in one thread, this package and PyTorch in all.',
   listCases: ({ size }) => [withoutKernels(shapes[size]), withKernels(shapes[size]), givenLogits(shapes[size])],
   targets: [],
 };

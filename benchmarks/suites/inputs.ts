@@ -28,7 +28,7 @@ function repeat(values: Float32Array, count: number, scale = 1): Float32Array {
 }
 
 /** Standard deviation of the logits. */
-const LOGIT_DEVIATION = 3;
+export const LOGIT_DEVIATION = 3;
 
 export interface LinearShape {
   rows: number;

@@ -8,7 +8,7 @@ import { openTfjsLayer, tfjsCrossEntropy } from '../peers/tfjs';
 import { TorchPeer } from '../peers/torch';
 import { blockFile, hiddenStates, type LinearShape, targetsOf, touched, weightScale, weights } from './inputs';
 import { megabytesOf, ratioOf } from './results';
-import { lazily, type Suite, type SuiteCase, type SuiteContender } from './suite';
+import { lazily, type Suite, type SuiteCase, type SuiteContender, timed } from './suite';
 
 const MEBIBYTE = 2 ** 20;
 
@@ -31,8 +31,10 @@ interface LinearCase extends LinearShape {
   /** In a series only ours and the products, as PyTorch's memory has an end. */
   allPeers?: boolean;
   roomy?: boolean;
-  /** Without a thread, and so slow that once is enough. */
+  /** They have one thread and take seconds. */
   javascriptPeers?: boolean;
+  /** Of a case that is there for its memory: nobody else runs, and one run is timed. */
+  onlyMemory?: boolean;
 }
 
 /** An input in memory: the same arrays for all contenders of a case that this process runs. */
@@ -56,12 +58,7 @@ function ours(name: string, computes: string, inputs: Inputs, options: LinearBea
     open: () => {
       const [hidden, weight, targets] = [inputs.hidden(), inputs.weight(), inputs.targets()];
       const out = { gradHidden: inputs.gradHidden(), gradWeight: inputs.gradWeight() };
-      const run = () => {
-        const start = performance.now();
-        const { loss } = fusedLinearBearLoss(hidden, weight, targets, { ...options, out });
-        return { milliseconds: performance.now() - start, loss: loss as number };
-      };
-      return { run };
+      return timed(() => fusedLinearBearLoss(hidden, weight, targets, { ...options, out }));
     },
   };
 }
@@ -71,10 +68,11 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
   const shape = { rows, vocabSize, hiddenSize };
   const inputs = inputsOf(shape);
   const torch = new TorchPeer(
-    () => ({ blocks: blockFile(), ...shape, weightScale: weightScale(shape), targets: [...inputs.targets()] }),
+    () => ({ blocks: blockFile(), ...shape, scale: weightScale(shape), targets: [...inputs.targets()] }),
     threads,
   );
   const bear = ours(names.bear, 'BEAR', inputs, { hiddenSize, threads });
+  if (each.onlyMemory) return [{ ...bear, mostRounds: 1 }];
   const crossEntropy = ours(names.crossEntropy, 'cross-entropy', inputs, { hiddenSize, threads, penalty: 'none' });
   const roomy = ours(names.roomy, 'BEAR', inputs, { hiddenSize, threads, workspaceBytes: 256 * MEBIBYTE });
   const products: SuiteContender = {
@@ -107,6 +105,7 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
       name: names.torchChunked,
       peer: 'PyTorch',
       computes: 'cross-entropy',
+      mostRounds: 2,
       open: () => torch.open('chunked cross-entropy'),
     },
   ];
@@ -151,7 +150,7 @@ function caseOf(each: LinearCase): SuiteCase {
     reference: names.products,
     ...(series ? { series } : {}),
     ...(memory ? { memory } : {}),
-    contenders: contendersOf(each),
+    contenders: () => contendersOf(each),
   };
 }
 
@@ -182,7 +181,7 @@ function fullCases(threads: readonly number[]): LinearCase[] {
       ...{ rows: 256, vocabSize: 128256, hiddenSize: 512, threads: count },
       ...{ allPeers: true, roomy: true, memory: count === most },
     })),
-    { rows: 2048, vocabSize: 128256, hiddenSize: 1024, threads: most, memory: true },
+    { rows: 2048, vocabSize: 128256, hiddenSize: 1024, threads: most, memory: true, onlyMemory: true },
     ...series(most, [64, 256, 1024], [8000, 32000, 128256], [64, 256, 1024]),
   ];
 }

@@ -15,7 +15,8 @@ async function main(): Promise<void> {
   const cases = await suiteNamed(request.suite).listCases(request.options);
   const contender = cases
     .find(({ name }) => name === request.caseName)
-    ?.contenders.find(({ name }) => name === request.contender);
+    ?.contenders()
+    .find(({ name }) => name === request.contender);
   if (contender === undefined) throw new Error(`no contender ${request.contender} of ${request.caseName}`);
   const opened = await contender.open();
   const bytes = await peakOf(opened);

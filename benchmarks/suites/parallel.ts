@@ -1,13 +1,12 @@
 // npm run bench -- --suite parallel: a vocabulary in parts, each in a worker thread, beside one process with as many threads.
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { type BearPartials, fusedBearLoss } from 'fused-bear-loss';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { fusedBearLoss } from 'fused-bear-loss';
 import { threadsName } from '../cases';
 import { logitsOf, targetsOf, touched } from './inputs';
-import type { PartInputs, PartReply } from './part-worker';
+import { count, counters, type PartInputs, waitFor } from './part-worker';
 import { ratioOf } from './results';
-import type { OpenContender, Suite, SuiteCase, SuiteContender, SuiteSize } from './suite';
+import { type OpenContender, type Suite, type SuiteCase, type SuiteContender, type SuiteSize, timed } from './suite';
 
 const program = join(__dirname, 'part-worker.ts');
 // A worker thread does not get the loader of its parent.
@@ -28,12 +27,7 @@ function whole({ rows, vocabSize, beamWidth }: Shape, threads: number): SuiteCon
     open: () => {
       const [logits, targets] = [logitsOf(rows, vocabSize), targetsOf(rows, vocabSize)];
       const options = { vocabSize, beamWidth, threads, out: { gradLogits: touched(rows * vocabSize) } };
-      const run = () => {
-        const began = performance.now();
-        const { loss } = fusedBearLoss(logits, targets, options);
-        return { milliseconds: performance.now() - began, loss: loss as number };
-      };
-      return { run };
+      return timed(() => fusedBearLoss(logits, targets, options));
     },
   };
 }
@@ -53,13 +47,28 @@ function columns(values: Float32Array, { rows, vocabSize }: Shape, first: number
   return shared(part);
 }
 
-// Every worker gets the partials of all, merges them and computes the gradient of its own part.
-async function openParts(shape: Shape, count: number): Promise<OpenContender> {
+/** A channel for each pair of workers: the ports of each. */
+function connect(count: number): MessagePort[][] {
+  const ports: MessagePort[][] = Array.from({ length: count }, () => []);
+  for (let left = 0; left < count; left++) {
+    for (let right = left + 1; right < count; right++) {
+      const { port1, port2 } = new MessageChannel();
+      ports[left]?.push(port1);
+      ports[right]?.push(port2);
+    }
+  }
+  return ports;
+}
+
+// Every worker sends its partials to all others, merges those of all and computes the gradient of its own part.
+function openParts(shape: Shape, parts: number): OpenContender {
   const { rows, vocabSize, beamWidth } = shape;
   const logits = logitsOf(rows, vocabSize);
   const targets = targetsOf(rows, vocabSize);
-  const workers = Array.from({ length: count }, (_, part) => {
-    const [firstToken, end] = [part, part + 1].map((each) => Math.floor((each * vocabSize) / count)) as [
+  const counts = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * Object.keys(counters).length));
+  const loss = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
+  const workers = connect(parts).map((ports, part) => {
+    const [firstToken, end] = [part, part + 1].map((each) => Math.floor((each * vocabSize) / parts)) as [
       number,
       number,
     ];
@@ -70,27 +79,20 @@ async function openParts(shape: Shape, count: number): Promise<OpenContender> {
       targets,
       shape: [rows, tokens],
       options: { firstToken, vocabSize, beamWidth, threads: 1 },
+      ports,
+      counts,
+      loss,
     };
-    return new Worker(start, { eval: true, workerData: inputs });
+    return new Worker(start, { eval: true, workerData: inputs, transferList: ports });
   });
-  const replies = async (): Promise<PartReply[]> => {
-    const all = await Promise.all(workers.map((worker) => once(worker, 'message') as Promise<[PartReply]>));
-    return all.map(([reply]) => reply);
-  };
-  const tell = (message: 'start' | BearPartials[]) => {
-    for (const worker of workers) worker.postMessage(message);
-  };
-  await replies();
+  let steps = 0;
   return {
-    run: async () => {
+    run: () => {
+      steps++;
       const began = performance.now();
-      let replied = replies();
-      tell('start');
-      const partials = await replied;
-      replied = replies();
-      tell(partials as BearPartials[]);
-      const [loss] = (await replied) as number[];
-      return { milliseconds: performance.now() - began, loss: loss as number };
+      count(counts, counters.begun);
+      waitFor(counts, counters.finished, steps * parts);
+      return { milliseconds: performance.now() - began, loss: loss[0] as number };
     },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));
@@ -98,17 +100,16 @@ async function openParts(shape: Shape, count: number): Promise<OpenContender> {
   };
 }
 
-function caseOf(shape: Shape, threads: readonly number[]): SuiteCase {
+function caseOf(shape: Shape, most: number): SuiteCase {
   const { rows, vocabSize, beamWidth } = shape;
-  const most = Math.max(...threads);
   const counts = [...new Set([2, most])];
   return {
     name: `${rows} x ${vocabSize}, B = ${beamWidth}`,
     parameters: { N: rows, V: vocabSize, B: beamWidth },
     reference: wholeName(2),
-    contenders: [
-      ...[...new Set([1, 2, most])].map((count) => whole(shape, count)),
-      ...counts.map((count) => ({ name: partsName(count), computes: 'BEAR', open: () => openParts(shape, count) })),
+    contenders: () => [
+      ...[...new Set([1, 2, most])].map((threads) => whole(shape, threads)),
+      ...counts.map((parts) => ({ name: partsName(parts), computes: 'BEAR', open: () => openParts(shape, parts) })),
     ],
   };
 }
@@ -127,9 +128,9 @@ export const parallel: Suite = {
   name: 'parallel',
   description: 'bearPartials, mergeBearPartials and bearShardGradient in worker threads',
   legend:
-    'float32 logits, loss and gradient. Parts: from the first message to the workers until the last has its gradient, the two ' +
-    'exchanges included.',
-  listCases: ({ size, threads }) => shapes[size].map((shape) => caseOf(shape, threads)),
+    'float32 logits, loss and gradient. Parts: from the start of a step until the last worker has its gradient, the exchange of ' +
+    'partials included.',
+  listCases: ({ size, threads }) => shapes[size].map((shape) => caseOf(shape, Math.max(...threads))),
   targets: [
     {
       name: 'two halves / whole rows, 2 threads',

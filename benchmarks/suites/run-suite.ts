@@ -16,8 +16,8 @@ export interface RunSuiteOptions extends SuiteOptions {
   onCase(name: string): void;
 }
 
-// Threads of OpenMP and of onnxruntime spin for a while after a call, in case another one comes.
-const settleMilliseconds = 20;
+// Threads of onnxruntime, OpenMP and OpenBLAS spin after a call, in case another one comes; the last for 2^26 cycles.
+const settleMilliseconds = 60;
 /** Of float32 sums in different orders. */
 const lossTolerance = 1e-4;
 
@@ -37,7 +37,7 @@ class LossCheck {
 }
 
 async function runCase(each: SuiteCase, options: RunSuiteOptions): Promise<SuiteCaseResult> {
-  const installed = each.contenders.filter(({ peer }) => peer === undefined || options.peers.has(peer));
+  const installed = each.contenders().filter(({ peer }) => peer === undefined || options.peers.has(peer));
   const losses = new LossCheck();
   const open: OpenContender[] = [];
   const contenders: Contender[] = [];
@@ -76,7 +76,7 @@ async function measureMemory(
   options: RunSuiteOptions,
 ): Promise<SuiteCaseResult['memory']> {
   const memory: SuiteCaseResult['memory'] = [];
-  for (const contender of each.contenders) {
+  for (const contender of each.contenders()) {
     const isInstalled = contender.peer === undefined || options.peers.has(contender.peer);
     if (contender.memory === false || !isInstalled) continue;
     const bytes = await measurePeakMemory(suite.name, options, each.name, contender.name);

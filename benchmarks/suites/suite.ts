@@ -41,7 +41,8 @@ export interface SuiteCase {
   series?: { name: string; x: number };
   /** Whether the peak memory of each contender is measured, in a fresh process each. */
   memory?: boolean;
-  contenders: readonly SuiteContender[];
+  /** Made when the case runs, and with them its inputs, which nobody holds after it. */
+  contenders(): readonly SuiteContender[];
 }
 
 export type SuiteSize = 'full' | 'quick';
@@ -67,6 +68,17 @@ export interface Suite {
   legend: string;
   listCases(options: SuiteOptions): SuiteCase[] | Promise<SuiteCase[]>;
   targets: readonly SuiteTarget[];
+}
+
+/** A call of this package that is timed. */
+export function timed(call: () => { loss: number | Float32Array }): OpenContender {
+  return {
+    run: () => {
+      const began = performance.now();
+      const { loss } = call();
+      return { milliseconds: performance.now() - began, loss: loss as number };
+    },
+  };
 }
 
 /** Makes a value when it is first asked for, and keeps it. */
