@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { SPLITS, type SplitOptions } from '../data/splits.js';
+import { SPLITS } from '../data/protocols.js';
+import type { SplitOptions } from '../data/splits.js';
 import { ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
 import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
@@ -20,6 +21,8 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
    * of the model are for. Lower sharpens.
    */
   searchTemperature?: number;
+  /** Most validation and most test rows whose exact ranking is computed, for the pruning rate: a random sample of them. */
+  exactRows: number;
   /** Most epochs. */
   epochs: number;
   /** Epochs without a better NDCG@10 on the validation rows after which training ends. */
@@ -45,6 +48,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   lossBeamWidth: 10,
   temperature: 1,
   beamWidth: 10,
+  exactRows: 1000,
   split: 'user',
   itemTokens: 'titles',
   evidence: 'counts',
@@ -82,6 +86,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     lossBeamWidth: count,
     temperature: numberIn(POSITIVE),
     beamWidth: count,
+    exactRows: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
     evidence: oneOf(EVIDENCE),

@@ -25,6 +25,8 @@ export type { RunResult } from './run-result.js';
 
 export interface RunHooks {
   onStep?: TrainingOptions['onStep'];
+  /** Called while validation or test rows are searched, during training and after it. */
+  onEvaluation?: (progress: { part: 'validation' | 'test'; done: number; total: number }) => void;
   onEpoch?: (metrics: EpochMetrics) => void;
 }
 
@@ -59,8 +61,13 @@ async function runLocked(
   hooks: RunHooks,
 ): Promise<RunResult> {
   const { catalogue, evidence, split, dataset } = workbench;
-  const { beamWidth, temperature } = options;
-  const searchTemperature = searchTemperatureOf(options);
+  const { beamWidth, temperature, exactRows } = options;
+  const searchOf = (part: 'validation' | 'test') => ({
+    beamWidth,
+    onProgress: (done: number, total: number) => hooks.onEvaluation?.({ part, done, total }),
+  });
+  const evaluatePart = (part: 'validation' | 'test') =>
+    evaluate(model, split[part], { ...searchOf(part), temperature: searchTemperatureOf(options), exactRows });
   const model = new Recommender(catalogue, evidence, options, options.seed);
   const trainer = new Trainer(model, split.train, {
     ...options,
@@ -77,7 +84,7 @@ async function runLocked(
     const report = await trainer.trainEpoch(epoch);
     const metrics = {
       epoch: epoch + 1,
-      validationNdcg: await validationNdcg(model, split.validation, beamWidth, temperature),
+      validationNdcg: await validationNdcg(model, split.validation, { ...searchOf('validation'), temperature }),
       ...report,
     };
     state.metrics.push(metrics);
@@ -89,8 +96,8 @@ async function runLocked(
     ...state,
     bestEpoch: bestEpoch(state.metrics),
     parameterCount: model.parameterCount,
-    validation: await evaluate(model, split.validation, beamWidth, searchTemperature),
-    test: await evaluate(model, split.test, beamWidth, searchTemperature),
+    validation: await evaluatePart('validation'),
+    test: await evaluatePart('test'),
     marginsBefore,
     marginsAfter: await marginHistogram(model, split.validation, beamWidth, temperature),
   };
