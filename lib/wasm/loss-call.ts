@@ -5,7 +5,7 @@ import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
 import { GRADIENT_MODES, type GradientMode } from '../options/options.js';
 import { memoryOf, shareMemory, viewOf } from '../options/typed-arrays.js';
 import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule, writeOffsets } from './blocks.js';
-import { moduleExports } from './module.js';
+import { reserve } from './module.js';
 import type { Elements, Lists } from './rows.js';
 
 /** Those that are read or changed here; the module reads the others. */
@@ -66,7 +66,7 @@ export const GRADIENT = {
   inPlaceSparse: modeNumber('in-place-sparse'),
 };
 
-const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
+export const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
 
 /** The same elements without anything that a program may have done to the array. */
 export function cleanView<View extends NativeArray>(array: View, type: keyof typeof VIEW_TYPES): View {
@@ -109,7 +109,8 @@ export function readLossCall(numbers: Float64Array, given: (NativeArray | undefi
   };
 }
 
-function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
+/** The type of an array of a call, whose logits and gradient have these elements. */
+export function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
   switch (name) {
     case 'logits':
     case 'gradLogits':
@@ -139,11 +140,9 @@ export function findOverlap(call: LossCall): string | undefined {
   const { rows, vocabSize, rowStride, gradRowStride, logits, gradLogits, arrays } = call;
   if (call.gradient === GRADIENT.none || gradLogits === undefined) return undefined;
   const span = spanOf(rows, vocabSize, gradRowStride);
-  const [gradient, input] = [memoryOf(gradLogits), memoryOf(logits)];
+  // Or where it lies in other memory, at the same place.
   const isInPlace =
-    gradient.buffer === input.buffer &&
-    gradient.byteOffset === input.byteOffset &&
-    (gradRowStride === rowStride || rows <= 1);
+    memoryOf(gradLogits).byteOffset === memoryOf(logits).byteOffset && (gradRowStride === rowStride || rows <= 1);
   if (!isInPlace && shareMemory(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
   const inputs = { tokenWeights: 'tokenWeights', penaltyWeights: 'penaltyWeights', gradOutputRows: 'gradOutput' };
   for (const [name, publicName] of Object.entries(inputs)) {
@@ -201,9 +200,9 @@ function inspectRows(call: LossCall, count: number, faultNames: readonly string[
   const targetsAt = layout.place(4 * mostRows);
   const offsetsAt = layout.place(4 * (mostRows + 1));
   const elementsAt = layout.place(4 * mostElements);
-  const wasm = moduleExports();
-  const base = wasm.reserve(layout.bytes, 0, 0);
-  if (base === 0) return undefined;
+  const memory = reserve({ bytes: layout.bytes, longestRow: 0, isMasked: false, width: 0 });
+  if (memory === undefined) return undefined;
+  const { wasm, base } = memory;
   let counted = 0;
   for (let block = 0; block + 1 < bounds.length; block++) {
     const begin = bounds[block] as number;

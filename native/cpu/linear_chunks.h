@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "native/core/backend.h"
+#include "native/core/dtype.h"
 #include "native/cpu/chunk_rows.h"
 #include "native/cpu/matrix_products.h"
 

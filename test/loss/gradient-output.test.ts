@@ -1,6 +1,5 @@
 // Where the gradient goes, and where it must not go.
-import { isWasm } from '../support/backend-under-test';
-import { expectRefused, runSync, validCall, validLists } from './refusal';
+import { expectRefused, runSync, SHARED_TWICE, validCall, validLists } from './refusal';
 
 interface Result {
   loss: number;
@@ -193,24 +192,53 @@ describe('memory that the gradient shares', () => {
     run(logits, targets, { out: { gradLogits: data, rowStride: 7 } });
   });
 
-  // JavaScript cannot tell, and the module is JavaScript's; its copies keep every index what it was checked to be.
-  (isWasm ? it.skip : it)('is found behind two objects of the same shared memory', async () => {
-    const shared = new SharedArrayBuffer(64);
-    const twin = await new Promise<SharedArrayBuffer>((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port2.on('message', (message) => {
-        resolve(message);
-        port2.close();
+  describe.each(SHARED_TWICE)('behind two objects of one shared memory, %s', (_, sharedTwice) => {
+    it('is found', async () => {
+      const [shared, twin] = await sharedTwice(64);
+      expect(twin).not.toBe(shared);
+      const logits = memoryWithLogits(16, 0, shared).subarray(0, 15);
+      const gradLogits = new Float32Array(twin, 4, 15);
+      await expectRefused({ logits, targets, options: { out: { gradLogits } } }, RangeError, {
+        code: 'ERR_BEAR_OUT_OVERLAP',
+        argument: 'out.gradLogits',
+        says: 'logits',
       });
-      port1.postMessage(shared);
     });
-    expect(twin).not.toBe(shared);
-    const logits = memoryWithLogits(16, 0, shared).subarray(0, 15);
-    const gradLogits = new Float32Array(twin, 4, 15);
-    await expectRefused({ logits, targets, options: { out: { gradLogits } } }, RangeError, {
-      code: 'ERR_BEAR_OUT_OVERLAP',
-      argument: 'out.gradLogits',
+
+    it('with targets is found', async () => {
+      const [shared, twin] = await sharedTwice(64);
+      const ids = new Int32Array(shared, 52, 3).fill(1);
+      const options = { out: { gradLogits: new Float32Array(twin, 0, 15) } };
+      await expectRefused({ ...validCall(), targets: ids, options }, RangeError, {
+        code: 'ERR_BEAR_OUT_OVERLAP',
+        argument: 'out.gradLogits',
+        says: 'targets',
+      });
     });
+
+    it('and that lies exactly on the logits is in place', async () => {
+      const [shared, twin] = await sharedTwice(64);
+      const logits = memoryWithLogits(16, 0, shared).subarray(0, 15);
+      run(logits, targets, { out: { gradLogits: new Float32Array(twin, 0, 15) } });
+      expect(Array.from(logits)).toEqual(Array.from(denseGradient()));
+    });
+
+    it('that only touches is none', async () => {
+      const [shared, twin] = await sharedTwice(128);
+      const logits = memoryWithLogits(32, 0, shared).subarray(0, 15);
+      const gradLogits = new Float32Array(twin, 60, 15);
+      run(logits, targets, { out: { gradLogits } });
+      expect(Array.from(gradLogits)).toEqual(Array.from(denseGradient()));
+    });
+  });
+
+  it('is none behind two shared memories of the same contents', () => {
+    const [first, second] = [new SharedArrayBuffer(64), new SharedArrayBuffer(64)];
+    const logits = memoryWithLogits(16, 0, first).subarray(0, 15);
+    const gradLogits = memoryWithLogits(16, 0, second).subarray(1, 16);
+    run(logits, targets, { out: { gradLogits } });
+    expect(Array.from(gradLogits)).toEqual(Array.from(denseGradient()));
+    expect(Array.from(logits)).toEqual(Array.from(validCall().logits as Float32Array));
   });
 
   // Ids that the gradient overwrites would send the kernel out of bounds.

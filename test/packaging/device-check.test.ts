@@ -114,7 +114,7 @@ describeWithoutCard('without a card', () => {
 });
 
 describe('the programs', () => {
-  it.each(['peers.py', 'peers_triton.py', 'stand-ins/stand_in.py', 'stand-ins/torch.py', 'stand-ins/triton.py'])(
+  it.each(['peers.py', 'peers_triton.py', 'torch_losses.py', 'stand-ins/stand_in.py', 'stand-ins/torch.py', 'stand-ins/triton.py'])(
     '%s is Python',
     (file) => {
       const compile = 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")';

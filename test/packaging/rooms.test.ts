@@ -167,4 +167,10 @@ describe('library rooms', () => {
     const files = filesIn('lib', /\.m?ts$/).filter((file) => file !== 'lib/native/load-addon.ts');
     expect(files.filter((file) => /['"]node-gyp-build['"]|require\([^)]*\.node['"]\)/.test(read(file)))).toEqual([]);
   });
+
+  it('lib imports no module of Node, which a bundle of ES modules could not', () => {
+    const files = filesIn('lib', /\.m?ts$/).filter((file) => !file.startsWith('lib/cli/'));
+    const imports = /^import (?!type\b)[^;]*from 'node:|require\('node:/m;
+    expect(files.filter((file) => imports.test(read(file)))).toEqual([]);
+  });
 });

@@ -1,7 +1,8 @@
 // What an installation may lack or be damaged by, on each runtime; `using`; and the times of a first call.
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isCurrent } from '../../scripts/is-current.cjs';
 import { addonFile } from '../../scripts/prebuild-targets.cjs';
 import { outputOf } from './application';
 import { addTotals } from './contract-part';
@@ -9,8 +10,9 @@ import { type Ended, inParallel, run } from './processes';
 import { BUN, DENO, NODE_24, RUNTIMES, type Runtime } from './runtimes';
 import { Checks, type Tally } from './tally';
 
+const root = join(__dirname, '..', '..');
 const programs = join(__dirname, 'programs');
-const EMULATED = join(__dirname, '..', '..', 'build', 'emulated');
+const EMULATED = join('build', 'emulated');
 
 interface Report {
   reports: { backend?: string; reason?: string; version?: string; loss?: number; code?: string }[];
@@ -138,11 +140,12 @@ async function testUsing(place: Place, checks: Checks): Promise<void> {
   const name = '`using` gives device memory back';
   if (place.runtime.nodeMajor < 24) {
     checks.skip(name, 'the runtime has no `using`');
-  } else if (!existsSync(EMULATED)) {
-    checks.skip(name, 'npm run build:emulated has not built the emulated device');
+  } else if (!isCurrent(join(EMULATED, 'build', 'Release', 'fused_bear_loss.node'), [])) {
+    checks.skip(name, 'npm run build:emulated has not built the emulated device of these sources');
   } else {
     await checks.check(name, async () => {
-      const output = outputOf(await place.start(['using.cjs'], { FUSED_BEAR_LOSS_PREBUILD: EMULATED }));
+      const env = { FUSED_BEAR_LOSS_PREBUILD: join(root, EMULATED), FUSED_BEAR_LOSS_BACKEND: 'native' };
+      const output = outputOf(await place.start(['using.cjs'], env));
       const { loss, held, after } = JSON.parse(output);
       assert.ok(Math.abs(loss - Math.log(5)) < 1e-6 && held > 0);
       assert.equal(after, 0);

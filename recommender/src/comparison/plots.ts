@@ -30,24 +30,6 @@ const SFT_COLOR = '#9a9a9a';
 /** Beside the names; the whole fits two to a row on a wide page, and a telephone. */
 const PLOT_WIDTH = 250;
 
-const STYLE = {
-  background: 'white',
-  font: 'sans-serif',
-  padding: 12,
-  view: { stroke: null },
-  axis: {
-    labelFontSize: 11,
-    titleFontSize: 12,
-    titleFontWeight: 'normal',
-    gridColor: '#e6e6e6',
-    domainColor: '#888888',
-    tickColor: '#888888',
-    labelLimit: 260,
-  },
-  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 260 },
-  header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
-} as const;
-
 /** All plots of a comparison. Those that need the reference are left out where it was not run. */
 export function comparisonPlots(summary: ComparisonSummary): Plot[] {
   const part = summary.parts.at(-1) as Part;
@@ -84,7 +66,6 @@ function rankingPlot({ baselines, variants, cutoffs, k, rows }: ComparisonSummar
     title: `Ranking of the ${part} rows`,
     caption: `NDCG@${k} of the ${rows[part]} ${part} rows, and the 95 % interval over users. Counting needs no training.`,
     spec: {
-      config: STYLE,
       width: PLOT_WIDTH,
       height: { step: 24 },
       data: { values },
@@ -155,7 +136,6 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
       `Blue: the ${rows[part]} ${part} rows with all seeds, and the 95 % interval over users. Grey: each seed by itself. Left of the ` +
       'dashed line above: fewer items lost than without a penalty. Right of it below: better ranking.',
     spec: {
-      config: STYLE,
       spacing: 30,
       vconcat: [
         panel('pruningRate', 'pruningRateBySeed', `pruning rate relative to that of ${REFERENCE}`, '+.0%'),
@@ -172,7 +152,6 @@ function ndcgPlot(summary: ComparisonSummary): Plot {
     title: 'Ranking of the validation rows during training',
     caption: `NDCG@${k} of beam search after each epoch: ${meanOf(seeds)}.`,
     spec: {
-      config: STYLE,
       ...epochPanel(summary, 'validationNdcg', `NDCG@${k}, validation rows`, 300),
     } as TopLevelSpec,
   };
@@ -187,7 +166,6 @@ function lossPlot(summary: ComparisonSummary): Plot {
       'Of the training rows, with dropout. The cross-entropy is without the penalty. The pruned rate is the share of decisions ' +
       `at which the beam would drop the right token, after the right prefix. Lines: ${meanOf(summary.seeds)}.`,
     spec: {
-      config: STYLE,
       vconcat: [
         epochPanel(summary, 'crossEntropy', 'cross-entropy', 160),
         epochPanel(summary, 'prunedRate', 'pruned rate', 160),
@@ -260,7 +238,6 @@ function stepsPlot({ variants, beamWidth }: ComparisonSummary, part: Part): Plot
       `Of the rows whose item is among the exact ${beamWidth} best, the share that beam search drops at each decision. A decision is a ` +
       'token of the title where the catalogue leaves a choice, counted from 0. All of a bar is the pruning rate.',
     spec: {
-      config: STYLE,
       width: PLOT_WIDTH - 30,
       height: { step: 22 },
       layer: [
@@ -325,7 +302,6 @@ function marginPlot({ variants, chosen, beamWidth }: ComparisonSummary): Plot {
       `How far the right token's logit lies below the ${beamWidth}-th best of its decision, by the right prefix; right of the dashed line it ` +
       `would be pruned. Only decisions with more than ${beamWidth} choices. The outer bins hold all that lies beyond.`,
     spec: {
-      config: STYLE,
       data: { values },
       facet: { row: { field: 'decision', type: 'nominal', title: null } },
       spec: {
@@ -376,7 +352,6 @@ function timePlot({ variants }: ComparisonSummary): Plot {
     title: 'Time of the loss in the training step',
     caption: 'The median epoch, and how much of it is spent in fusedBearLoss.',
     spec: {
-      config: STYLE,
       width: PLOT_WIDTH - 30,
       height: { step: 22 },
       layer: [
