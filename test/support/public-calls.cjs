@@ -61,6 +61,11 @@ const linearAsync = (name, make) => ({
   makeArguments: sized(make),
 });
 const best = (name, make) => ({ name: `topTokens ${name}`, run: core.topTokens, makeArguments: sized(make) });
+const linearBest = (name, make) => ({
+  name: `linearTopTokens ${name}`,
+  run: core.linearTopTokens,
+  makeArguments: sized(make),
+});
 const ofTrie = (method, ...rest) => ({
   name: `TokenTrie.${method}`,
   run: (catalogue, ...args) => catalogue[method](...args),
@@ -197,6 +202,23 @@ const publicCalls = [
       out: { gradAllowedBias: new Float32Array(7) },
       sparseWeightGradient: true,
     },
+  ]),
+  linearBest('plain', (size) => [...factors(size), 2, { hiddenSize: 2, bias: new Float32Array(size) }]),
+  linearBest('with a bitmask, into arrays', (size) => [
+    { data: halves(2).subarray(0, ROWS * 2), shape: [ROWS, 2], dtype: 'bfloat16' },
+    { data: new Uint16Array(size * 2), shape: [size, 2], dtype: 'bfloat16' },
+    40,
+    {
+      allowed: bitmask(size),
+      workspaceBytes: 64 * Math.ceil(size / 16),
+      threads: 2,
+      out: { tokens: new Int32Array(ROWS * 40), logSumExp: new Float32Array(ROWS) },
+    },
+  ]),
+  linearBest('with lists', (size) => [
+    ...factors(size),
+    2,
+    { hiddenSize: 2, allowed: { ...lists(), bias: new Float32Array(7) }, workspaceBytes: 128, softcap: 20 },
   ]),
   {
     name: 'bearPartials',
