@@ -1,5 +1,6 @@
 import { TokenTrie } from 'fused-bear-loss/decoding';
 import { type Branches, numberBranches } from './branches.js';
+import { type ItemsBelow, itemsBelowEdges } from './items-below.js';
 import { type LeafSpans, spanLeaves } from './leaf-spans.js';
 import { buildVocabulary, tokenizeTitles, type Vocabulary } from './tokenizer.js';
 
@@ -21,6 +22,7 @@ export interface Catalogue {
   /** Decisions that lead to each item, by item index. */
   choices: Choice[][];
   branches: Branches;
+  itemsBelow: ItemsBelow;
   leafSpans: LeafSpans;
   /** Items whose title or code another item has, too. */
   itemsWithSharedLeaf: number;
@@ -49,14 +51,17 @@ export async function buildCatalogue(
     const what = tokenize === tokenizeTitles ? `the title ${JSON.stringify(titles.get(ids[0] as number))}` : 'one code';
     throw new Error(`there is nothing to choose from: all ${ids.length} items have ${what}`);
   }
+  const choices = itemTokens.map((tokens) => choicesAlong(trie, tokens));
+  const branches = numberBranches(trie);
   return {
     titles,
     trie,
     vocabulary,
     indexOf: new Map(ids.map((id, index) => [id, index])),
     itemTokens,
-    choices: itemTokens.map((tokens) => choicesAlong(trie, tokens)),
-    branches: numberBranches(trie),
+    choices,
+    branches,
+    itemsBelow: itemsBelowEdges(trie, branches, choices),
     leafSpans: spanLeaves(trie, ids),
     itemsWithSharedLeaf: ids.filter((id) => trie.items(trie.leafOf(id)).length > 1).length,
   };

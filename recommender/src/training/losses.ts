@@ -85,15 +85,16 @@ export type PenaltyDecisions = Pick<LossSettings, 'lambdas' | 'penaltyStart' | '
 /**
  * For `penaltyWeights`: the lambda of its decision in each row that the penalty counts for, or 1 where all have the same, and
  * 0 in the others; undefined where it counts for all alike.
+ *
+ * @param decisions the number of each row's decision on the way to its item, from 0
  */
 export function penaltyWeights(
   { lambdas = [1], penaltyStart = 0, penaltyEnd = Number.POSITIVE_INFINITY }: PenaltyDecisions,
-  { size, steps }: { size: number; steps: number },
+  decisions: Int32Array,
 ): Float32Array | undefined {
   const isEverywhere = penaltyStart === 0 && penaltyEnd === Number.POSITIVE_INFINITY;
   if (isEverywhere && lambdas.every((lambda) => lambda === 1)) return undefined;
-  return Float32Array.from({ length: steps * size }, (_, row) => {
-    const decision = Math.floor(row / size);
+  return Float32Array.from(decisions, (decision) => {
     if (decision < penaltyStart || decision >= penaltyEnd) return 0;
     return lambdas[Math.min(decision, lambdas.length - 1)] as number;
   });

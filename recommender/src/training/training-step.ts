@@ -34,7 +34,7 @@ export async function lossInput(model: Recommender, batch: Batch, dropout?: Drop
 /** The logits of all tokens. Those of allowed ones are the same as with the mask. */
 export async function unmaskedLossInput(model: Recommender, batch: Batch, dropout: Dropout): Promise<LossInput> {
   const rows = await model.hiddenRows(batch, dropout);
-  const edgeVectors = model.output.edges.data;
+  const edgeVectors = model.output.ownVectors();
   const shape: [number, number] = [batch.nodes.length, model.catalogue.vocabulary.choices];
   const logits = await model.tokenLogits(rows.hidden);
   const extra = model.output.logits(rows, edgeVectors);
@@ -58,7 +58,7 @@ export async function trainStep(
 ): Promise<StepOutcome> {
   const started = performance.now();
   const input = await (isMasked ? lossInput : unmaskedLossInput)(model, batch, dropout);
-  const weights = penaltyWeights(decisions, batch);
+  const weights = penaltyWeights(decisions, model.decisionNumbers(batch));
   const lossStarted = performance.now();
   const result = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
     ...loss,
