@@ -50,7 +50,7 @@ export function prepareLinearCall(
     assertLength(allowedBias, allowed.tokens?.length ?? 0, 'one per entry', 'allowed.bias');
   checkWorkspace(options.workspaceBytes, longestRow(allowed.offsets, vocabSize));
   const weightTokens = options.sparseWeightGradient ? distinctTokens(allowed.tokens, vocabSize) : undefined;
-  const outputs = prepareOutputs({ rows, vocabSize } as CheckedLogits, loss, newGradient);
+  const outputs = prepareOutputs({ rows, vocabSize } as CheckedLogits, 0, loss, newGradient);
   const lengths = {
     hidden: rows * hiddenSize,
     weight: (weightTokens?.length ?? vocabSize) * hiddenSize,

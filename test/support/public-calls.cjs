@@ -91,6 +91,11 @@ const publicCalls = [
   ]),
   loss('of a tensor', (size) => [{ data: halves(size), shape: [ROWS, size], dtype: 'bfloat16' }, targets()]),
   loss('with lists', (size) => [logits(size), targets(), { allowed: lists(), gradient: 'in-place-sparse' }]),
+  loss('of the lists alone', (size) => [
+    logits(size),
+    targets(),
+    { allowed: lists(), gradient: 'sparse', out: { gradLogits: new Float32Array(7) }, thresholdGradient: 'flow' },
+  ]),
   loss('with a bitmask', (size) => [
     logits(size),
     targets(),
@@ -130,6 +135,11 @@ const publicCalls = [
   ]),
   lossAsync('of shared memory, into an array', (size) => [shared(logits(size)), targets(), { out: room(size) }]),
   lossAsync('with lists', (size) => [logits(size), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
+  lossAsync('of the lists alone', (size) => [
+    logits(size),
+    targets(),
+    { allowed: lists(), gradient: 'sparse', out: { gradLogits: new Float32Array(7) } },
+  ]),
   best('of a narrow beam', (size) => [logits(size), 2, { vocabSize: size }]),
   best('of a wide beam', (size) => [logits(size), 40, { vocabSize: size, threads: 2 }]),
   best('of allowed logits', () => [new Float32Array(7), 2, { layout: 'allowed', allowed: lists() }]),

@@ -17,13 +17,34 @@ describe('the memory of the module', () => {
     expect(moduleBytes()).toBe(small);
   });
 
+  // The table of docs/install.md.
   it.each([
-    [1_000_000, 16],
-    [2_000_000, 36],
-  ])('has for a row of %i logits at most %i MiB', (vocabSize, mebibytes) => {
-    fusedBearLoss(new Float32Array(1 << 24), [7], { gradient: false }); // its memory is let go
-    fusedBearLoss(new Float32Array(2 * vocabSize), [7, 8], { vocabSize });
-    expect(moduleBytes()).toBeLessThanOrEqual(mebibytes * 1024 * 1024);
+    { vocabSize: 32_000, float32: 6, bfloat16: 6, masked: 6 },
+    { vocabSize: 1_000_000, float32: 16, bfloat16: 24, masked: 28 },
+    { vocabSize: 2_000_000, float32: 36, bfloat16: 36, masked: 56 },
+  ])('has for rows of $vocabSize logits what the docs say', ({ vocabSize, ...most }) => {
+    const rows = Math.max(2, Math.ceil((1 << 19) / vocabSize)); // several blocks
+    const logits = new Float32Array(rows * vocabSize);
+    const bitmask = new Uint32Array(rows * Math.ceil(vocabSize / 32)).fill(-1);
+    const mebibytesOf = (call: () => void) => {
+      fusedBearLoss(new Float32Array(1 << 24), [7], { gradient: false }); // whose memory is let go
+      call();
+      return moduleBytes() / 1024 / 1024;
+    };
+    const targets = new Int32Array(rows).fill(7);
+    const options = { vocabSize };
+    const found = {
+      float32: mebibytesOf(() => fusedBearLoss(logits, targets, options)),
+      bfloat16: mebibytesOf(() =>
+        fusedBearLoss(new Uint16Array(logits.length), targets, { ...options, dtype: 'bfloat16' }),
+      ),
+      masked: mebibytesOf(() => fusedBearLoss(logits, targets, { ...options, allowed: { bitmask } })),
+    };
+    const isWithin = Object.entries(most).map(([what, mebibytes]) => [
+      what,
+      found[what as keyof typeof found] <= mebibytes,
+    ]);
+    expect({ ...found, ...Object.fromEntries(isWithin) }).toEqual({ float32: true, bfloat16: true, masked: true });
   });
 
   it('is let go after a call whose rows needed much of it', () => {
