@@ -70,6 +70,7 @@ function writerOf(call: LossCall): RowWriter | undefined {
   const { gradient, gradLogits, vocabSize, gradRowStride, lists } = call;
   if (gradient === GRADIENT.none || gradLogits === undefined) return undefined;
   if (!lists) return new DenseRows(gradLogits, vocabSize, gradRowStride);
+  if (gradient === GRADIENT.sparse) return new PackedArray(gradLogits, listedRows(lists.offsets).start);
   return new ListedRows(gradLogits, gradRowStride, lists, gradient === GRADIENT.inPlaceSparse ? 0 : vocabSize);
 }
 

@@ -64,6 +64,7 @@ export const GRADIENT = {
   outOfPlace: modeNumber('out-of-place'),
   inPlace: modeNumber('in-place'),
   inPlaceSparse: modeNumber('in-place-sparse'),
+  sparse: modeNumber('sparse'),
 };
 
 export const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
@@ -139,10 +140,13 @@ function spanOf(rows: number, length: number, stride: number): number {
 export function findOverlap(call: LossCall): string | undefined {
   const { rows, vocabSize, rowStride, gradRowStride, logits, gradLogits, arrays } = call;
   if (call.gradient === GRADIENT.none || gradLogits === undefined) return undefined;
-  const span = spanOf(rows, vocabSize, gradRowStride);
+  const isSparse = call.gradient === GRADIENT.sparse;
+  const span = isSparse ? (call.lists?.tokens.length ?? 0) : spanOf(rows, vocabSize, gradRowStride);
   // Or where it lies in other memory, at the same place.
   const isInPlace =
-    memoryOf(gradLogits).byteOffset === memoryOf(logits).byteOffset && (gradRowStride === rowStride || rows <= 1);
+    !isSparse &&
+    memoryOf(gradLogits).byteOffset === memoryOf(logits).byteOffset &&
+    (gradRowStride === rowStride || rows <= 1);
   if (!isInPlace && shareMemory(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
   const inputs = { tokenWeights: 'tokenWeights', penaltyWeights: 'penaltyWeights', gradOutputRows: 'gradOutput' };
   for (const [name, publicName] of Object.entries(inputs)) {

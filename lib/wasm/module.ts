@@ -44,6 +44,7 @@ export interface ModuleExports {
   ): number;
   linear_step(call: number): number;
   linear_end(call: number, summary: number, nonFiniteRows: number): number;
+  linear_top_tokens(numbers: number, product: number, arrays: number, entries: number, report: number): void;
   add_elements(isHalf: number, elements: number, count: number, sums: number): void;
 }
 

@@ -4,9 +4,11 @@ import { CALL_FIELDS } from '../native/call-fields.js';
 import { environmentVariable } from '../options/runtime.js';
 import { computeLinear, computeLinearAsync } from './compute-linear.js';
 import { computeLoss, computeLossAsync } from './compute-loss.js';
+import { computeLinearTopTokens } from './linear-top-tokens.js';
 import { whileModuleHasMemory } from './module.js';
 import { readNames } from './names.js';
 import { refuseParts } from './native-only.js';
+import type { Elements } from './rows.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
@@ -36,6 +38,12 @@ export function loadWasm(): NativeBinding {
     topTokens(numbers, logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp) {
       const arrays = { logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp };
       return whileModuleHasMemory((): NativeOutcome | undefined => computeTopTokens(numbers, arrays, faults));
+    },
+    linearTopTokens(numbers, factors, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp, product) {
+      const [hidden, weight, bias, allowedBias] = factors as [Elements, Elements, Elements?, Elements?];
+      const constraint = { allowedBias, offsets, allowedTokens, bitmask };
+      const arrays = { hidden, weight, bias, ...constraint, tokens, logProbabilities, logSumExp };
+      return whileModuleHasMemory(() => computeLinearTopTokens(numbers, product, arrays, faults));
     },
     partials: refuseParts,
     partGradient: refuseParts,

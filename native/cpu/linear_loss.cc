@@ -7,15 +7,6 @@
 #include "native/cpu/linear_run.h"
 
 namespace fused_bear_loss {
-namespace {
-
-std::unique_ptr<LinearChunks> make_chunks(const LinearProblem& call, const LinearOutputs& outputs,
-                                          const std::atomic<std::int32_t>* abort) {
-  return call.allowed_offsets == nullptr ? dense_chunks(call, outputs, abort) : listed_chunks(call, outputs, abort);
-}
-
-} // namespace
-
 LinearRun::LinearRun(const LinearProblem& call, const LinearOutputs& outputs, const std::atomic<std::int32_t>* abort)
     : call_(call),
       outputs_(outputs),
@@ -62,6 +53,7 @@ void LinearRun::end_pass() {
     return;
   }
   if (is_first_ && differentiates()) chunks_->clear_gradients(); // no row counts
+  chunks_->finish_gradients();
   clear_ignored_rows();
   totals_.summarize(call_.reduction, divisor_, summary_);
   is_done_ = true;

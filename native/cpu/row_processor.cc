@@ -117,7 +117,7 @@ RowProcessor::RowProcessor(const LossProblem& problem, const MergedRows* merged,
 
 void RowProcessor::reserve_scratch(std::int64_t longest_row) {
   if (is_constrained(problem_)) reserve(row_scratch_, longest_row);
-  if (is_listed() && problem_.gradient != GradientMode::kNone) reserve(gradient_scratch_, longest_row);
+  if (is_listed() && problem_.gradient != GradientMode::kNone && !is_compact()) reserve(gradient_scratch_, longest_row);
   if (merged_ == nullptr) {
     reserve(candidates_, kernel_.candidate_capacity(std::min(options_.beam_width, longest_row)));
   }
@@ -131,7 +131,12 @@ const char* RowProcessor::logits_row(std::int64_t row) const {
 }
 
 char* RowProcessor::gradient_row(std::int64_t row) const {
-  return static_cast<char*>(outputs_.grad_logits) + row * outputs_.grad_row_stride * element_size(problem_.dtype);
+  const std::int64_t first = is_compact() ? problem_.allowed_offsets[row] : row * outputs_.grad_row_stride;
+  return static_cast<char*>(outputs_.grad_logits) + first * element_size(problem_.dtype);
+}
+
+void* RowProcessor::listed_gradient(std::int64_t row) {
+  return is_compact() ? static_cast<void*>(gradient_row(row)) : gradient_scratch_.data();
 }
 
 double RowProcessor::lambda(std::int64_t row) const {
@@ -308,7 +313,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   const bool flow = problem_.threshold_gradient == ThresholdGradient::kFlow && record.loss.penalty.slope != 0;
   const ThresholdToken threshold = flow ? threshold_token(row, record) : ThresholdToken{-1, false};
   const RowCoefficients c = row_coefficients(problem_, sums, record.loss, lambda(row), threshold.is_target);
-  void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
+  void* const out = is_listed() ? listed_gradient(row) : gradient_row(row);
 
   GradientFactors factors = {options_.scale, sums.reference_logit,
                              c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
@@ -337,6 +342,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
 
 // From gradient_scratch_ to the row's listed tokens, with zeros for the others.
 void RowProcessor::scatter(std::int64_t row) {
+  if (is_compact()) return; // it is where it belongs
   const auto [tokens, count] = token_list(problem_, row);
   clear_dense_row(row);
   if (problem_.dtype == DType::kFloat32) {
@@ -355,6 +361,10 @@ void RowProcessor::clear_dense_row(std::int64_t row) {
 }
 
 void RowProcessor::write_zero_gradient(std::int64_t row) {
+  if (is_compact()) {
+    for (std::int64_t i = 0; i < token_list(problem_, row).count; ++i) store(gradient_row(row), i, 0);
+    return;
+  }
   clear_dense_row(row);
   if (problem_.gradient != GradientMode::kInPlaceSparse) return;
   for (const std::int32_t token : token_list(problem_, row)) store(gradient_row(row), token, 0);
@@ -381,7 +391,7 @@ void RowProcessor::write_poisoned_listed(std::int64_t row) {
   const bool all_masked = may_be_masked(row) && std::all_of(list.begin(), list.end(), masked);
   for (std::int64_t i = 0; i < list.count; ++i) {
     const bool poisoned = all_masked || !masked(list.tokens[i]);
-    store(gradient_scratch_.data(), i, static_cast<double>(poisoned ? kNaN : 0));
+    store(listed_gradient(row), i, static_cast<double>(poisoned ? kNaN : 0));
   }
   scatter(row);
 }

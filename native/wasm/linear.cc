@@ -54,6 +54,42 @@ void add_all(const void* elements, std::int32_t count, void* sums) {
 
 } // namespace
 
+// Numbers in the order of kTopTokensNumberNames; `product` is hiddenSize and workspaceBytes; arrays are hidden, weight,
+// bias, allowed.bias, offsets, tokens and bitmask of the constraint, and the three outputs. Writes nothing where the
+// report of find_fault says what is wrong.
+FBL_EXPORT(linear_top_tokens)
+void linear_top_tokens(const double* numbers, const double* product, void* const* arrays, double entries,
+                       double* report) {
+  LinearProblem problem;
+  problem.rows = static_cast<std::int64_t>(numbers[0]);
+  problem.vocab_size = static_cast<std::int64_t>(numbers[1]);
+  problem.operand_dtype = static_cast<DType>(static_cast<std::int32_t>(numbers[3]));
+  problem.beam_width = static_cast<std::int64_t>(numbers[4]);
+  problem.temperature = numbers[5];
+  problem.softcap = numbers[6];
+  problem.threads = 1;
+  problem.hidden_size = static_cast<std::int64_t>(product[0]);
+  problem.hidden = arrays[0];
+  problem.weight = arrays[1];
+  problem.bias = static_cast<const float*>(arrays[2]);
+  problem.allowed_bias = static_cast<const float*>(arrays[3]);
+  problem.allowed_offsets = static_cast<const std::int32_t*>(arrays[4]);
+  problem.allowed_tokens = static_cast<const std::int32_t*>(arrays[5]);
+  problem.allowed_bitmask = static_cast<const std::uint32_t*>(arrays[6]);
+  const ProblemFault fault = find_constraint_fault(problem, static_cast<std::int64_t>(entries));
+  write_fault(fault, report);
+  if (fault.error != ProblemError::kNone) return;
+  const std::vector<std::int32_t> targets(static_cast<std::size_t>(problem.rows));
+  problem.targets = targets.data();
+  problem.ignore_index = -1; // of rows none is ignored
+  problem.workspace_floats =
+      linear_workspace_floats(problem, static_cast<std::int64_t>(product[1]) / std::int64_t{sizeof(float)});
+  std::vector<float> workspace(static_cast<std::size_t>(problem.workspace_floats + kLineFloats));
+  problem.workspace = line_start(workspace);
+  compute_linear_top_tokens(
+      problem, {static_cast<std::int32_t*>(arrays[7]), static_cast<float*>(arrays[8]), static_cast<float*>(arrays[9])});
+}
+
 // Adds elements to those of `sums`: float32, or bfloat16 where `is_half`.
 FBL_EXPORT(add_elements)
 void add_elements(std::int32_t is_half, const void* elements, std::int32_t count, void* sums) {

@@ -8,6 +8,7 @@ import { addTotals } from './contract-part';
 import { PACKAGE_MANAGERS, type PackageManager } from './package-managers';
 import { inParallel, run } from './processes';
 import { serveRegistry } from './registry';
+import { BUN } from './runtimes';
 import { Checks, type Tally } from './tally';
 
 const root = join(__dirname, '..', '..');
@@ -101,19 +102,19 @@ async function testTypes({ folder }: Application, { noTypes }: PackageManager, c
 const BUNDLES = { cjs: '.cjs', esm: '.mjs' } as const;
 
 async function testBundles(application: Application, checks: Checks): Promise<void> {
-  const { folder } = application;
+  const { folder, elsewhere, manager } = application;
   copyFileSync(join(programs, 'application.mjs'), join(folder, 'application.mjs'));
+  const assertComputes = async (file: string, expected: 'native' | 'wasm') => {
+    const { backend, reason, loss, leaves } = JSON.parse(outputOf(await application.start([file])));
+    assert.deepEqual({ backend, leaves }, { backend: expected, leaves: 2 });
+    if (expected === 'wasm') assert.match(reason, /no native addon .*: this program is a bundle/);
+    assert.ok(Math.abs(loss - Math.log(2)) < 1e-6);
+  };
   for (const [name, extension] of Object.entries(BUNDLES)) {
     const format = name as keyof typeof BUNDLES;
     const bundle = async (outfile: string, external: string[]) => {
       const common = { bundle: true, platform: 'node', logLevel: 'silent' } as const;
       await build({ ...common, format, absWorkingDir: folder, entryPoints: ['application.mjs'], outfile, external });
-    };
-    const assertComputes = async (file: string, expected: 'native' | 'wasm') => {
-      const { backend, reason, loss, leaves } = JSON.parse(outputOf(await application.start([file])));
-      assert.deepEqual({ backend, leaves }, { backend: expected, leaves: 2 });
-      if (expected === 'wasm') assert.match(reason, /no native addon .*: this program is a bundle/);
-      assert.ok(Math.abs(loss - Math.log(2)) < 1e-6);
     };
     const whole = join(folder, 'bundled', `whole${extension}`);
     await checks.check(`bundled by esbuild (${format}), the package outside: the addon computes`, async () => {
@@ -126,9 +127,18 @@ async function testBundles(application: Application, checks: Checks): Promise<vo
       await assertComputes(whole, 'native');
     });
     await checks.check(`bundled by esbuild (${format}) and taken elsewhere: the module computes`, async () => {
-      const alone = join(application.elsewhere, `alone${extension}`);
+      const alone = join(elsewhere, `alone${extension}`);
       copyFileSync(whole, alone);
-      await assertComputes(alone, 'wasm');
+      await assertComputes(alone, manager.servesAll ? 'native' : 'wasm');
+    });
+    if (manager.name !== BUN.name) continue;
+    await checks.check(`bundled by Bun (${format}) as a whole: the addon of the installed package`, async () => {
+      const outfile = join(folder, 'bundled', `bun${extension}`);
+      const args = ['build', 'application.mjs', '--target=node', `--format=${format}`, `--outfile=${outfile}`];
+      const [bun] = BUN.launcher;
+      const { status, stderr } = await application.start(args, {}, [bun]);
+      assert.equal(status, 0, stderr);
+      await assertComputes(outfile, 'native');
     });
   }
 }

@@ -12,9 +12,9 @@ const STYLE = {
     gridColor: '#e6e6e6',
     domainColor: '#888888',
     tickColor: '#888888',
-    labelLimit: 280,
+    labelLimit: 260,
   },
-  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 280 },
+  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 260 },
   header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
 } as const;
 

@@ -15,8 +15,3 @@ export function titleCodes(titles: ReadonlyMap<number, string>, train: readonly 
   const codes = itemCodes([...vectors.values()]);
   return new Map([...vectors.keys()].map((title, index) => [title, codes[index] as number[]]));
 }
-
-/** For `buildCatalogue`, in place of a tokenizer. */
-export function tokenizeByCode(codes: TitleCodes): (titles: readonly string[]) => Promise<number[][]> {
-  return async (titles) => titles.map((title) => codes.get(title) ?? []);
-}

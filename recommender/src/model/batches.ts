@@ -4,12 +4,19 @@ import type { Query, Row } from '../data/dataset.js';
 import type { Random } from '../random/random.js';
 import type { Evidence } from './evidence.js';
 
-/** Rows of the data as arrays of fixed shape: `[H, n]` history places and `[T, n]` decisions, -1 where there is none. */
+/**
+ * Windows of purchases as arrays of fixed shape, window by window: `[n, H]` history places, oldest first, and `[n, M]`
+ * decisions, -1 where there is none. A place predicts what was bought after it, from what stands at it and before.
+ */
 export interface Batch {
+  /** n */
   size: number;
-  steps: number;
-  /** Item indices, oldest first, the last place always filled. */
+  /** M */
+  decisions: number;
+  /** Item indices. The last place is always filled. */
   items: Int32Array;
+  /** The place whose next item each decision is about. */
+  places: Int32Array;
   /** Trie nodes at which the decoder chooses. */
   nodes: Int32Array;
   /** The token to choose; -100, which the loss ignores, where there is no decision. */
@@ -29,40 +36,61 @@ export interface BatchSource {
 }
 
 const IGNORED = -100;
-/** jax-js compiles once per shape, so the numbers of steps are rounded up to few values. */
-const STEP_COUNTS = [4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
+/** jax-js compiles once per shape, so the numbers of decisions are rounded up to few values. */
+const DECISION_STEP = 16;
 
-export function historyBatch(
-  catalogue: Catalogue,
+/** `[n, H]`: the last items of each history, the newest at the last place. */
+export function historyItems(
+  { indexOf }: Catalogue,
   queries: readonly Query[],
   size: number,
   places: number,
 ): Int32Array {
   const items = new Int32Array(places * size).fill(-1);
-  queries.forEach(({ history }, column) => {
+  queries.forEach(({ history }, index) => {
     const recent = history.slice(-places);
-    recent.forEach((item, index) => {
-      const place = places - recent.length + index;
-      items[place * size + column] = catalogue.indexOf.get(item) as number;
+    recent.forEach((item, place) => {
+      items[(index + 1) * places - recent.length + place] = indexOf.get(item) as number;
     });
   });
   return items;
 }
 
-export function makeBatch(source: BatchSource, rows: readonly Row[], size: number, steps: number): Batch {
+/**
+ * @param windows consecutive rows of one user each, at most as many as there are history places
+ * @param size n, at least the number of windows
+ * @param decisions M, at least what `decisionsOf` has for any window
+ */
+export function makeBatch(
+  source: BatchSource,
+  windows: readonly (readonly Row[])[],
+  size: number,
+  decisions: number,
+): Batch {
   const { catalogue, evidence, historyPlaces } = source;
-  const nodes = new Int32Array(steps * size).fill(-1);
-  const targets = new Int32Array(steps * size).fill(IGNORED);
-  rows.forEach((row, column) => {
-    choicesOf(catalogue, row).forEach(({ node, token }, step) => {
-      nodes[step * size + column] = node;
-      targets[step * size + column] = token;
+  const places = new Int32Array(size * decisions).fill(-1);
+  const nodes = new Int32Array(size * decisions).fill(-1);
+  const targets = new Int32Array(size * decisions).fill(IGNORED);
+  windows.forEach((rows, window) => {
+    let entry = window * decisions;
+    rows.forEach((row, index) => {
+      for (const { node, token } of choicesOf(catalogue, row)) {
+        places[entry] = historyPlaces - rows.length + index;
+        nodes[entry] = node;
+        targets[entry++] = token;
+      }
     });
   });
   const allowed = allowedAt(catalogue, nodes);
-  const logMasses = evidenceAt(evidence, rows, size, allowed);
-  const items = historyBatch(catalogue, rows, size, historyPlaces);
-  return { size, steps, items, nodes, targets, allowed, logMasses };
+  const logMasses = evidenceAt(evidence, windows, allowed);
+  // The history of the last row has the items of all.
+  const items = historyItems(
+    catalogue,
+    windows.map((rows) => rows.at(-1) as Row),
+    size,
+    historyPlaces,
+  );
+  return { size, decisions, items, places, nodes, targets, allowed, logMasses };
 }
 
 /** An ignored row has no tokens to choose from. */
@@ -78,54 +106,52 @@ function allowedAt({ trie }: Catalogue, nodes: Int32Array): TokenLists {
   return { offsets, tokens };
 }
 
-/** The evidence of each row, which lies decision by decision, in the order of the batch. */
-function evidenceAt(
-  evidence: Evidence,
-  rows: readonly Row[],
-  size: number,
-  { offsets, tokens }: TokenLists,
-): Float32Array {
-  const { channels } = evidence;
-  const logMasses = new Float32Array(tokens.length * channels);
-  rows.forEach((row, column) => {
+/** The lists of a row's decisions follow each other, and so do those of the rows and the windows. */
+function evidenceAt(evidence: Evidence, windows: readonly (readonly Row[])[], { tokens }: TokenLists): Float32Array {
+  const logMasses = new Float32Array(tokens.length * evidence.channels);
+  let start = 0;
+  for (const row of windows.flat()) {
     const path = evidence.logMassesTo(row);
-    for (let entry = column, start = 0; start < path.length; entry += size) {
-      const begin = (offsets[entry] as number) * channels;
-      const end = (offsets[entry + 1] as number) * channels;
-      logMasses.set(path.subarray(start, start + end - begin), begin);
-      start += end - begin;
-    }
-  });
+    logMasses.set(path, start);
+    start += path.length;
+  }
   return logMasses;
 }
 
-/** Which rows stand in one batch, and how many decisions it is wide. */
+/** Which windows stand in one batch, and for how many decisions there is room. */
 export interface BatchPlan {
-  rows: Row[];
-  steps: number;
+  windows: Row[][];
+  decisions: number;
 }
 
-/** All rows once, in random order. Rows of a batch need about equally many steps, so that few are padding. */
-export function planBatches(catalogue: Catalogue, rows: readonly Row[], size: number, random: Random): BatchPlan[] {
-  const bySteps = new Map<number, Row[]>();
-  for (const row of random.shuffled(rows)) {
-    const steps = roundedSteps(choicesOf(catalogue, row).length);
-    const group = bySteps.get(steps) ?? [];
-    group.push(row);
-    bySteps.set(steps, group);
-  }
+/** All windows once, in random order. Those of a batch need about equally many decisions, so that few are padding. */
+export function planBatches(
+  catalogue: Catalogue,
+  windows: readonly Row[][],
+  size: number,
+  random: Random,
+): BatchPlan[] {
+  const ordered = random
+    .shuffled(windows)
+    .map((window) => ({ window, decisions: decisionsOf(catalogue, window) }))
+    .sort((a, b) => a.decisions - b.decisions);
   const plans: BatchPlan[] = [];
-  for (const [steps, group] of bySteps) {
-    for (let first = 0; first < group.length; first += size)
-      plans.push({ steps, rows: group.slice(first, first + size) });
+  for (let first = 0; first < ordered.length; first += size) {
+    const some = ordered.slice(first, first + size);
+    plans.push({
+      windows: some.map(({ window }) => window),
+      decisions: (some.at(-1) as (typeof some)[number]).decisions,
+    });
   }
   return random.shuffled(plans);
 }
 
-function choicesOf(catalogue: Catalogue, { target }: Row) {
-  return catalogue.choices[catalogue.indexOf.get(target) as number] as Catalogue['choices'][number];
+/** The decisions on the way to all targets of a window, rounded up. */
+export function decisionsOf(catalogue: Catalogue, window: readonly Row[]): number {
+  const decisions = window.reduce((sum, row) => sum + choicesOf(catalogue, row).length, 0);
+  return DECISION_STEP * Math.ceil(decisions / DECISION_STEP);
 }
 
-function roundedSteps(steps: number): number {
-  return STEP_COUNTS.find((count) => count >= steps) ?? steps;
+function choicesOf(catalogue: Catalogue, { target }: Row) {
+  return catalogue.choices[catalogue.indexOf.get(target) as number] as Catalogue['choices'][number];
 }

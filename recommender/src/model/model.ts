@@ -6,23 +6,51 @@ import { readFloats, toDevice, toHost } from './device.js';
 import { Embeddings } from './embeddings.js';
 import type { Evidence } from './evidence.js';
 import * as network from './network.js';
-import { initialNetwork, type ModelSize, type NetworkTensors, networkOnDevice } from './network-parameters.js';
+import {
+  byName,
+  copy,
+  initialNetwork,
+  type ModelSize,
+  type NetworkTensors,
+  namedTensors,
+  networkOnDevice,
+} from './network-parameters.js';
 import { type LossInput, type OutputGradients, OutputLayer, type OutputRows } from './output-layer.js';
+import { decoderSight, historySight } from './sight.js';
 import type { Tensor } from './tensor.js';
 
 /** Factors that multiply activations: dropout in training. */
 export interface Dropout {
-  /** `[n, d]` */
-  context: Float32Array;
-  /** `[T * n, d]` */
-  hidden: Float32Array;
+  /** `[n * H, d]` each. */
+  encoder: Record<keyof network.EncoderDropout, Float32Array>;
+  /** `[n * M, d]` each. */
+  decoder: Record<keyof network.DecoderDropout, Float32Array>;
+}
+
+/** Of a batch of this size, each factor as `factors` has it. */
+export function makeDropout(
+  { size, decisions }: Pick<Batch, 'size' | 'decisions'>,
+  { dimension, historyPlaces }: ModelSize,
+  factors: (length: number) => Float32Array,
+): Dropout {
+  const encoder = size * historyPlaces * dimension;
+  const decoder = size * decisions * dimension;
+  return {
+    encoder: {
+      items: factors(encoder),
+      attended: factors(encoder),
+      narrowed: factors(encoder),
+      contexts: factors(encoder),
+    },
+    decoder: { attended: factors(decoder), narrowed: factors(decoder) },
+  };
 }
 
 /**
- * A generative recommender. Attention reads the history, where an item is the mean of its title's tokens plus a vector of its
- * own. A feed-forward decoder writes the title of the next item token by token, where the catalogue leaves a choice: from the
- * context and the prefix to a hidden vector, from there to a logit for each token that may follow, to which counted evidence
- * adds, if there is any. Parameters live on the host; jax-js computes the dense part.
+ * A generative recommender. A causal transformer reads the history, where an item is the mean of its tokens plus a vector of
+ * its own. A decoder writes the next item token by token, where the catalogue leaves a choice: from the context and the prefix,
+ * with attention to the history, to a hidden vector, from there to a logit for each token that may follow, to which counted
+ * evidence adds, if there is any. Parameters live on the host; jax-js computes the dense part.
  */
 export class Recommender implements BatchSource {
   readonly embeddings: Embeddings;
@@ -38,7 +66,7 @@ export class Recommender implements BatchSource {
   ) {
     const random = new Random(seed);
     this.embeddings = new Embeddings(catalogue, size.dimension, random);
-    this.output = new OutputLayer(catalogue, this.embeddings.tokens, size.dimension, evidence.channels, random);
+    this.output = new OutputLayer(catalogue, this.embeddings, evidence.channels, random);
     this.network = initialNetwork(size, random);
   }
 
@@ -50,7 +78,7 @@ export class Recommender implements BatchSource {
   get parameters(): Record<string, Tensor> {
     const { tokens, items, nodes } = this.embeddings;
     const { edges, edgeBias, evidenceWeights } = this.output;
-    const trained = { ...this.network, tokens, items, nodes, edges, edgeBias };
+    const trained = { ...namedTensors(this.network), tokens, items, nodes, edges, edgeBias };
     return this.evidence.channels === 0 ? trained : { ...trained, evidenceWeights };
   }
 
@@ -64,6 +92,11 @@ export class Recommender implements BatchSource {
     const result = network.forward(networkOnDevice(this.network), inputs, masks);
     const { nodes, logMasses } = batch;
     return { hidden: await readFloats(result), nodes, offsets: batch.allowed.offsets, logMasses };
+  }
+
+  /** How many choices lead to each decision of a batch; 0 where there is none. */
+  decisionNumbers({ nodes }: Batch): Int32Array {
+    return nodes.map((node) => (node < 0 ? 0 : (this.catalogue.branches.depth[node] as number)));
   }
 
   /** Room for masked logits. Only allowed places are ever written or read, so it is kept and needs no clearing. */
@@ -87,7 +120,7 @@ export class Recommender implements BatchSource {
     gradAllowed: Float32Array,
   ): Promise<Record<string, Float32Array>> {
     const gradients = this.output.gradients(rows, edgeVectors, gradAllowed);
-    return this.inputGradients(batch, dropout, { ...gradients, tokens: this.output.sumByToken(gradients.edges) });
+    return this.inputGradients(batch, dropout, { ...gradients, tokens: this.output.sumByToken(gradients.edgeVectors) });
   }
 
   /** The same where the loss took the logits of all tokens. */
@@ -112,14 +145,19 @@ export class Recommender implements BatchSource {
   private async inputGradients(
     batch: Batch,
     dropout: Dropout,
-    { hidden, ...outputs }: OutputGradients & { tokens: Float32Array },
+    { hidden, edgeVectors, tokens, ...outputs }: OutputGradients & { tokens: Float32Array },
   ): Promise<Record<string, Float32Array>> {
     const { inputs, masks } = this.arraysOf(batch, dropout);
-    const gradHidden = toDevice({ data: hidden, shape: [batch.steps * batch.size, this.size.dimension] });
+    const gradHidden = toDevice({ data: hidden, shape: [batch.size * batch.decisions, this.size.dimension] });
     const [byParameters, byInputs] = network.backward(networkOnDevice(this.network), inputs, masks, gradHidden);
-    const dense = await toHost(byParameters);
-    const { history, prefixes } = await toHost(byInputs);
-    const tables = this.embeddings.gradients(batch.items, history, batch.nodes, prefixes, outputs.tokens);
+    const dense = await toHost(byName<np.Array>(byParameters));
+    const { items, prefixes } = await toHost(byInputs);
+    const tables = { ...this.output.vectorGradients(edgeVectors), tokens, nodes: this.embeddings.emptyNodes() };
+    this.embeddings.addGradients(
+      { ids: batch.items, gradient: items },
+      { ids: batch.nodes, gradient: prefixes },
+      tables,
+    );
     return { ...dense, ...outputs, ...tables };
   }
 
@@ -131,40 +169,33 @@ export class Recommender implements BatchSource {
   }
 
   private arraysOf(
-    { items, nodes, size, steps }: Batch,
-    dropout?: Dropout,
+    batch: Batch,
+    dropout: Dropout = makeDropout(batch, this.size, (length) => new Float32Array(length).fill(1)),
   ): { inputs: network.NetworkInputs; masks: network.Masks } {
-    const d = this.size.dimension;
-    const { history, mask } = historyArrays(this, items, size);
-    const context = dropout?.context ?? new Float32Array(size * d).fill(1);
-    const hidden = dropout?.hidden ?? new Float32Array(steps * size * d).fill(1);
+    const { items, places, nodes, size, decisions } = batch;
+    const { dimension: d, historyPlaces } = this.size;
+    const factors = <Name extends string>(arrays: Record<Name, Float32Array>) =>
+      copy(
+        Object.fromEntries(
+          Object.entries<Float32Array>(arrays).map(([name, data]) => [name, { data, shape: [data.length / d, d] }]),
+        ) as Record<Name, Tensor>,
+      );
     return {
-      inputs: { history, prefixes: toDevice({ data: this.embeddings.nodeVectors(nodes), shape: [steps, size, d] }) },
+      inputs: {
+        items: toDevice(this.itemVectors(items)),
+        prefixes: toDevice({ data: this.embeddings.nodeVectors(nodes), shape: [size, decisions, d] }),
+      },
       masks: {
-        history: mask,
-        context: toDevice({ data: context, shape: [size, d] }),
-        hidden: toDevice({ data: hidden, shape: [steps * size, d] }),
+        sight: historySight(items, historyPlaces),
+        decoderSight: decoderSight(items, places, historyPlaces),
+        encoderDropout: factors(dropout.encoder),
+        decoderDropout: factors(dropout.decoder),
       },
     };
   }
-}
 
-/**
- * What the encoder reads of `[H, n]` item indices: `[H, n, d]` vectors, and a mask `[H, n, 1]`, 1 where there is an item. A
- * column without any, which pads a batch, counts its last place, so that nothing divides by 0.
- */
-export function historyArrays(
-  { embeddings, size: { dimension, historyPlaces } }: Recommender,
-  items: Int32Array,
-  n: number,
-): { history: np.Array; mask: np.Array } {
-  const mask = new Float32Array(items.length);
-  // Not Float32Array.from, which makes a list of all values first.
-  items.forEach((item, index) => {
-    mask[index] = item < 0 && index < items.length - n ? 0 : 1;
-  });
-  return {
-    history: toDevice({ data: embeddings.itemVectors(items), shape: [historyPlaces, n, dimension] }),
-    mask: toDevice({ data: mask, shape: [historyPlaces, n, 1] }),
-  };
+  /** What the encoder reads of item indices, `[items.length, d]`. */
+  itemVectors(items: Int32Array): Tensor {
+    return { data: this.embeddings.itemVectors(items), shape: [items.length, this.size.dimension] };
+  }
 }

@@ -1,7 +1,7 @@
 import type { numpy as np } from '@jax-js/jax';
 import type { Random } from '../random/random.js';
 import { toDevice } from './device.js';
-import type { DecoderParameters, EncoderParameters, NetworkParameters } from './network.js';
+import type { BlockParameters, EncoderParameters, NetworkParameters } from './network.js';
 import { normals, type Tensor, zeros } from './tensor.js';
 
 export interface ModelSize {
@@ -10,63 +10,59 @@ export interface ModelSize {
   historyPlaces: number;
 }
 
+type Host<Parameters> = Record<keyof Parameters, Tensor>;
+
 /** The parameters of the network on the host. */
-export type NetworkTensors = Record<keyof NetworkParameters, Tensor>;
+export type NetworkTensors = {
+  encoder: Host<EncoderParameters>;
+  decoder: Host<BlockParameters>;
+};
 
-/** Means of many token vectors are short; without it the first epochs learn little. */
-const INPUT_GAIN = 3;
-
-export function initialNetwork({ dimension: d, historyPlaces }: ModelSize, random: Random): NetworkTensors {
-  const weights = (rows: number, columns: number, gain = 1) => normals([rows, columns], gain / Math.sqrt(rows), random);
+export function initialNetwork({ dimension, historyPlaces }: ModelSize, random: Random): NetworkTensors {
   return {
-    attentionItem: weights(d, d, INPUT_GAIN),
-    attentionLast: weights(d, d, INPUT_GAIN),
-    attentionScore: weights(d, 1),
-    attentionPlace: zeros([historyPlaces, 1, 1]),
-    contextWeights: weights(3 * d, d, INPUT_GAIN),
-    contextBias: zeros([d]),
-    decoderContext: weights(d, d),
-    decoderPrefix: weights(d, d, INPUT_GAIN),
-    decoderBias: zeros([d]),
-    hiddenWeights: weights(d, d),
-    hiddenBias: zeros([d]),
+    encoder: { ...initialBlock(dimension, random), distance: zeros([historyPlaces, 1]) },
+    decoder: initialBlock(dimension, random),
   };
 }
 
-const ENCODER_NAMES = [
-  'attentionItem',
-  'attentionLast',
-  'attentionScore',
-  'attentionPlace',
-  'contextWeights',
-  'contextBias',
-] as const satisfies (keyof EncoderParameters)[];
-const DECODER_NAMES = [
-  'decoderContext',
-  'decoderPrefix',
-  'decoderBias',
-  'hiddenWeights',
-  'hiddenBias',
-] as const satisfies (keyof DecoderParameters)[];
+function initialBlock(d: number, random: Random): Host<BlockParameters> {
+  const wide = 2 * d;
+  const weights = (rows: number, columns: number) => normals([rows, columns], 1 / Math.sqrt(rows), random);
+  return {
+    query: weights(d, d),
+    key: weights(d, d),
+    value: weights(d, d),
+    attended: weights(d, d),
+    widen: weights(d, wide),
+    widenBias: zeros([wide]),
+    narrow: weights(wide, d),
+  };
+}
+
+/** Numbers in the network. */
+export function networkSize({ dimension: d, historyPlaces }: ModelSize): number {
+  return 2 * (4 * d * d + 4 * d * d + 2 * d) + historyPlaces;
+}
+
+/** By name: `encoder.query` and so on. */
+export function namedTensors(tensors: NetworkTensors): Record<string, Tensor> {
+  return byName(tensors);
+}
+
+export function byName<Value>(blocks: Record<string, Record<string, Value>>): Record<string, Value> {
+  const entries = Object.entries(blocks).flatMap(([block, values]) =>
+    Object.entries(values).map(([name, value]) => [`${block}.${name}`, value] as const),
+  );
+  return Object.fromEntries(entries);
+}
 
 // Copies on the device, only of what the called function consumes: jax-js frees nothing by itself.
 
-export function networkOnDevice(tensors: NetworkTensors): NetworkParameters {
-  return copy(tensors, [...ENCODER_NAMES, ...DECODER_NAMES]);
+export function networkOnDevice({ encoder, decoder }: NetworkTensors): NetworkParameters {
+  return { encoder: copy(encoder), decoder: copy(decoder) };
 }
 
-export function encoderOnDevice(tensors: NetworkTensors): EncoderParameters {
-  return copy(tensors, ENCODER_NAMES);
-}
-
-export function decoderOnDevice(tensors: NetworkTensors): DecoderParameters {
-  return copy(tensors, DECODER_NAMES);
-}
-
-function copy<Name extends keyof NetworkTensors>(
-  tensors: NetworkTensors,
-  names: readonly Name[],
-): Record<Name, np.Array> {
-  const entries = names.map((name) => [name, toDevice(tensors[name])]);
+export function copy<Name extends string>(tensors: Record<Name, Tensor>): Record<Name, np.Array> {
+  const entries = Object.entries<Tensor>(tensors).map(([name, tensor]) => [name, toDevice(tensor)]);
   return Object.fromEntries(entries) as Record<Name, np.Array>;
 }

@@ -3,91 +3,172 @@ import { grad, jit, nn, numpy as np } from '@jax-js/jax';
 // The dense part of the model in jax-js: pure functions of their arguments. jax-js counts references: passing an array to a
 // function gives it away, `.ref` keeps it. Its compiler computes what an element-wise function feeds to a matrix product anew
 // for every column, so activations must be cheap: rectifiers, no tanh.
-// Sizes: n users, H history places, T decisions, d dimensions.
+// Sizes: n windows, H history places, M decisions of a window, d dimensions, F = 2d. Rows of matrices are window by window.
 
-export type EncoderParameters = {
-  /** `[d, d]`, `[d, d]`, `[d, 1]`, `[H, 1, 1]`: how much attention each item gets, seen from the last one. */
-  attentionItem: np.Array;
-  attentionLast: np.Array;
-  attentionScore: np.Array;
-  attentionPlace: np.Array;
-  /** `[3d, d]`, `[d]`: the last item, what attention gathers and the mean, to the context. */
-  contextWeights: np.Array;
-  contextBias: np.Array;
+/** Of one block of a transformer: attention, then a feed-forward network. */
+export type BlockParameters = {
+  /** `[d, d]` each. */
+  query: np.Array;
+  key: np.Array;
+  value: np.Array;
+  attended: np.Array;
+  /** `[d, F]`, `[F]`, `[F, d]` */
+  widen: np.Array;
+  widenBias: np.Array;
+  narrow: np.Array;
 };
 
-export type DecoderParameters = {
-  /** `[d, d]`, `[d, d]`, `[d]`: context and prefix. */
-  decoderContext: np.Array;
-  decoderPrefix: np.Array;
-  decoderBias: np.Array;
-  /** `[d, d]`, `[d]` */
-  hiddenWeights: np.Array;
-  hiddenBias: np.Array;
+export type EncoderParameters = BlockParameters & {
+  /** `[H, 1]`: added to the attention scores, by how many places back an item is. */
+  distance: np.Array;
 };
 
-export type NetworkParameters = EncoderParameters & DecoderParameters;
+export type DecoderParameters = BlockParameters;
+
+export type NetworkParameters = { encoder: EncoderParameters; decoder: DecoderParameters };
+
+/** Which place sees which: what is added to attention scores is 0 or `EXCLUDED`. */
+export type Sight = {
+  /** `[n, H, H]`: a place sees itself and items before it. */
+  history: np.Array;
+  /** `[H * H, H]`: one-hot, how many places back. */
+  distances: np.Array;
+};
+
+export type DecoderSight = {
+  /** `[n, M, H]`: a decision sees the items up to its place. */
+  decisions: np.Array;
+  /** `[n, M, H]`: one-hot, the place of each decision. */
+  places: np.Array;
+};
+
+/** Factors of activations; dropout in training. */
+export type EncoderDropout = {
+  /** `[n * H, d]` each. */
+  items: np.Array;
+  attended: np.Array;
+  narrowed: np.Array;
+  contexts: np.Array;
+};
+
+export type DecoderDropout = {
+  /** `[n * M, d]` each. */
+  attended: np.Array;
+  narrowed: np.Array;
+};
+
+/**
+ * Vectors are short and scaled up on the way in, so that a step of Adam, which moves all numbers alike, turns a vector
+ * further than a matrix.
+ */
+const INPUT_GAIN = 10;
+
+/** A score so low that its softmax is 0. */
+export const EXCLUDED = -1e9;
+
+function dropped(rows: np.Array, factors: np.Array | undefined): np.Array {
+  return factors ? rows.mul(factors) : rows;
+}
+
+/** Each row at a root mean square of 1. */
+function normalized(rows: np.Array): np.Array {
+  const squares = rows.ref.mul(rows.ref).mean(-1, { keepdims: true });
+  return rows.div(np.sqrt(squares.add(1e-6)));
+}
+
+/** `[n, R, d]` queries, `[n, H, d]` keys and values, `[n, R, H]` added to the scores; to `[n, R, d]`. */
+function attend(queries: np.Array, keys: np.Array, values: np.Array, bias: np.Array): np.Array {
+  const d = queries.shape[2] as number;
+  const scores = np.matmul(queries, keys.transpose([0, 2, 1])).mul(1 / Math.sqrt(d));
+  return np.matmul(nn.softmax(scores.add(bias), -1), values);
+}
+
+function feedForward(
+  { widen, widenBias, narrow }: Pick<BlockParameters, 'widen' | 'widenBias' | 'narrow'>,
+  rows: np.Array,
+) {
+  return np.matmul(nn.relu(np.matmul(rows, widen).add(widenBias)), narrow);
+}
+
+/** Item vectors `[n * H, d]` to what each place knows of the history up to it, `[n * H, d]`. */
+function encodeHistory(
+  parameters: EncoderParameters,
+  items: np.Array,
+  sight: Sight,
+  dropout?: EncoderDropout,
+): np.Array {
+  const { query, key, value, attended, distance, ...network } = parameters;
+  const [n, places] = sight.history.shape as [number, number];
+  const d = items.shape[1] as number;
+  const grid = (rows: np.Array) => rows.reshape([n, places, d]);
+  let state = dropped(items.mul(INPUT_GAIN), dropout?.items);
+  const input = normalized(state.ref);
+  const bias = np.matmul(sight.distances, distance).reshape([1, places, places]).add(sight.history);
+  const gathered = attend(
+    grid(np.matmul(input.ref, query)),
+    grid(np.matmul(input.ref, key)),
+    grid(np.matmul(input, value)),
+    bias,
+  );
+  state = state.add(dropped(np.matmul(gathered.reshape([n * places, d]), attended), dropout?.attended));
+  state = state.ref.add(dropped(feedForward(network, normalized(state)), dropout?.narrowed));
+  return dropped(normalized(state), dropout?.contexts);
+}
+
+/** What the decoder attends to: keys and values of the places, `[n, H, d]` each. They stay the same for all decisions. */
+function remember({ key, value }: Pick<BlockParameters, 'key' | 'value'>, contexts: np.Array, n: number) {
+  const d = contexts.shape[1] as number;
+  const places = (contexts.shape[0] as number) / n;
+  return {
+    keys: np.matmul(contexts.ref, key).reshape([n, places, d]),
+    values: np.matmul(contexts, value).reshape([n, places, d]),
+  };
+}
+
+/** The contexts of the decisions' places and their prefixes, `[n, M, d]` each, to hidden vectors, `[n * M, d]`. */
+function decodePrefixes(
+  { query, attended, ...network }: Omit<BlockParameters, 'key' | 'value'>,
+  contexts: np.Array,
+  prefixes: np.Array,
+  { keys, values }: { keys: np.Array; values: np.Array },
+  sight: np.Array,
+  dropout?: DecoderDropout,
+): np.Array {
+  const [n, decisions, d] = prefixes.shape as [number, number, number];
+  const rows = n * decisions;
+  let state = contexts.add(prefixes.mul(INPUT_GAIN)).reshape([rows, d]);
+  const queries = np.matmul(normalized(state.ref), query).reshape([n, decisions, d]);
+  const gathered = attend(queries, keys, values, sight).reshape([rows, d]);
+  state = state.add(dropped(np.matmul(gathered, attended), dropout?.attended));
+  state = state.ref.add(dropped(feedForward(network, normalized(state)), dropout?.narrowed));
+  return normalized(state);
+}
 
 export type NetworkInputs = {
-  /** `[H, n, d]`, oldest first, the last place always filled. */
-  history: np.Array;
-  /** `[T, n, d]`: the prefix at each decision. */
+  /** `[n * H, d]`: item vectors. */
+  items: np.Array;
+  /** `[n, M, d]`: what has been written at each decision. */
   prefixes: np.Array;
 };
 
 export type Masks = {
-  /** `[H, n, 1]`: 1 where there is an item, 0 for padding. */
-  history: np.Array;
-  /** `[n, d]`: multiplies the context; dropout in training, ones otherwise. */
-  context: np.Array;
-  /** `[T * n, d]`: multiplies the hidden vectors. */
-  hidden: np.Array;
+  sight: Sight;
+  decoderSight: DecoderSight;
+  encoderDropout: EncoderDropout;
+  decoderDropout: DecoderDropout;
 };
 
-/** A logit so low that its softmax is 0. */
-const EXCLUDED = -1e9;
-
-function encodeHistory(parameters: EncoderParameters, history: np.Array, mask: np.Array): np.Array {
-  const [places, n, d] = history.shape as [number, number, number];
-  const last = history.ref.slice(places - 1);
-  const items = np.matmul(history.ref.reshape([places * n, d]), parameters.attentionItem).reshape([places, n, d]);
-  const query = np.matmul(last.ref, parameters.attentionLast);
-  const scores = np
-    .matmul(nn.relu(items.add(query)).reshape([places * n, d]), parameters.attentionScore)
-    .reshape([places, n, 1])
-    .add(parameters.attentionPlace)
-    .add(mask.ref.sub(1).mul(-EXCLUDED));
-  const attention = nn.softmax(scores, 0);
-  const gathered = attention.mul(history.ref).sum(0);
-  const mean = history.mul(mask.ref).sum(0).div(mask.sum(0));
-  const summary = np.concatenate([last, gathered, mean], 1);
-  return nn.relu(np.matmul(summary, parameters.contextWeights).add(parameters.contextBias));
-}
-
-/** Context and prefix as `[rows, d]`, or any shapes that broadcast, to hidden vectors. */
-function decodePrefixes(parameters: DecoderParameters, context: np.Array, prefixes: np.Array): np.Array {
-  const mixed = projectRows(context, parameters.decoderContext)
-    .add(projectRows(prefixes, parameters.decoderPrefix))
-    .add(parameters.decoderBias);
-  return projectRows(nn.relu(mixed), parameters.hiddenWeights).add(parameters.hiddenBias);
-}
-
-function projectRows(rows: np.Array, weights: np.Array): np.Array {
-  const shape = rows.shape;
-  const d = shape[shape.length - 1] as number;
-  return np.matmul(rows.reshape([-1, d]), weights).reshape(shape);
-}
-
-/** Hidden vectors `[T * n, d]`, decision by decision. */
-function hiddenVectors(parameters: NetworkParameters, inputs: NetworkInputs, masks: Masks): np.Array {
-  const { attentionItem, attentionLast, attentionScore, attentionPlace, contextWeights, contextBias, ...decoder } =
-    parameters;
-  const encoder = { attentionItem, attentionLast, attentionScore, attentionPlace, contextWeights, contextBias };
-  const [steps, n, d] = inputs.prefixes.shape as [number, number, number];
-  const context = encodeHistory(encoder, inputs.history, masks.history).mul(masks.context);
-  return decodePrefixes(decoder, context.reshape([1, n, d]), inputs.prefixes)
-    .reshape([steps * n, d])
-    .mul(masks.hidden);
+/** Hidden vectors `[n * M, d]`. */
+function hiddenVectors({ encoder, decoder }: NetworkParameters, inputs: NetworkInputs, masks: Masks): np.Array {
+  const { items, prefixes } = inputs;
+  const { sight, decoderSight, encoderDropout, decoderDropout } = masks;
+  const [n, , d] = prefixes.shape as [number, number, number];
+  const places = decoderSight.places.shape[2] as number;
+  const contexts = encodeHistory(encoder, items, sight, encoderDropout);
+  const atPlaces = np.matmul(decoderSight.places, contexts.ref.reshape([n, places, d]));
+  const { key, value, ...rest } = decoder;
+  const memory = remember({ key, value }, contexts, n);
+  return decodePrefixes(rest, atPlaces, prefixes, memory, decoderSight.decisions, decoderDropout);
 }
 
 export const forward = jit(hiddenVectors);
@@ -104,8 +185,26 @@ export const backward = jit(
   ),
 );
 
-export const encode = jit(encodeHistory);
-export const decode = jit(decodePrefixes);
+/** For the search: all that stays the same while a user's item is written. */
+export const encode = jit(
+  (encoder: EncoderParameters, decoder: Pick<BlockParameters, 'key' | 'value'>, items: np.Array, sight: Sight) => {
+    const [n, places] = sight.history.shape as [number, number];
+    const d = items.shape[1] as number;
+    const contexts = encodeHistory(encoder, items, sight);
+    const last = contexts.ref.reshape([n, places, d]).slice([], [places - 1, places]);
+    return { last, ...remember(decoder, contexts, n) };
+  },
+);
+
+/** For the search: decisions of the last place, `[n, M, d]` prefixes, to hidden vectors `[n * M, d]`. */
+export const decode = jit(
+  (
+    decoder: Omit<BlockParameters, 'key' | 'value'>,
+    { last, keys, values }: { last: np.Array; keys: np.Array; values: np.Array },
+    prefixes: np.Array,
+    sight: np.Array,
+  ) => decodePrefixes(decoder, last, prefixes, { keys, values }, sight),
+);
 
 /** `[N, d]` and `[V, d]` to `[N, V]`: the logits of all tokens. */
 export const tokenLogits = jit((hidden: np.Array, tokens: np.Array) => np.matmul(hidden, tokens.transpose()));

@@ -1,5 +1,6 @@
 import type { Catalogue } from '../data/catalogue.js';
 import type { Random } from '../random/random.js';
+import type { Embeddings } from './embeddings.js';
 import { normals, type Tensor, zeros } from './tensor.js';
 
 /** Choices so deep in a title share their evidence weights. */
@@ -29,14 +30,20 @@ export interface LossInput {
 
 export interface OutputGradients {
   hidden: Float32Array;
-  edges: Float32Array;
+  /** Of the edge vectors, not of the table `edges`. */
+  edgeVectors: Float32Array;
   edgeBias: Float32Array;
   evidenceWeights: Float32Array;
 }
 
+/** Edge vectors are short: Embeddings has it, and so does the network for its inputs. */
+function outputGain(dimension: number): number {
+  return 20 / Math.sqrt(dimension);
+}
+
 /**
- * From hidden vectors to logits, for allowed tokens only. The vector of a token at a node is that of the token, shared with
- * the input, plus that of the edge; the evidence adds its weighted log masses.
+ * From hidden vectors to logits, for allowed tokens only. The vector of a token at a node is that of the token, that of the
+ * edge, and the mean of the items below it, both shared with the input; the evidence adds its weighted log masses.
  */
 export class OutputLayer {
   /** `[edges, d]` */
@@ -48,12 +55,12 @@ export class OutputLayer {
 
   constructor(
     private readonly catalogue: Catalogue,
-    private readonly tokens: Tensor,
-    private readonly dimension: number,
+    private readonly inputs: Pick<Embeddings, 'tokens' | 'items' | 'dimension'>,
     private readonly channels: number,
     random: Random,
   ) {
     const { edgeCount } = catalogue.branches;
+    const { dimension } = inputs;
     this.edges = normals([edgeCount, dimension], 0.05, random);
     this.edgeBias = zeros([edgeCount]);
     this.evidenceWeights = zeros([DEEPEST + 1, channels]);
@@ -62,11 +69,24 @@ export class OutputLayer {
 
   /** The vectors that hidden vectors are multiplied by, `[edges, d]`. They hold until a parameter changes. */
   edgeVectors(): Float32Array {
-    const d = this.dimension;
-    const vectors = this.edges.data.slice();
+    const d = this.inputs.dimension;
+    const vectors = this.ownVectors();
+    const gain = outputGain(d);
     this.catalogue.branches.edgeTokens.forEach((token, edge) => {
       for (let k = 0; k < d; k++)
-        vectors[edge * d + k] = at(vectors, edge * d + k) + at(this.tokens.data, token * d + k);
+        vectors[edge * d + k] = at(vectors, edge * d + k) + gain * at(this.inputs.tokens.data, token * d + k);
+    });
+    return vectors;
+  }
+
+  /** The same without the part of the token, which all edges with the token share. */
+  ownVectors(): Float32Array {
+    const d = this.inputs.dimension;
+    const gain = outputGain(d);
+    const vectors = this.edges.data.map((value) => gain * value);
+    this.forEachItemBelow((edge, item, share) => {
+      for (let k = 0; k < d; k++)
+        vectors[edge * d + k] = at(vectors, edge * d + k) + gain * share * at(this.inputs.items.data, item * d + k);
     });
     return vectors;
   }
@@ -74,7 +94,8 @@ export class OutputLayer {
   /** One logit for each entry. */
   logits(rows: OutputRows, vectors: Float32Array): Float32Array {
     const { hidden, logMasses } = rows;
-    const { dimension: d, channels } = this;
+    const { channels } = this;
+    const d = this.inputs.dimension;
     const bias = this.edgeBias.data;
     const logits = new Float32Array(at(rows.offsets, rows.offsets.length - 1));
     for (const { row, begin, end, firstEdge, weights } of this.spans(rows)) {
@@ -94,7 +115,8 @@ export class OutputLayer {
   /** Gradients of everything, given those of the logits. */
   gradients(rows: OutputRows, vectors: Float32Array, gradLogits: Float32Array): OutputGradients {
     const { hidden, logMasses } = rows;
-    const { dimension: d, channels } = this;
+    const { channels } = this;
+    const d = this.inputs.dimension;
     const gradHidden = new Float32Array(hidden.length);
     const edges = new Float32Array(this.edges.data.length);
     const edgeBias = new Float32Array(this.edgeBias.data.length);
@@ -117,17 +139,39 @@ export class OutputLayer {
         }
       }
     }
-    return { hidden: gradHidden, edges, edgeBias, evidenceWeights };
+    return { hidden: gradHidden, edgeVectors: edges, edgeBias, evidenceWeights };
   }
 
-  /** The gradient of the table of all tokens, `[tokens, d]`: a token's vector is part of every edge with this token. */
-  sumByToken(edges: Float32Array): Float32Array {
-    const d = this.dimension;
-    const sums = new Float32Array(this.tokens.data.length);
+  /** The gradient of the table of all tokens, `[tokens, d]`, given that of the edge vectors, which contain them. */
+  sumByToken(edgeVectors: Float32Array): Float32Array {
+    const d = this.inputs.dimension;
+    const gain = outputGain(d);
+    const sums = new Float32Array(this.inputs.tokens.data.length);
     this.catalogue.branches.edgeTokens.forEach((token, edge) => {
-      for (let k = 0; k < d; k++) sums[token * d + k] = at(sums, token * d + k) + at(edges, edge * d + k);
+      for (let k = 0; k < d; k++) sums[token * d + k] = at(sums, token * d + k) + gain * at(edgeVectors, edge * d + k);
     });
     return sums;
+  }
+
+  /** The gradients of the tables of edges and items, given that of the edge vectors. */
+  vectorGradients(edgeVectors: Float32Array): { edges: Float32Array; items: Float32Array } {
+    const d = this.inputs.dimension;
+    const gain = outputGain(d);
+    const items = new Float32Array(this.inputs.items.data.length);
+    this.forEachItemBelow((edge, item, share) => {
+      for (let k = 0; k < d; k++)
+        items[item * d + k] = at(items, item * d + k) + gain * share * at(edgeVectors, edge * d + k);
+    });
+    return { edges: edgeVectors.map((slope) => gain * slope), items };
+  }
+
+  /** Each edge with each of the items below it, and the share of one in their mean. */
+  private forEachItemBelow(visit: (edge: number, item: number, share: number) => void): void {
+    const { offsets, items } = this.catalogue.itemsBelow;
+    for (let edge = 0; edge + 1 < offsets.length; edge++) {
+      const share = 1 / (at(offsets, edge + 1) - at(offsets, edge));
+      for (let entry = at(offsets, edge); entry < at(offsets, edge + 1); entry++) visit(edge, at(items, entry), share);
+    }
   }
 
   private spans({ nodes, offsets }: OutputRows) {

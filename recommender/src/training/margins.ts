@@ -1,6 +1,6 @@
 import { fusedBearLoss } from 'fused-bear-loss';
 import type { Row } from '../data/dataset.js';
-import { makeBatch } from '../model/batches.js';
+import { decisionsOf, makeBatch } from '../model/batches.js';
 import type { Recommender } from '../model/model.js';
 import { lossInput } from './training-step.js';
 
@@ -39,9 +39,11 @@ export async function marginHistogram(
     decisions: places.map(() => 0),
     pruned: places.map(() => 0),
   };
-  const steps = Math.max(...model.catalogue.choices.map(({ length }) => length), 1);
+  const windows = rows.map((row) => [row]);
+  const decisions = windows.reduce((most, window) => Math.max(most, decisionsOf(model.catalogue, window)), 0);
   for (let first = 0; first < rows.length; first += BATCH) {
-    const batch = makeBatch(model, rows.slice(first, first + BATCH), BATCH, steps);
+    const batch = makeBatch(model, windows.slice(first, first + BATCH), BATCH, decisions);
+    const numbers = model.decisionNumbers(batch);
     const input = await lossInput(model, batch);
     const { rows: statistics } = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
       penalty: 'none',
@@ -54,7 +56,7 @@ export async function marginHistogram(
     statistics?.margin.forEach((margin, row) => {
       const choices = (batch.allowed.offsets[row + 1] as number) - (batch.allowed.offsets[row] as number);
       if (choices <= beamWidth) return;
-      count(histogram, Math.floor(row / batch.size), margin);
+      count(histogram, numbers[row] as number, margin);
     });
   }
   return histogram;

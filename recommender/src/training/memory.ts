@@ -1,6 +1,6 @@
 import type { Catalogue } from '../data/catalogue.js';
 import { channelCount } from '../model/evidence.js';
-import type { ModelSize } from '../model/network-parameters.js';
+import { type ModelSize, networkSize } from '../model/network-parameters.js';
 import { flagOf, type RunOptions } from './run-options.js';
 import type { Workbench } from './workbench.js';
 
@@ -60,9 +60,8 @@ export function parameterCount(
   catalogue: Catalogue,
 ): number {
   const { vocabulary, itemTokens, branches } = catalogue;
-  const network = 8 * d * d + 4 * d + historyPlaces;
   return (
-    network +
+    networkSize({ dimension: d, historyPlaces }) +
     d * (vocabulary.size + itemTokens.length + branches.count + branches.edgeCount) +
     branches.edgeCount +
     6 * channelCount(evidence)

@@ -1,6 +1,7 @@
 import type { Row } from '../data/dataset.js';
-import { type Batch, makeBatch, planBatches } from '../model/batches.js';
-import type { Dropout, Recommender } from '../model/model.js';
+import { cutWindows, userSequences } from '../data/sequences.js';
+import { makeBatch, planBatches } from '../model/batches.js';
+import { makeDropout, type Recommender } from '../model/model.js';
 import { Random } from '../random/random.js';
 import { AdamW } from './adam.js';
 import { effectiveBatchSize } from './memory.js';
@@ -21,12 +22,14 @@ export interface EpochReport {
 export class Trainer {
   readonly optimizer: AdamW;
   readonly random: Random;
+  private readonly sequences: Row[][];
 
   constructor(
     private readonly model: Recommender,
-    private readonly rows: readonly Row[],
+    rows: readonly Row[],
     private readonly options: TrainingOptions,
   ) {
+    this.sequences = userSequences(rows);
     this.optimizer = new AdamW({ weightDecay: options.weightDecay });
     this.random = new Random(options.seed);
   }
@@ -34,13 +37,14 @@ export class Trainer {
   /** @throws Error where loss or parameters are not finite any more */
   async trainEpoch(epoch: number): Promise<EpochReport> {
     const { epochs, learningRate, dropout, onStep } = this.options;
-    const batchSize = effectiveBatchSize(this.options.batchSize, this.rows.length);
-    const plans = planBatches(this.model.catalogue, this.rows, batchSize, this.random);
+    const windows = cutWindows(this.sequences, this.model.historyPlaces, (count) => this.random.integer(count));
+    const batchSize = effectiveBatchSize(this.options.batchSize, windows.length);
+    const plans = planBatches(this.model.catalogue, windows, batchSize, this.random);
     const total = plans.length * epochs;
     const sums = { loss: 0, crossEntropy: 0, pruned: 0, counted: 0, lossMilliseconds: 0, stepMilliseconds: 0 };
-    for (const [index, { rows, steps }] of plans.entries()) {
+    for (const [index, { windows, decisions }] of plans.entries()) {
       const started = performance.now();
-      const batch = makeBatch(this.model, rows, batchSize, steps);
+      const batch = makeBatch(this.model, windows, batchSize, decisions);
       sums.stepMilliseconds += performance.now() - started;
       const done = epoch * plans.length + index;
       const rate = learningRate * (1 - done / total);
@@ -48,7 +52,7 @@ export class Trainer {
         this.model,
         batch,
         this.options,
-        this.dropoutOf(batch, dropout),
+        makeDropout(batch, this.model.size, (length) => this.dropoutFactors(length, dropout)),
         this.optimizer,
         rate,
       );
@@ -71,11 +75,10 @@ export class Trainer {
   }
 
   /** Kept entries are scaled up, so that nothing needs scaling without dropout. */
-  private dropoutOf({ size, nodes }: Batch, share: number): Dropout {
-    const { dimension } = this.model.size;
-    const factors = (length: number) =>
-      Float32Array.from({ length }, () => (this.random.uniform() < share ? 0 : 1 / (1 - share)));
-    return { context: factors(size * dimension), hidden: factors(nodes.length * dimension) };
+  private dropoutFactors(length: number, share: number): Float32Array {
+    const factors = new Float32Array(length);
+    for (let k = 0; k < length; k++) factors[k] = this.random.uniform() < share ? 0 : 1 / (1 - share);
+    return factors;
   }
 }
 

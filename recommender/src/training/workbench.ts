@@ -1,15 +1,16 @@
 import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
+import { type ItemCodes, tokenizeByCode } from '../data/code-index.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
-import { type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from '../data/title-codes.js';
+import { type ItemTokens, titleCodes } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
   dataset: Dataset;
-  /** Where the decoder writes codes: those of the titles. */
-  codes?: TitleCodes;
+  /** Where the decoder writes codes: those of the items. */
+  codes?: ItemCodes;
   catalogue: Catalogue;
   split: Split;
   evidence: Evidence;
@@ -24,7 +25,10 @@ export interface WorkbenchOptions extends SplitOptions {
 
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
-  const codes = options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train) : undefined;
+  const codes = options.itemTokens === 'codes' ? (dataset.codes ?? madeCodes(dataset, split)) : undefined;
+  if (!codes && dataset.isUntitled) {
+    throw new Error(`${dataset.description}: its items have no titles; train on codes (--item-tokens codes)`);
+  }
   const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
   return {
@@ -36,10 +40,17 @@ export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions)
   };
 }
 
+/** Codes of the titles, for each item. */
+function madeCodes({ titles, isUntitled, description }: Dataset, { train }: Split): ItemCodes {
+  if (isUntitled) throw new Error(`${description}: its items have no titles to make codes of`);
+  const codes = titleCodes(titles, train);
+  return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
+}
+
 /** The data in a few lines, with what is not clean about it. */
 export function describeWorkbench({ dataset, catalogue, split, codes }: Workbench): string {
   const { titles, description } = dataset;
-  const { vocabulary, itemsWithSharedTitle, branches } = catalogue;
+  const { vocabulary, itemsWithSharedLeaf, branches } = catalogue;
   const users = (rows: readonly { user: number }[]) => new Set(rows.map(({ user }) => user)).size;
   const part = (name: string, rows: readonly { user: number }[]) =>
     `${rows.length} ${name} rows of ${users(rows)} users`;
@@ -49,8 +60,10 @@ export function describeWorkbench({ dataset, catalogue, split, codes }: Workbenc
       `${branches.count} prefixes that leave one`,
     `  ${part('training', split.train)}, ${part('validation', split.validation)}, ${part('test', split.test)}`,
   ];
-  if (itemsWithSharedTitle > 0) {
-    lines.push(`  Warning: ${itemsWithSharedTitle} items share a title with another; a hit on any of them is a hit.`);
+  if (itemsWithSharedLeaf > 0) {
+    lines.push(
+      `  Warning: ${itemsWithSharedLeaf} items share a ${codes ? 'code' : 'title'} with another; a hit on any of them is a hit.`,
+    );
   }
   const empty = [...titles.values()].filter((title) => title === '').length;
   if (empty > 0) lines.push(`  Warning: ${empty} ${empty === 1 ? 'item has' : 'items have'} an empty title.`);

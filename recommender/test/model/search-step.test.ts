@@ -10,10 +10,10 @@ describe('makeSearchStep', () => {
     const model = tinyModel(await openTinyWorkbench(), 4);
     const { catalogue } = model;
     const row = rows[0] as (typeof rows)[number];
-    const batch = makeBatch(model, [row], 1, 8);
+    const batch = makeBatch(model, [[row]], 1, 16);
     const { logits } = await lossInput(model, batch);
     const step = await makeSearchStep(model, [row]);
-    for (let index = 0; index < batch.steps && (batch.nodes[index] as number) >= 0; index++) {
+    for (let index = 0; index < batch.decisions && (batch.nodes[index] as number) >= 0; index++) {
       const nodes = batch.nodes.subarray(index, index + 1);
       const allowed = catalogue.trie.allowed(nodes);
       const consumed = { offsets: Int32Array.of(0, 0), tokens: new Int32Array(0) };

@@ -36,7 +36,7 @@ describe('lossOptions', () => {
   it.each(PENALTIES)('with lambdas of the decisions %s is what each lambda by itself gives', (penalty) => {
     const settings = { ...DEFAULT_RUN_OPTIONS, loss: 'bear' as const, penalty, lossBeamWidth: 2 };
     const lossOf = (lambda: Partial<typeof settings & { lambdas: number[] }>) => {
-      const weights = penaltyWeights(lambda, { size: 1, steps: 3 });
+      const weights = penaltyWeights(lambda, Int32Array.of(0, 1, 2));
       const logits = Float32Array.of(1, 2, 3, 3, 1, 2, 0, 2, 1);
       const options = { ...lossOptions({ ...settings, ...lambda }), reduction: 'none' as const };
       const own = weights && { penaltyWeights: weights };
@@ -58,19 +58,19 @@ describe('lossOptions', () => {
 
 describe('penaltyWeights', () => {
   it('is not there where the penalty counts for all decisions', () => {
-    expect(penaltyWeights({}, { size: 2, steps: 3 })).toBeUndefined();
-    expect(penaltyWeights({ lambdas: [1, 1] }, { size: 2, steps: 3 })).toBeUndefined();
+    expect(penaltyWeights({}, Int32Array.of(0, 1, 2))).toBeUndefined();
+    expect(penaltyWeights({ lambdas: [1, 1] }, Int32Array.of(0, 1, 2))).toBeUndefined();
   });
 
   it('has the lambda of each decision, the last for all later ones', () => {
-    const batch = { size: 2, steps: 4 };
-    expect([...(penaltyWeights({ lambdas: [4, 2] }, batch) ?? [])]).toEqual([4, 4, 2, 2, 2, 2, 2, 2]);
-    expect([...(penaltyWeights({ lambdas: [4, 2], penaltyEnd: 2 }, batch) ?? [])]).toEqual([4, 4, 2, 2, 0, 0, 0, 0]);
+    const decisions = Int32Array.of(0, 1, 2, 3, 0, 1);
+    expect([...(penaltyWeights({ lambdas: [4, 2] }, decisions) ?? [])]).toEqual([4, 2, 2, 2, 4, 2]);
+    expect([...(penaltyWeights({ lambdas: [4, 2], penaltyEnd: 2 }, decisions) ?? [])]).toEqual([4, 2, 0, 0, 4, 2]);
   });
 
   it('keeps the penalty to the decisions from the first up to the end', () => {
-    const batch = { size: 2, steps: 4 };
-    expect([...(penaltyWeights({ penaltyStart: 1, penaltyEnd: 3 }, batch) ?? [])]).toEqual([0, 0, 1, 1, 1, 1, 0, 0]);
-    expect([...(penaltyWeights({ penaltyStart: 3 }, batch) ?? [])]).toEqual([0, 0, 0, 0, 0, 0, 1, 1]);
+    const decisions = Int32Array.of(0, 1, 2, 3, 0, 1);
+    expect([...(penaltyWeights({ penaltyStart: 1, penaltyEnd: 3 }, decisions) ?? [])]).toEqual([0, 1, 1, 0, 0, 1]);
+    expect([...(penaltyWeights({ penaltyStart: 3 }, decisions) ?? [])]).toEqual([0, 0, 0, 1, 0, 0]);
   });
 });

@@ -1,6 +1,6 @@
 // Run by `node --wasm-max-mem-pages=N`. Prints, for each call: the code it failed with, else 'done', and whether the caller's
 // arrays are as they were.
-const { fusedBearLoss, fusedBearLossAsync, topTokens } = require('../../..');
+const { fusedBearLoss, fusedBearLossAsync, fusedLinearBearLoss, topTokens } = require('../../..');
 
 const [rows, vocabSize] = [3, 150_000];
 const logits = () => Float32Array.from({ length: rows * vocabSize }, (_, i) => ((i * 7919) % 1000) / 100);
@@ -21,6 +21,17 @@ const CALLS = {
   lists: () => loss(logits(), { allowed: lists, gradient: 'in-place' }),
   bitmask: () => loss(logits(), { allowed: { bitmask }, gradient: 'in-place', rows: true }),
   asynchronous: () => loss(logits(), { gradient: 'in-place' }, fusedBearLossAsync),
+  'linear form': () => {
+    const [hiddenSize, tokens] = [16, 20_000];
+    const out = {
+      gradHidden: filled(Float32Array, rows * hiddenSize),
+      gradWeight: filled(Float32Array, tokens * hiddenSize),
+    };
+    const weight = logits().subarray(0, tokens * hiddenSize);
+    const options = { hiddenSize, needs: ['hidden', 'weight'], out };
+    const call = () => fusedLinearBearLoss(logits().subarray(0, rows * hiddenSize), weight, targets, options);
+    return { arrays: Object.values(out), call };
+  },
   'top tokens': () => {
     const out = {
       tokens: filled(Int32Array, rows * 10),

@@ -1,0 +1,38 @@
+import { startDevice, toHost } from '../../src/model/device';
+import { decoderSight, historySight } from '../../src/model/sight';
+
+beforeAll(startDevice);
+
+/** Which of `count` columns each row sees. */
+function seenBy(scores: Float32Array, count: number): number[][] {
+  return Array.from({ length: scores.length / count }, (_, row) =>
+    [...Array(count).keys()].filter((column) => scores[row * count + column] === 0),
+  );
+}
+
+describe('historySight', () => {
+  it('lets each place see itself and the items before it', async () => {
+    const { history } = await toHost(historySight(Int32Array.of(-1, 5, 6, 7, 8, 9), 3));
+    expect(seenBy(history, 3)).toEqual([[0], [1], [1, 2], [0], [0, 1], [0, 1, 2]]);
+  });
+
+  it('tells how many places back an item is', async () => {
+    const { distances } = await toHost(historySight(Int32Array.of(1, 2, 3), 3));
+    const back = (place: number, seen: number) => [
+      ...distances.subarray((place * 3 + seen) * 3, (place * 3 + seen + 1) * 3),
+    ];
+    expect(back(2, 2)).toEqual([1, 0, 0]);
+    expect(back(2, 0)).toEqual([0, 0, 1]);
+    expect(back(0, 2)).toEqual([0, 0, 0]);
+  });
+});
+
+describe('decoderSight', () => {
+  it('lets a decision see the items up to its place', async () => {
+    const { decisions, places } = await toHost(
+      decoderSight(Int32Array.of(-1, 5, 6, 7, 8, 9), Int32Array.of(1, 2, -1, 0), 3),
+    );
+    expect(seenBy(decisions, 3)).toEqual([[1], [1, 2], [0, 1, 2], [0]]);
+    expect([...places]).toEqual([0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0]);
+  });
+});
