@@ -30,7 +30,8 @@ export function addCompareCommand(program: Command): void {
     .addOption(
       new Option(
         '--variants <list...>',
-        'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,tau=..][,T=..]',
+        'sft, msl, apao[,beta=..][,eta=..][,unmasked] or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..]' +
+          '[,end=..], each with [,tau=..][,T=..]',
       ).default(DEFAULT_VARIANTS, DEFAULT_VARIANTS.join(' ')),
     )
     .addOption(

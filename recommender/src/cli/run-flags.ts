@@ -30,6 +30,9 @@ export function addLossFlags(command: Command): Command {
         .choices(['detach', 'flow'])
         .default(D.thresholdGradient),
     )
+    .option('--beta <factor>', 'factor of the prefix losses of apao', fromZero, D.beta)
+    .option('--eta <factor>', 'how much the worst prefix length of apao counts', number, D.eta)
+    .option('--unmasked', 'apao over all tokens, as published, in place of the allowed ones')
     .option('--loss-beam-width <n>', 'B of the loss (default: that of the search)', count)
     .option('--temperature <t>', 'divides the logits in the loss and in the search', positive, D.temperature)
     .option('--seed <n>', 'seed of the first parameters, the order of rows and dropout', seed, D.seed);
@@ -39,12 +42,19 @@ export function addLossFlags(command: Command): Command {
 export function requireNoConflict(command: Command): void {
   const { loss, penalty } = command.opts() as Pick<RunOptions, 'loss' | 'penalty'>;
   const isSet = (name: string) => command.getOptionValueSource(name) === 'cli';
+  for (const name of APAO_SETTINGS) if (isSet(name)) requireLoss('apao', name, loss);
   for (const [name, isOf] of Object.entries(PENALTY_SETTINGS)) {
     if (!isSet(name)) continue;
-    if (loss !== 'bear') throw new Error(`${flagOf(name)} is for --loss bear only, and --loss is ${loss}`);
+    requireLoss('bear', name, loss);
     if (!isOf(penalty)) throw new Error(`${flagOf(name)} has no effect with --penalty ${penalty}`);
   }
 }
+
+function requireLoss(wanted: RunOptions['loss'], name: string, loss: RunOptions['loss']): void {
+  if (loss !== wanted) throw new Error(`${flagOf(name)} is for --loss ${wanted} only, and --loss is ${loss}`);
+}
+
+const APAO_SETTINGS = ['beta', 'eta', 'unmasked'];
 
 const PENALTY_SETTINGS: Readonly<Record<string, (penalty: string) => boolean>> = {
   penalty: () => true,
@@ -125,4 +135,4 @@ export function runOptionsOf(flags: Record<string, unknown>, dataset: Dataset): 
   return options as unknown as RunOptions;
 }
 
-const OPTIONAL = new Set(['trainRows', 'testRows', 'threads']);
+const OPTIONAL = new Set(['unmasked', 'trainRows', 'testRows', 'threads']);

@@ -118,13 +118,14 @@ export function timeTable({ variants }: ComparisonSummary): TextTable {
 }
 
 /** Options that a variant sets or that tell its runs apart: not shared. */
-const OWN_OPTIONS = ['loss', 'penalty', 'lambda', 'xi', 'margin', 'thresholdGradient', 'lossBeamWidth', 'seed'];
 const PENALTY_OPTIONS = ['penalty', 'lambda', 'xi', 'margin', 'thresholdGradient'];
+const APAO_OPTIONS = ['beta', 'eta'];
+const OWN_OPTIONS = ['loss', ...PENALTY_OPTIONS, ...APAO_OPTIONS, 'lossBeamWidth', 'seed'];
 
 /** What all runs share, by the names of the command line's flags. */
 export function settingsTable({ options, variants }: ComparisonSummary): TextTable {
   const isOneRun = variants.length === 1;
-  const own = options.loss === 'bear' ? [] : PENALTY_OPTIONS;
+  const own = [...(options.loss === 'bear' ? [] : PENALTY_OPTIONS), ...(options.loss === 'apao' ? [] : APAO_OPTIONS)];
   const shared = Object.entries(options).filter(([name]) => !(isOneRun ? own : OWN_OPTIONS).includes(name));
   return {
     title: isOneRun ? 'Settings' : 'Settings of all runs',

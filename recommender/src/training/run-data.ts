@@ -3,7 +3,7 @@ import type { ItemCodes } from '../data/code-index.js';
 import type { Row } from '../data/dataset.js';
 import { FINITE, ITEM_ID, WHOLE } from '../ranges.js';
 import { type RunHead, runHeadFields } from './run-state.js';
-import { listOf, numberIn, objectOf, pairOf, type Shape, ShapeError, text, unexpected } from './shape.js';
+import { isTrue, listOf, numberIn, objectOf, pairOf, type Shape, ShapeError, text, unexpected } from './shape.js';
 import type { Workbench } from './workbench.js';
 
 /** What a trained model needs of its data: the titles or their codes, and the rows that its evidence is counted from. */
@@ -27,8 +27,6 @@ const item = numberIn(ITEM_ID);
 const user: Shape<number> = (value, place) =>
   Number.isInteger(value) ? (value as number) : unexpected(place, 'a whole number', value);
 
-const isNested: Shape<true> = (value, place) => (value === true ? value : unexpected(place, 'true', value));
-
 const dataShape = objectOf<RunHead & { titles: [number, string][]; train: Row[] }, { codes: [number, number[]][] }>(
   {
     ...runHeadFields,
@@ -36,7 +34,7 @@ const dataShape = objectOf<RunHead & { titles: [number, string][]; train: Row[] 
     train: listOf(
       objectOf<Omit<Row, 'knownUntil' | 'isNested'>, { knownUntil: number; isNested: true }>(
         { user, history: listOf(item), target: item, time: numberIn(FINITE) },
-        { knownUntil: numberIn(FINITE), isNested },
+        { knownUntil: numberIn(FINITE), isNested: isTrue },
       ),
     ),
   },

@@ -6,7 +6,7 @@ import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from '../ranges.js';
 import { DEFAULT_LAMBDAS, LOSSES, type LossSettings, PENALTIES } from './losses.js';
-import { listOf, numberIn, objectOf, oneOf } from './shape.js';
+import { isTrue, listOf, numberIn, objectOf, oneOf } from './shape.js';
 
 /** All that the numbers of a run depend on, beside the data and the threads, on which they do not depend. */
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
@@ -45,6 +45,8 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   xi: 1,
   margin: 0,
   thresholdGradient: 'detach',
+  beta: 0.1,
+  eta: 0,
   lossBeamWidth: 10,
   temperature: 1,
   beamWidth: 10,
@@ -64,6 +66,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
 };
 
 type OptionalOption =
+  | 'unmasked'
   | 'lambdas'
   | 'penaltyStart'
   | 'penaltyEnd'
@@ -83,6 +86,8 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     xi: numberIn(POSITIVE),
     margin: numberIn(FINITE),
     thresholdGradient: oneOf(['detach', 'flow']),
+    beta: numberIn(FROM_ZERO),
+    eta: numberIn(FINITE),
     lossBeamWidth: count,
     temperature: numberIn(POSITIVE),
     beamWidth: count,
@@ -101,6 +106,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     seed: numberIn(SEED),
   },
   {
+    unmasked: isTrue,
     lambdas: listOf(numberIn(FROM_ZERO)),
     penaltyStart: numberIn(WHOLE),
     penaltyEnd: count,

@@ -1,7 +1,7 @@
 import { Recommender } from '../model/model.js';
 import { evaluate, validationNdcg } from './evaluation.js';
 import { withFolderLock } from './folder-lock.js';
-import { lossOptions } from './losses.js';
+import { isMasked, lossOptions } from './losses.js';
 import { marginHistogram } from './margins.js';
 import { requireTrainable } from './memory.js';
 import { requireUsableOptions } from './option-check.js';
@@ -72,7 +72,8 @@ async function runLocked(
   const trainer = new Trainer(model, split.train, {
     ...options,
     loss: lossOptions(options),
-    isMasked: options.loss !== 'sft',
+    isMasked: isMasked(options),
+    ...(options.loss === 'apao' && { apao: options }),
     ...(hooks.onStep && { onStep: hooks.onStep }),
   });
   const fresh = { options, data: dataset.description, dataDigest: digestOf(workbench), metrics: [] };

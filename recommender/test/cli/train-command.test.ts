@@ -187,6 +187,10 @@ describe('train', () => {
     [['--loss', 'sft', '--penalty', 'hinge'], /^--penalty is for --loss bear only, and --loss is sft$/],
     [['--loss', 'msl', '--lambda', '1'], /^--lambda is for --loss bear only, and --loss is msl$/],
     [['--loss', 'msl', '--threshold-gradient', 'detach'], /^--threshold-gradient is for --loss bear only/],
+    [['--loss', 'msl', '--beta', '1'], /^--beta is for --loss apao only, and --loss is msl$/],
+    [['--unmasked'], /^--unmasked is for --loss apao only, and --loss is bear$/],
+    [['--loss', 'apao', '--xi', '1'], /^--xi is for --loss bear only, and --loss is apao$/],
+    [['--loss', 'apao', '--beta', '-1'], /--beta <factor>.*at least 0/],
     [['--xi', '2', '--penalty', 'hinge'], /^--xi has no effect with --penalty hinge$/],
     [['--margin', '1'], /^--margin has no effect with --penalty log-sigmoid$/],
     [
