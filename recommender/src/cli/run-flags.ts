@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { SPLITS } from '../data/splits.js';
-import { ITEM_TOKENS } from '../data/title-codes.js';
+import { CODE_SOURCES, ITEM_TOKENS } from '../data/title-codes.js';
 import { EVIDENCE } from '../model/evidence.js';
 import { DEFAULT_LAMBDAS, hasMargin, hasScale, hasThresholdGradient, LOSSES, PENALTIES } from '../training/losses.js';
 import { DEFAULT_RUN_OPTIONS, flagOf, type RunOptions } from '../training/run-options.js';
@@ -54,9 +54,17 @@ export function addRunFlags(command: Command): Command {
   return command
     .addOption(new Option('--split <kind>', 'how rows are held out').choices(SPLITS).default(D.split))
     .addOption(
-      new Option('--item-tokens <kind>', 'what the decoder writes: the tokens of titles, or short codes')
+      new Option('--item-tokens <kind>', 'what the decoder writes: short codes of items, or the tokens of titles')
         .choices(ITEM_TOKENS)
         .default(D.itemTokens),
+    )
+    .addOption(
+      new Option(
+        '--code-source <kind>',
+        'what codes are made from: words of titles, or also purchases of training rows',
+      )
+        .choices(CODE_SOURCES)
+        .default(D.codeSource),
     )
     .addOption(
       new Option('--evidence <kind>', 'what is added to the logits: counts of the training rows, or nothing')
@@ -71,7 +79,7 @@ export function addRunFlags(command: Command): Command {
     .option('--batch-size <n>', 'rows of a step', count, D.batchSize)
     .option('--learning-rate <rate>', 'at the first step; falls to 0', positive, D.learningRate)
     .option('--weight-decay <rate>', 'of AdamW', fromZero, D.weightDecay)
-    .option('--dropout <share>', 'of context and hidden vectors', share, D.dropout)
+    .option('--dropout <share>', 'of the activations of the network', share, D.dropout)
     .option('--train-rows <n>', 'most rows to train on (default: all)', count)
     .option('--test-rows <n>', 'most rows to validate and to test on (default: all)', count)
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count);

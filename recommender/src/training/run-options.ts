@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { SPLITS, type SplitOptions } from '../data/splits.js';
-import { ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
+import { CODE_SOURCES, type CodeSource, ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
 import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from '../ranges.js';
@@ -11,6 +11,8 @@ import { listOf, numberIn, objectOf, oneOf } from './shape.js';
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   /** What the decoder writes. */
   itemTokens: ItemTokens;
+  /** What the codes are made from, where the decoder writes codes. */
+  codeSource: CodeSource;
   /** What is added to the logits of the network. */
   evidence: EvidenceKind;
   /** Width of the beam search that validates and tests. */
@@ -46,7 +48,8 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   temperature: 1,
   beamWidth: 10,
   split: 'user',
-  itemTokens: 'titles',
+  itemTokens: 'codes',
+  codeSource: 'titles-and-purchases',
   evidence: 'counts',
   dimension: 64,
   historyPlaces: 10,
@@ -84,6 +87,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     beamWidth: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
+    codeSource: oneOf(CODE_SOURCES),
     evidence: oneOf(EVIDENCE),
     dimension: count,
     historyPlaces: count,

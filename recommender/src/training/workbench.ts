@@ -1,7 +1,7 @@
 import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
-import { type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from '../data/title-codes.js';
+import { type CodeSource, type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
@@ -18,13 +18,16 @@ export interface Workbench {
 export interface WorkbenchOptions extends SplitOptions {
   /** Default `titles`. */
   itemTokens?: ItemTokens;
+  /** Default `titles-and-purchases`. */
+  codeSource?: CodeSource;
   /** Default `counts`. */
   evidence?: EvidenceKind;
 }
 
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
-  const codes = options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train) : undefined;
+  const codes =
+    options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train, options.codeSource) : undefined;
   const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
   return {

@@ -53,6 +53,21 @@ describe('a run that writes short codes', () => {
     const { split, codes } = await openWorkbench(dataset, { split: 'user', itemTokens: 'codes' });
     expect(codes).toEqual(titleCodes(dataset.titles, split.train));
     expect(codes).not.toEqual(titleCodes(dataset.titles, dataset.rows));
+    // Other validation and test rows, the same codes.
+    const strangers = new Set([...split.validation, ...split.test].map(({ user }) => user));
+    const rows = dataset.rows.map((row) =>
+      strangers.has(row.user) ? { ...row, target: 1, history: [2, 3, 4, 5] } : row,
+    );
+    const changed = await openWorkbench({ ...dataset, rows }, { split: 'user', itemTokens: 'codes' });
+    expect(changed.split.test).not.toEqual(split.test);
+    expect(changed.codes).toEqual(codes);
+  });
+
+  it('takes them from titles alone if told so', async () => {
+    const options = { split: 'user', itemTokens: 'codes', codeSource: 'titles' } as const;
+    const { codes, split } = await openWorkbench(TINY_DATASET, options);
+    expect(codes).toEqual(titleCodes(TINY_DATASET.titles, []));
+    expect(codes).not.toEqual(titleCodes(TINY_DATASET.titles, split.train));
   });
 
   it('has a leaf for each title, reached by its code', async () => {
