@@ -9,9 +9,17 @@ export type ItemTokens = (typeof ITEM_TOKENS)[number];
 /** The code of each distinct title. */
 export type TitleCodes = ReadonlyMap<string, number[]>;
 
-/** Three levels of 32, 16 and 16 clusters of what titles and training rows say; the same for the same data. */
-export function titleCodes(titles: ReadonlyMap<number, string>, train: readonly Row[]): TitleCodes {
-  const vectors = titleVectors(titles, train);
+export const CODE_SOURCES = ['titles', 'titles-and-purchases'] as const;
+/** What codes are made from: the words of the titles alone, or also what was bought near them in the training rows. */
+export type CodeSource = (typeof CODE_SOURCES)[number];
+
+/** Clusters of what titles and perhaps training rows say; the same for the same data. */
+export function titleCodes(
+  titles: ReadonlyMap<number, string>,
+  train: readonly Row[],
+  source: CodeSource = 'titles-and-purchases',
+): TitleCodes {
+  const vectors = titleVectors(titles, source === 'titles' ? [] : train);
   const codes = itemCodes([...vectors.values()]);
   return new Map([...vectors.keys()].map((title, index) => [title, codes[index] as number[]]));
 }

@@ -2,7 +2,7 @@ import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
 import { type ItemCodes, tokenizeByCode } from '../data/code-index.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
-import { type ItemTokens, titleCodes } from '../data/title-codes.js';
+import { type CodeSource, type ItemTokens, titleCodes } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
@@ -19,13 +19,16 @@ export interface Workbench {
 export interface WorkbenchOptions extends SplitOptions {
   /** Default `titles`. */
   itemTokens?: ItemTokens;
+  /** Default `titles-and-purchases`. */
+  codeSource?: CodeSource;
   /** Default `counts`. */
   evidence?: EvidenceKind;
 }
 
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
-  const codes = options.itemTokens === 'codes' ? (dataset.codes ?? madeCodes(dataset, split)) : undefined;
+  const codes =
+    options.itemTokens === 'codes' ? (dataset.codes ?? madeCodes(dataset, split, options.codeSource)) : undefined;
   if (!codes && dataset.isUntitled) {
     throw new Error(`${dataset.description}: its items have no titles; train on codes (--item-tokens codes)`);
   }
@@ -41,9 +44,9 @@ export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions)
 }
 
 /** Codes of the titles, for each item. */
-function madeCodes({ titles, isUntitled, description }: Dataset, { train }: Split): ItemCodes {
+function madeCodes({ titles, isUntitled, description }: Dataset, { train }: Split, source?: CodeSource): ItemCodes {
   if (isUntitled) throw new Error(`${description}: its items have no titles to make codes of`);
-  const codes = titleCodes(titles, train);
+  const codes = titleCodes(titles, train, source);
   return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
 }
 

@@ -70,10 +70,10 @@ describe('train', () => {
     withFolder(async (root) => {
       const run = join(root, 'run');
       const train = ['train', '--data', makeDataFolder(root), '--out', run, ...SMALL];
-      const { output, error } = await runCommand(...train, '--item-tokens', 'codes');
+      const { output, error } = await runCommand(...train);
       expect(error).toBeUndefined();
       expect(output).toMatch(/30 items, \d+ tokens of short codes, /);
-      const other = await runCommand(...train, '--resume');
+      const other = await runCommand(...train, '--item-tokens', 'titles', '--resume');
       expect(other.error).toMatch(/--item-tokens is codes there and titles here/);
       const history = TINY_DATASET.rows[0]?.history as number[];
       const recommended = await runCommand('recommend', '--run', run, '--history', history.join(','));
