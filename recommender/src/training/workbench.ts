@@ -1,14 +1,21 @@
 import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
-import { type CodeSource, type ItemTokens, type TitleCodes, titleCodes, tokenizeByCode } from '../data/title-codes.js';
+import {
+  type CodeSource,
+  type ItemTokens,
+  oneTokenCodes,
+  type TitleCodes,
+  titleCodes,
+  tokenizeByCode,
+} from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
   dataset: Dataset;
-  /** Where the decoder writes codes: those of the titles. */
+  /** Where the decoder does not write titles: what it writes in their place. */
   codes?: TitleCodes;
   catalogue: Catalogue;
   split: Split;
@@ -26,8 +33,7 @@ export interface WorkbenchOptions extends SplitOptions {
 
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
-  const codes =
-    options.itemTokens === 'codes' ? titleCodes(dataset.titles, split.train, options.codeSource) : undefined;
+  const codes = codesOf(dataset, split, options);
   const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
   return {
@@ -39,6 +45,15 @@ export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions)
   };
 }
 
+function codesOf(
+  { titles }: Dataset,
+  { train }: Split,
+  { itemTokens = 'titles', codeSource }: WorkbenchOptions,
+): TitleCodes | undefined {
+  if (itemTokens === 'titles') return undefined;
+  return itemTokens === 'items' ? oneTokenCodes(titles) : titleCodes(titles, train, codeSource);
+}
+
 /** The data in a few lines, with what is not clean about it. */
 export function describeWorkbench({ dataset, catalogue, split, codes }: Workbench): string {
   const { titles, description } = dataset;
@@ -48,7 +63,7 @@ export function describeWorkbench({ dataset, catalogue, split, codes }: Workbenc
     `${rows.length} ${name} rows of ${users(rows)} users`;
   const lines = [
     `Data: ${description}`,
-    `  ${titles.size} items, ${vocabulary.size} tokens${codes ? ' of short codes' : ''}, ${vocabulary.choices} of them where there is a choice, ` +
+    `  ${titles.size} items, ${vocabulary.size} tokens${codes ? ' of codes' : ''}, ${vocabulary.choices} of them where there is a choice, ` +
       `${branches.count} prefixes that leave one`,
     `  ${part('training', split.train)}, ${part('validation', split.validation)}, ${part('test', split.test)}`,
   ];
