@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Dataset } from '../data/dataset.js';
 import { defaultSplit, protocolOptions, SPLITS } from '../data/protocols.js';
-import { ITEM_TOKENS } from '../data/title-codes.js';
+import { CODE_SOURCES, ITEM_TOKENS } from '../data/title-codes.js';
 import { EVIDENCE } from '../model/evidence.js';
 import { DEFAULT_LAMBDAS, hasMargin, hasScale, hasThresholdGradient, LOSSES, PENALTIES } from '../training/losses.js';
 import { DEFAULT_RUN_OPTIONS, flagOf, type RunOptions } from '../training/run-options.js';
@@ -76,8 +76,18 @@ export function addRunFlags(command: Command): Command {
     .addOption(
       new Option(
         '--item-tokens <kind>',
-        `what the decoder writes: the tokens of titles, or short codes (default: ${D.itemTokens}; codes where some are given)`,
-      ).choices(ITEM_TOKENS),
+        'what the decoder writes: short codes of items, the tokens of titles, or one token for each item',
+      )
+        .choices(ITEM_TOKENS)
+        .default(D.itemTokens),
+    )
+    .addOption(
+      new Option(
+        '--code-source <kind>',
+        'what codes are made from: words of titles, or also purchases of training rows',
+      )
+        .choices(CODE_SOURCES)
+        .default(D.codeSource),
     )
     .addOption(
       new Option('--evidence <kind>', 'what is added to the logits: counts of the training rows, or nothing')
@@ -101,7 +111,7 @@ export function addRunFlags(command: Command): Command {
     .option('--batch-size <n>', 'rows of a step', count, D.batchSize)
     .option('--learning-rate <rate>', 'at the first step; falls to 0', positive, D.learningRate)
     .option('--weight-decay <rate>', 'of AdamW', fromZero, D.weightDecay)
-    .option('--dropout <share>', 'of context and hidden vectors', share, D.dropout)
+    .option('--dropout <share>', 'of the activations of the network', share, D.dropout)
     .option('--train-rows <n>', 'most rows to train on (default: all)', count)
     .option('--test-rows <n>', 'most rows to validate and to test on (default: all)', count)
     .option(
@@ -126,7 +136,6 @@ export function runOptionsOf(flags: Record<string, unknown>, dataset: Dataset): 
   const split = (flags.split as RunOptions['split'] | undefined) ?? defaultSplit(dataset);
   const options = { ...D, split, ...protocolOptions(split) } as Record<string, unknown>;
   for (const name of Object.keys(flags)) if (name in D || OPTIONAL.has(name)) options[name] = flags[name];
-  options.itemTokens = flags.itemTokens ?? (dataset.codes ? 'codes' : D.itemTokens);
   if (flags.codes !== undefined && options.itemTokens === 'titles') {
     throw new Error('--codes has no effect with --item-tokens titles');
   }

@@ -19,7 +19,9 @@ export function balancedClusters(points: readonly Float64Array[], clusters: numb
     const next = assign(distancesBetween(points, centres), clusters, room);
     if (next.every((label, point) => label === labels[point])) break;
     labels = next;
-    centres = meansOf(points, labels, centres);
+    const means = clusterMeans(points, labels);
+    // A cluster without points keeps its centre.
+    centres = centres.map((centre, cluster) => means.get(cluster) ?? centre);
   }
   return labels;
 }
@@ -84,24 +86,18 @@ function assign(distances: Float64Array, clusters: number, room: number): Int32A
   return labels;
 }
 
-/** A cluster without points keeps its centre. */
-function meansOf(
-  points: readonly Float64Array[],
-  labels: Int32Array,
-  centres: readonly Float64Array[],
-): Float64Array[] {
-  const sums = centres.map((centre) => new Float64Array(centre.length));
-  const counts = new Int32Array(centres.length);
+/** The mean of the points of each cluster that has any. */
+export function clusterMeans(points: readonly Float64Array[], labels: Int32Array): Map<number, Float64Array> {
+  const sums = new Map<number, Float64Array>();
+  const counts = new Map<number, number>();
   points.forEach((point, index) => {
     const label = labels[index] as number;
-    const sum = sums[label] as Float64Array;
+    const sum = sums.get(label) ?? new Float64Array(point.length);
     for (let k = 0; k < point.length; k++) sum[k] = (sum[k] as number) + (point[k] as number);
-    counts[label] = (counts[label] as number) + 1;
+    sums.set(label, sum);
+    counts.set(label, (counts.get(label) ?? 0) + 1);
   });
-  return sums.map((sum, cluster) => {
-    const count = counts[cluster] as number;
-    return count === 0 ? (centres[cluster] as Float64Array) : sum.map((coordinate) => coordinate / count);
-  });
+  return new Map([...sums].map(([label, sum]) => [label, sum.map((value) => value / (counts.get(label) as number))]));
 }
 
 function squaredDistance(a: Float64Array, b: Float64Array): number {

@@ -1,23 +1,35 @@
 import { argumentError, requirePositiveInteger } from '../argument-error.js';
 import { Mulberry32 } from '../random/mulberry32.js';
-import { balancedClusters } from './balanced-clusters.js';
+import { balancedClusters, clusterMeans } from './balanced-clusters.js';
 
 export interface ItemCodesOptions {
-  /** Clusters at each level of the tree, from the root; default 32, 16, 16. */
+  /** Clusters of each level; default `codeLevels` of the number of vectors. */
   levels?: readonly number[];
   /** Of the first centres of k-means, a whole number from 0 to 2^32 - 1; default 1. */
   seed?: number;
 }
 
-const DEFAULT_LEVELS = [32, 16, 16];
+/** Most clusters of a level. */
+const WIDEST = 256;
 const LARGEST_SEED = 2 ** 32 - 1;
 
 /**
- * Short codes for items, by recursive k-means with clusters of about equal size: items with near vectors share the beginning
- * of their codes. The same vectors, levels and seed give the same codes. A group with no more items than there are clusters is
- * not clustered: each item gets a token of its own. Where the last level is not enough to tell the items of a group apart,
- * each gets one token more. So all codes are different, none begins another, and no token occurs at two levels: sequences
- * for `TokenTrie.fromSequences`. The default levels tell up to 8192 items apart with three tokens each.
+ * Levels for a catalogue: as few as have a place for each item with at most 256 clusters each, at least two, all of one size,
+ * a power of two.
+ */
+export function codeLevels(items: number): number[] {
+  const levels = Math.max(2, Math.ceil(Math.log(Math.max(items, 1)) / Math.log(WIDEST) - 1e-9));
+  let clusters = 2;
+  while (clusters ** levels < items) clusters *= 2;
+  return Array.from({ length: levels }, () => clusters);
+}
+
+/**
+ * Short codes for items by residual quantisation: k-means with clusters of about equal size gives the first token, k-means of
+ * what the centres leave unsaid the next one, and so on. Items with near vectors share the beginning of their codes, and a
+ * token of a later level says the same after each beginning. One token more tells the items of a code apart, in their order:
+ * it is 0, and forced, where there is but one. So all codes are different and equally long, and no token occurs at two
+ * levels: sequences for `TokenTrie.fromSequences`. The same vectors, levels and seed give the same codes.
  *
  * @param vectors one for each item, `[items, d]`, finite
  * @returns the code of each item
@@ -25,30 +37,34 @@ const LARGEST_SEED = 2 ** 32 - 1;
  */
 export function itemCodes(
   vectors: readonly ArrayLike<number>[],
-  { levels = DEFAULT_LEVELS, seed = 1 }: ItemCodesOptions = {},
+  { levels = codeLevels(vectors.length), seed = 1 }: ItemCodesOptions = {},
 ): number[][] {
   checkOptions(levels, seed);
-  const points = vectors.map((vector) => Float64Array.from(vector));
-  checkVectors(points);
+  let residuals = vectors.map((vector) => Float64Array.from(vector));
+  checkVectors(residuals);
   const random = new Mulberry32(seed);
-  const codes: number[][] = points.map(() => []);
-  const split = (items: readonly number[], level: number, firstToken: number): void => {
-    const clusters = levels[level] ?? items.length;
-    const members = items.map((item) => points[item] as Float64Array);
-    const tokens = items.length <= clusters ? [...items.keys()] : balancedClusters(members, clusters, random);
-    const groups = new Map<number, number[]>();
-    items.forEach((item, index) => {
-      const token = tokens[index] as number;
-      codes[item]?.push(firstToken + token);
-      const group = groups.get(token);
-      if (group) group.push(item);
-      else groups.set(token, [item]);
+  const codes: number[][] = residuals.map(() => []);
+  let firstToken = 0;
+  for (const clusters of levels) {
+    const labels =
+      residuals.length <= clusters ? Int32Array.from(residuals.keys()) : balancedClusters(residuals, clusters, random);
+    const centres = clusterMeans(residuals, labels);
+    residuals = residuals.map((residual, item) => {
+      const centre = centres.get(labels[item] as number) as Float64Array;
+      return residual.map((coordinate, k) => coordinate - (centre[k] as number));
     });
-    for (const group of groups.values()) {
-      if (level + 1 < levels.length || group.length > 1) split(group, level + 1, firstToken + clusters);
-    }
-  };
-  if (points.length > 0) split([...points.keys()], 0, 0);
+    codes.forEach((code, item) => {
+      code.push(firstToken + (labels[item] as number));
+    });
+    firstToken += clusters;
+  }
+  const taken = new Map<string, number>();
+  for (const code of codes) {
+    const key = code.join();
+    const before = taken.get(key) ?? 0;
+    taken.set(key, before + 1);
+    code.push(firstToken + before);
+  }
   return codes;
 }
 

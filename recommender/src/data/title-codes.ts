@@ -2,16 +2,32 @@ import type { Row } from './dataset.js';
 import { itemCodes } from './item-codes.js';
 import { titleVectors } from './title-vectors.js';
 
-export const ITEM_TOKENS = ['titles', 'codes'] as const;
-/** What the decoder writes: the tokens of titles, or short codes from clusters of items. */
+export const ITEM_TOKENS = ['codes', 'titles', 'items'] as const;
+/**
+ * What the decoder writes: short codes from clusters of items, the tokens of titles, or one token for each item. The last is
+ * the softmax over all items that recommenders without generation have, behind the same encoder: what generation is measured by.
+ */
 export type ItemTokens = (typeof ITEM_TOKENS)[number];
 
 /** The code of each distinct title. */
 export type TitleCodes = ReadonlyMap<string, number[]>;
 
-/** Three levels of 32, 16 and 16 clusters of what titles and training rows say; the same for the same data. */
-export function titleCodes(titles: ReadonlyMap<number, string>, train: readonly Row[]): TitleCodes {
-  const vectors = titleVectors(titles, train);
+export const CODE_SOURCES = ['titles', 'titles-and-purchases'] as const;
+/** What codes are made from: the words of the titles alone, or also what was bought near them in the training rows. */
+export type CodeSource = (typeof CODE_SOURCES)[number];
+
+/** Clusters of what titles and perhaps training rows say; the same for the same data. */
+export function titleCodes(
+  titles: ReadonlyMap<number, string>,
+  train: readonly Row[],
+  source: CodeSource = 'titles-and-purchases',
+): TitleCodes {
+  const vectors = titleVectors(titles, source === 'titles' ? [] : train);
   const codes = itemCodes([...vectors.values()]);
   return new Map([...vectors.keys()].map((title, index) => [title, codes[index] as number[]]));
+}
+
+/** A code of one token for each distinct title. */
+export function oneTokenCodes(titles: ReadonlyMap<number, string>): TitleCodes {
+  return new Map([...new Set(titles.values())].sort().map((title, index) => [title, [index]]));
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { SPLITS } from '../data/protocols.js';
 import type { SplitOptions } from '../data/splits.js';
-import { ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
+import { CODE_SOURCES, type CodeSource, ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
 import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from '../ranges.js';
@@ -12,6 +12,8 @@ import { isTrue, listOf, numberIn, objectOf, oneOf } from './shape.js';
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
   /** What the decoder writes. */
   itemTokens: ItemTokens;
+  /** What the codes are made from, where the decoder writes codes. */
+  codeSource: CodeSource;
   /** What is added to the logits of the network. */
   evidence: EvidenceKind;
   /** Width of the beam search that validates and tests. */
@@ -52,15 +54,16 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   beamWidth: 10,
   exactRows: 1000,
   split: 'user',
-  itemTokens: 'titles',
+  itemTokens: 'codes',
+  codeSource: 'titles-and-purchases',
   evidence: 'counts',
   dimension: 64,
   historyPlaces: 10,
-  epochs: 16,
+  epochs: 14,
   patience: 3,
   batchSize: 64,
-  learningRate: 2e-3,
-  weightDecay: 0.05,
+  learningRate: 4e-3,
+  weightDecay: 0.2,
   dropout: 0.3,
   seed: 1,
 };
@@ -94,6 +97,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     exactRows: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
+    codeSource: oneOf(CODE_SOURCES),
     evidence: oneOf(EVIDENCE),
     dimension: count,
     historyPlaces: count,

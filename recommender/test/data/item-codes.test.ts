@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { TokenTrie } from 'fused-bear-loss/decoding';
-import { itemCodes } from '../../src/data/item-codes';
+import { codeLevels, itemCodes } from '../../src/data/item-codes';
 
 /** `groups` far apart, each with `size` points near each other, in turn. */
 function farGroups(groups: number, size: number): number[][] {
@@ -8,6 +8,21 @@ function farGroups(groups: number, size: number): number[][] {
 }
 
 const prefixOf = (code: readonly number[], length: number) => code.slice(0, length).join();
+
+describe('codeLevels', () => {
+  it.each([
+    [1, [2, 2]],
+    [4, [2, 2]],
+    [30, [8, 8]],
+    [2411, [64, 64]],
+    [22_728, [256, 256]],
+    [65_536, [256, 256]],
+    [65_537, [64, 64, 64]],
+    [1_000_000, [128, 128, 128]],
+  ])('for %i items has %j clusters', (items, levels) => {
+    expect(codeLevels(items)).toEqual(levels);
+  });
+});
 
 describe('itemCodes', () => {
   it('gives near vectors the same beginning', () => {
@@ -36,45 +51,56 @@ describe('itemCodes', () => {
         codes.forEach((code, item) => {
           expect(trie.isLeaf(trie.find(code))).toBe(true);
           expect([...trie.items(trie.leafOf(item))]).toEqual([item]);
-          expect(code.length).toBeGreaterThanOrEqual(levels.length);
-          expect(code.length).toBeLessThanOrEqual(levels.length + 1);
+          expect(code).toHaveLength(levels.length + 1);
         });
       }),
     );
   });
 
-  it('has clusters of about equal size, and no more tokens than levels where these are enough', () => {
+  it('has first clusters of about equal size', () => {
     // Most points in one place: k-means alone would leave them together.
     const vectors = Array.from({ length: 60 }, (_, item) => (item < 50 ? [item / 1e6, 0] : [item, 50]));
-    const codes = itemCodes(vectors, { levels: [4, 4, 4] });
+    const codes = itemCodes(vectors, { levels: [4, 4] });
     const sizes = [0, 1, 2, 3].map((token) => codes.filter(([first]) => first === token).length);
     expect(sizes).toEqual([15, 15, 15, 15]);
-    for (const code of codes) expect(code).toHaveLength(3);
   });
 
-  it('tells items apart by one token more where the levels are not enough', () => {
+  it('gives the same second token to what lies in the same direction from the first centres', () => {
+    // Three places, and around each the same four points.
+    const around = [
+      [0, 1],
+      [0, -1],
+      [1, 0],
+      [-1, 0],
+    ] as const;
     const codes = itemCodes(
-      Array.from({ length: 9 }, () => [1, 2]),
-      { levels: [2, 2] },
+      [0, 100, 200].flatMap((centre) => around.map(([x, y]) => [centre + x, y])),
+      { levels: [3, 4] },
     );
-    expect(codes.map(({ length }) => length)).toEqual(codes.map(() => 3));
-    expect(new Set(codes.map(String)).size).toBe(9);
+    const second = (place: number) => codes.slice(4 * place, 4 * place + 4).map(([, token]) => token);
+    expect(new Set(second(0)).size).toBe(4);
+    expect(second(1)).toEqual(second(0));
+    expect(second(2)).toEqual(second(0));
+  });
+
+  it('tells items apart by the last token, in their order', () => {
+    const codes = itemCodes(
+      Array.from({ length: 4 }, () => [1, 2]),
+      { levels: [1, 1] },
+    );
+    expect(codes).toEqual([0, 1, 2, 3].map((item) => [0, 1, 2 + item]));
   });
 
   it('uses tokens of its own at each level', () => {
-    const codes = itemCodes(farGroups(5, 20), { levels: [5, 4, 5] });
+    const codes = itemCodes(farGroups(5, 20), { levels: [5, 4] });
     for (const [first, second, third] of codes as [number, number, number][]) {
-      expect([first >= 0 && first < 5, second >= 5 && second < 9, third >= 9 && third < 14]).toEqual([
-        true,
-        true,
-        true,
-      ]);
+      expect([first >= 0 && first < 5, second >= 5 && second < 9, third >= 9]).toEqual([true, true, true]);
     }
   });
 
   it('gives the same codes for the same seed, and takes any array of numbers', () => {
     const vectors = farGroups(7, 9);
-    const options = { levels: [4, 4, 4], seed: 3 };
+    const options = { levels: [4, 4], seed: 3 };
     expect(
       itemCodes(
         vectors.map((vector) => Float32Array.from(vector)),

@@ -15,6 +15,10 @@ const row = (user: number, ...items: number[]) => ({
   time: user,
 });
 
+function byItem(titles: ReadonlyMap<number, string>, codes: TitleCodes): Map<number, number[]> {
+  return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
+}
+
 function cosine(a: Float64Array, b: Float64Array): number {
   const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, number, k) => sum + number * (y[k] as number), 0);
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
@@ -47,13 +51,35 @@ describe('titleVectors', () => {
   });
 });
 
+it('has one decision among all titles where each has one token', async () => {
+  const { catalogue, codes } = await openWorkbench(TINY_DATASET, { split: 'user', itemTokens: 'items' });
+  expect(codes?.size).toBe(30);
+  expect(catalogue.trie.leafCount).toBe(30);
+  expect(catalogue.choices.map((path) => path.map(({ node }) => node))).toEqual(Array(30).fill([0]));
+});
+
 describe('a run that writes short codes', () => {
   it('takes them from the training rows only', async () => {
     const dataset = syntheticDataset({ items: 60, users: 20, purchases: 7 }, 5);
     const { split, codes } = await openWorkbench(dataset, { split: 'user', itemTokens: 'codes' });
-    const byItem = (made: TitleCodes) => new Map([...dataset.titles].map(([item, title]) => [item, made.get(title)]));
-    expect(codes).toEqual(byItem(titleCodes(dataset.titles, split.train)));
-    expect(codes).not.toEqual(byItem(titleCodes(dataset.titles, dataset.rows)));
+    expect(codes).toEqual(byItem(dataset.titles, titleCodes(dataset.titles, split.train)));
+    expect(codes).not.toEqual(byItem(dataset.titles, titleCodes(dataset.titles, dataset.rows)));
+    // Other validation and test rows, the same codes.
+    const strangers = new Set([...split.validation, ...split.test].map(({ user }) => user));
+    const rows = dataset.rows.map((row) =>
+      strangers.has(row.user) ? { ...row, target: 1, history: [2, 3, 4, 5] } : row,
+    );
+    const changed = await openWorkbench({ ...dataset, rows }, { split: 'user', itemTokens: 'codes' });
+    expect(changed.split.test).not.toEqual(split.test);
+    expect(changed.codes).toEqual(codes);
+  });
+
+  it('takes them from titles alone if told so', async () => {
+    const options = { split: 'user', itemTokens: 'codes', codeSource: 'titles' } as const;
+    const { codes, split } = await openWorkbench(TINY_DATASET, options);
+    const { titles } = TINY_DATASET;
+    expect(codes).toEqual(byItem(titles, titleCodes(titles, [])));
+    expect(codes).not.toEqual(byItem(titles, titleCodes(titles, split.train)));
   });
 
   it('has a leaf for each title, reached by its code', async () => {
@@ -72,11 +98,11 @@ describe('a run that writes short codes', () => {
     }
   });
 
-  it('trains, and recommends titles from its folder alone', () =>
+  it.each(['codes', 'items'] as const)('trains with %s, and recommends titles from its folder alone', (itemTokens) =>
     withFolder(async (root) => {
-      const options = { ...TINY_RUN, itemTokens: 'codes' as const };
+      const options = { ...TINY_RUN, itemTokens };
       const workbench = await openWorkbench(TINY_DATASET, options);
-      expect(describeWorkbench(workbench)).toContain('tokens of short codes');
+      expect(describeWorkbench(workbench)).toContain('tokens of codes');
       expect(digestOf(workbench)).not.toBe(digestOf(await openTinyWorkbench()));
       const folder = join(root, 'run');
       const { test, metrics } = await run(workbench, options, folder);
@@ -91,7 +117,8 @@ describe('a run that writes short codes', () => {
       }
       const before = contentOf(folder);
       const resumed = run(await openTinyWorkbench(), TINY_RUN, folder, { resume: true });
-      await expect(resumed).rejects.toThrow('--item-tokens is codes there and titles here');
+      await expect(resumed).rejects.toThrow(`--item-tokens is ${itemTokens} there and titles here`);
       expect(contentOf(folder)).toEqual(before);
-    }));
+    }),
+  );
 });

@@ -23,6 +23,7 @@ export function tinyModel({ catalogue, evidence }: Workbench, dimension: number,
 /** A run of a second, that prunes: a beam of 3 among 30 items. */
 export const TINY_RUN: RunOptions = {
   ...DEFAULT_RUN_OPTIONS,
+  itemTokens: 'titles',
   penalty: 'hinge',
   lambda: 0.25,
   dimension: 4,
