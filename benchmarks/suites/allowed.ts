@@ -78,6 +78,13 @@ const catalogues = [
   { name: 'Book', folder: 'amazon-book' },
 ];
 
+/** A step of training has all of them. Where the children of one node are the list of every row, lists gain least. */
+const decisions = [
+  ['', 'all'],
+  [', choices', 'choices'],
+  [', longest list', 'longest'],
+] as const;
+
 const full = { rows: 128, vocabSize: 128256, hiddenSize: 2048 };
 const series = { rows: 128, vocabSize: 128256, hiddenSize: 256 };
 const quick = { rows: 16, vocabSize: 2000, hiddenSize: 16 };
@@ -91,7 +98,10 @@ async function catalogueCases(threads: number): Promise<AllowedCase[]> {
       console.error(`SKIPPED: the trie of ${name}, as its data is not beside the checkout`);
       continue;
     }
-    cases.push({ ...full, name, lists: await catalogueLists(folder, full.rows), threads, memory: true });
+    for (const [suffix, which] of decisions) {
+      const lists = await catalogueLists(folder, full.rows, which);
+      cases.push({ ...full, name: `${name}${suffix}`, lists, threads, memory: which === 'all' });
+    }
   }
   return cases;
 }

@@ -23,21 +23,29 @@ export function catalogueFolder(name: string): string | undefined {
   return existsSync(folder) ? folder : undefined;
 }
 
-/** The first decisions of training on a catalogue: all tokens of its first targets, forced ones as well. */
-export async function catalogueLists(folder: string, rows: number): Promise<Lists> {
+/** Which decisions of training are rows: all, those with a choice, or those at the node with the longest list. */
+export type Decisions = 'all' | 'choices' | 'longest';
+
+/** The first decisions of training on a catalogue, token by token of its first targets. */
+export async function catalogueLists(folder: string, rows: number, which: Decisions): Promise<Lists> {
   const { titles, rows: interactions } = loadDataset(folder);
   const items = [...titles.keys()];
   const sequences = await tokenizeTitles([...titles.values()]);
   const trie = TokenTrie.fromSequences(sequences, items);
   const sequenceOf = new Map(items.map((item, index) => [item, sequences[index] as number[]]));
+  const childCounts = Array.from({ length: trie.nodeCount }, (_, node) => trie.childCount(node));
+  const longest = childCounts.reduce((most, count) => Math.max(most, count), 0);
+  const least = { all: 1, choices: 2, longest }[which];
   const nodes: number[] = [];
   const targets: number[] = [];
   for (const { target } of interactions) {
     let node: number = TokenTrie.root;
     for (const token of sequenceOf.get(target) as number[]) {
       if (nodes.length === rows) return { ...trie.allowed(nodes), targets: Int32Array.from(targets) };
-      nodes.push(node);
-      targets.push(token);
+      if (trie.childCount(node) >= least) {
+        nodes.push(node);
+        targets.push(token);
+      }
       node = trie.child(node, token);
     }
   }

@@ -41,10 +41,14 @@ describe('the lists of the benchmark', () => {
 
   const folder = catalogueFolder('amazon-office');
   (folder === undefined ? it.skip : it)('of a catalogue are the children of nodes of its trie', async () => {
-    const lists = await catalogueLists(folder as string, 128);
+    const lists = await catalogueLists(folder as string, 128, 'all');
     expectValid(lists, 128256);
     // Titles begin with 24 tokens; most later ones are forced.
     expect(listsOf(lists)[0]).toHaveLength(24);
     expect(listsOf(lists).filter((list) => list.length === 1).length).toBeGreaterThan(64);
+    const choices = await catalogueLists(folder as string, 128, 'choices');
+    expect(Math.min(...listsOf(choices).map((list) => list.length))).toBe(2);
+    const longest = await catalogueLists(folder as string, 128, 'longest');
+    expect(new Set(listsOf(longest).map((list) => list.length))).toEqual(new Set([265]));
   });
 });

@@ -74,7 +74,10 @@ export function addRunFlags(command: Command): Command {
       ).choices(SPLITS),
     )
     .addOption(
-      new Option('--item-tokens <kind>', 'what the decoder writes: short codes of items, or the tokens of titles')
+      new Option(
+        '--item-tokens <kind>',
+        'what the decoder writes: short codes of items, the tokens of titles, or one token for each item',
+      )
         .choices(ITEM_TOKENS)
         .default(D.itemTokens),
     )

@@ -2,8 +2,11 @@ import type { Row } from './dataset.js';
 import { itemCodes } from './item-codes.js';
 import { titleVectors } from './title-vectors.js';
 
-export const ITEM_TOKENS = ['titles', 'codes'] as const;
-/** What the decoder writes: the tokens of titles, or short codes from clusters of items. */
+export const ITEM_TOKENS = ['codes', 'titles', 'items'] as const;
+/**
+ * What the decoder writes: short codes from clusters of items, the tokens of titles, or one token for each item. The last is
+ * the softmax over all items that recommenders without generation have, behind the same encoder: what generation is measured by.
+ */
 export type ItemTokens = (typeof ITEM_TOKENS)[number];
 
 /** The code of each distinct title. */
@@ -22,4 +25,9 @@ export function titleCodes(
   const vectors = titleVectors(titles, source === 'titles' ? [] : train);
   const codes = itemCodes([...vectors.values()]);
   return new Map([...vectors.keys()].map((title, index) => [title, codes[index] as number[]]));
+}
+
+/** A code of one token for each distinct title. */
+export function oneTokenCodes(titles: ReadonlyMap<number, string>): TitleCodes {
+  return new Map([...new Set(titles.values())].sort().map((title, index) => [title, [index]]));
 }

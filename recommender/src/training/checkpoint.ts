@@ -43,6 +43,18 @@ const contentShape = objectOf<{ state: RunState }, { steps: number; random: numb
   { steps: numberIn(WHOLE), random: numberIn(SEED) },
 );
 
+/** What every checkpoint of the model before the transformer has. */
+const OF_EARLIER_MODEL = 'parameter/attentionItem';
+
+/** Of a whole file; a damaged one is for `readCheckpoint` to report. */
+export function isOfEarlierModel(file: string): boolean {
+  try {
+    return OF_EARLIER_MODEL in readSafetensors(file).tensors;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws Error that names the file, and the field where one is wrong */
 export function readCheckpoint(file: string): Checkpoint {
   const { tensors, state: content } = readSafetensors(file);

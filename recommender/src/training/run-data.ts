@@ -51,7 +51,7 @@ export function parseRunData(content: string): RunHead & RunData {
     if (stranger !== undefined) throw new ShapeError(`train[${row}]: item ${stranger} is not in titles`);
   });
   if (train.length === 0) throw new ShapeError('train: it has no rows');
-  if ((codePairs !== undefined) !== (head.options.itemTokens === 'codes')) {
+  if ((codePairs !== undefined) !== (head.options.itemTokens !== 'titles')) {
     throw new ShapeError(`codes: they do not go with options.itemTokens ${head.options.itemTokens}`);
   }
   if (codePairs === undefined) return { ...head, titles, train };

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { reasonOf, writeAtomically } from '../data/atomic-file.js';
 import { isThere, readRegularFile } from '../data/regular-file.js';
 import type { Recommender } from '../model/model.js';
-import { type Checkpoint, loadCheckpoint, readCheckpoint, saveCheckpoint, saveParameters } from './checkpoint.js';
+import {
+  type Checkpoint,
+  isOfEarlierModel,
+  loadCheckpoint,
+  readCheckpoint,
+  saveCheckpoint,
+  saveParameters,
+} from './checkpoint.js';
 import { isLockFile } from './folder-lock.js';
 import { parseRunData, type RunData, runDataText } from './run-data.js';
 import { differingOption } from './run-options.js';
@@ -62,6 +69,13 @@ export interface StoredRun {
  */
 export function readRunFolder(folder: string): StoredRun {
   requireFolder(folder);
+  // Before any other file: the options of such a run are not those of this version.
+  const earlier = [CHECKPOINT_FILE, BEST_FILE].map((name) => join(folder, name)).find(isOfEarlierModel);
+  if (earlier !== undefined) {
+    throw new Error(
+      `${earlier}: it is of an earlier model, which this version does not have; train again in another folder`,
+    );
+  }
   const read = <T>(name: string, parse: (file: string) => T): T | undefined => {
     const file = join(folder, name);
     if (!isThere(file)) return undefined;

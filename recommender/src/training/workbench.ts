@@ -2,14 +2,14 @@ import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
 import { type ItemCodes, tokenizeByCode } from '../data/code-index.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
-import { type CodeSource, type ItemTokens, titleCodes } from '../data/title-codes.js';
+import { type CodeSource, type ItemTokens, oneTokenCodes, titleCodes } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
   dataset: Dataset;
-  /** Where the decoder writes codes: those of the items. */
+  /** Where the decoder does not write titles: what it writes in their place, for each item. */
   codes?: ItemCodes;
   catalogue: Catalogue;
   split: Split;
@@ -27,11 +27,7 @@ export interface WorkbenchOptions extends SplitOptions {
 
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
-  const codes =
-    options.itemTokens === 'codes' ? (dataset.codes ?? madeCodes(dataset, split, options.codeSource)) : undefined;
-  if (!codes && dataset.isUntitled) {
-    throw new Error(`${dataset.description}: its items have no titles; train on codes (--item-tokens codes)`);
-  }
+  const codes = codesOf(dataset, split, options);
   const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
   return {
@@ -43,11 +39,20 @@ export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions)
   };
 }
 
-/** Codes of the titles, for each item. */
-function madeCodes({ titles, isUntitled, description }: Dataset, { train }: Split, source?: CodeSource): ItemCodes {
+/** For each item; undefined where the decoder writes titles. */
+function codesOf(
+  { titles, codes, isUntitled, description }: Dataset,
+  { train }: Split,
+  { itemTokens = 'titles', codeSource }: WorkbenchOptions,
+): ItemCodes | undefined {
+  if (itemTokens === 'titles' && isUntitled) {
+    throw new Error(`${description}: its items have no titles; train on codes (--item-tokens codes)`);
+  }
+  if (itemTokens === 'titles') return undefined;
+  if (itemTokens === 'codes' && codes) return codes;
   if (isUntitled) throw new Error(`${description}: its items have no titles to make codes of`);
-  const codes = titleCodes(titles, train, source);
-  return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
+  const made = itemTokens === 'items' ? oneTokenCodes(titles) : titleCodes(titles, train, codeSource);
+  return new Map([...titles].map(([item, title]) => [item, made.get(title) as number[]]));
 }
 
 /** The data in a few lines, with what is not clean about it. */
@@ -59,7 +64,7 @@ export function describeWorkbench({ dataset, catalogue, split, codes }: Workbenc
     `${rows.length} ${name} rows of ${users(rows)} users`;
   const lines = [
     `Data: ${description}`,
-    `  ${titles.size} items, ${vocabulary.size} tokens${codes ? ' of short codes' : ''}, ${vocabulary.choices} of them where there is a choice, ` +
+    `  ${titles.size} items, ${vocabulary.size} tokens${codes ? ' of codes' : ''}, ${vocabulary.choices} of them where there is a choice, ` +
       `${branches.count} prefixes that leave one`,
     `  ${part('training', split.train)}, ${part('validation', split.validation)}, ${part('test', split.test)}`,
   ];

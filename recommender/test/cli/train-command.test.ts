@@ -72,7 +72,7 @@ describe('train', () => {
       const train = ['train', '--data', makeDataFolder(root), '--out', run, ...SMALL];
       const { output, error } = await runCommand(...train);
       expect(error).toBeUndefined();
-      expect(output).toMatch(/30 items, \d+ tokens of short codes, /);
+      expect(output).toMatch(/30 items, \d+ tokens of codes, /);
       const other = await runCommand(...train, '--item-tokens', 'titles', '--resume');
       expect(other.error).toMatch(/--item-tokens is codes there and titles here/);
       const history = TINY_DATASET.rows[0]?.history as number[];
@@ -180,7 +180,7 @@ describe('train', () => {
     [['--xi', '0'], /--xi <scale>.*above 0/],
     [['--lambda', 'much'], /--lambda <factor>.*Expected a number/],
     [['--lambda', '-1'], /--lambda <factor>.*at least 0/],
-    [['--item-tokens', 'ids'], /--item-tokens <kind>.*Allowed choices are titles, codes/],
+    [['--item-tokens', 'ids'], /--item-tokens <kind>.*Allowed choices are codes, titles, items/],
     [['--seed', '-1'], /--seed <n>.*from 0 to 2\^32 - 1/],
     [['--dropout', '1'], /--dropout <share>.*\[0, 1\)/],
     [['--weight-decay', '-1'], /--weight-decay <rate>.*at least 0/],

@@ -51,6 +51,13 @@ describe('titleVectors', () => {
   });
 });
 
+it('has one decision among all titles where each has one token', async () => {
+  const { catalogue, codes } = await openWorkbench(TINY_DATASET, { split: 'user', itemTokens: 'items' });
+  expect(codes?.size).toBe(30);
+  expect(catalogue.trie.leafCount).toBe(30);
+  expect(catalogue.choices.map((path) => path.map(({ node }) => node))).toEqual(Array(30).fill([0]));
+});
+
 describe('a run that writes short codes', () => {
   it('takes them from the training rows only', async () => {
     const dataset = syntheticDataset({ items: 60, users: 20, purchases: 7 }, 5);
@@ -91,11 +98,11 @@ describe('a run that writes short codes', () => {
     }
   });
 
-  it('trains, and recommends titles from its folder alone', () =>
+  it.each(['codes', 'items'] as const)('trains with %s, and recommends titles from its folder alone', (itemTokens) =>
     withFolder(async (root) => {
-      const options = { ...TINY_RUN, itemTokens: 'codes' as const };
+      const options = { ...TINY_RUN, itemTokens };
       const workbench = await openWorkbench(TINY_DATASET, options);
-      expect(describeWorkbench(workbench)).toContain('tokens of short codes');
+      expect(describeWorkbench(workbench)).toContain('tokens of codes');
       expect(digestOf(workbench)).not.toBe(digestOf(await openTinyWorkbench()));
       const folder = join(root, 'run');
       const { test, metrics } = await run(workbench, options, folder);
@@ -110,7 +117,8 @@ describe('a run that writes short codes', () => {
       }
       const before = contentOf(folder);
       const resumed = run(await openTinyWorkbench(), TINY_RUN, folder, { resume: true });
-      await expect(resumed).rejects.toThrow('--item-tokens is codes there and titles here');
+      await expect(resumed).rejects.toThrow(`--item-tokens is ${itemTokens} there and titles here`);
       expect(contentOf(folder)).toEqual(before);
-    }));
+    }),
+  );
 });

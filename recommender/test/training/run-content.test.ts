@@ -155,6 +155,19 @@ describe.each(['checkpoint.safetensors', 'best.safetensors'])('of %s', (name) =>
     }));
 });
 
+it.each(['checkpoint.safetensors', 'best.safetensors'])(
+  'a run of the model before this one is refused by its %s',
+  (name) =>
+    withFolder(async (folder) => {
+      const file = join(folder, name);
+      writeSafetensors(file, { 'parameter/attentionItem': { data: Float32Array.of(1), shape: [1] } }, '{}');
+      writeFileSync(join(folder, 'result.json'), seal('{"options":{"dimension":64}}'));
+      const message = `${file}: it is of an earlier model, which this version does not have; train again in another folder`;
+      await expect(openTrainedRun(folder)).rejects.toThrow(message);
+      await expect(run(workbench, OPTIONS, folder, { resume: true })).rejects.toThrow(message);
+    }),
+);
+
 it('a model that is too large for the memory is refused before it is made', () =>
   withFolder(async (folder) => {
     await run(workbench, OPTIONS, folder);
