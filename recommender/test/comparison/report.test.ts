@@ -6,6 +6,7 @@ import { summarize } from '../../src/comparison/summary';
 import { notes, toMarkdown } from '../../src/comparison/table';
 import { verdictOf } from '../../src/comparison/verdict';
 import { writeComparison, writeRunReport } from '../../src/comparison/write-comparison';
+import { DEFAULT_RUN_OPTIONS } from '../../src/training/run-options';
 import { madeUpComparison } from '../support/comparison';
 import { withFolder } from '../support/recommender';
 
@@ -75,7 +76,8 @@ describe('the tables of a comparison', () => {
 
   it('have the settings that all runs share, by their flags', () => {
     const settings = Object.fromEntries(table(/^Settings/).rows);
-    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': '0.002' });
+    const rate = String(DEFAULT_RUN_OPTIONS.learningRate);
+    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': rate });
     for (const own of ['--seed', '--lambda', '--loss']) expect(settings).not.toHaveProperty(own);
   });
 
