@@ -48,7 +48,9 @@ const wasm = {
   ...common,
   displayName: 'wasm',
   setupFiles: ['<rootDir>/test/support/use-wasm.ts'],
-  testMatch: ['contract', 'golden', 'options', 'loss', 'decoding', 'wasm'].map((name) => `${room(name)}**/*.test.ts`),
+  testMatch: ['contract', 'golden', 'options', 'loss', 'linear', 'decoding', 'wasm'].map(
+    (name) => `${room(name)}**/*.test.ts`,
+  ),
 };
 const hasModule = existsSync(join(__dirname, 'dist', 'wasm', 'module-bytes.js'));
 if (!hasModule) console.log('The tests of the WebAssembly module are skipped: npm run build:wasm did not build it.');

@@ -1,22 +1,31 @@
-// npm run bench: what the loss costs, as ratios to what its memory traffic alone costs in the same run.
-import { writeFileSync } from 'node:fs';
+// npm run bench: what the loss costs, as ratios to what its memory traffic alone costs in the same run; or another suite,
+// beside peers; or what changed between two runs.
+import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
-import { InvalidArgumentError, program } from 'commander';
+import { InvalidArgumentError, Option, program } from 'commander';
 import type { CudaDeviceName } from 'fused-bear-loss/cuda';
-import { deviceShapes, fullShapes, listCases, type Shape, smokeShapes } from './cases';
+import { deviceShapes, fullShapes, listCases, quickShapes, type Shape } from './cases';
+import { type ComparedRun, formatComparison, readRun } from './compare';
 import type { FusedBearLoss } from './contenders';
 import { describeMachine } from './machine';
 import { loadBenchAddon } from './native';
+import { findPeers } from './peers/peer';
 import { seed } from './random-logits';
 import { formatReport, machineText } from './report';
 import type { Results } from './results';
 import { runCases } from './run';
+import { writePlots } from './suites/plots';
+import { formatSuite } from './suites/report';
+import type { SuiteResults } from './suites/results';
+import { runSuite } from './suites/run-suite';
+import { suiteNamed, suites } from './suites/suites';
 import { bufferCount } from './workspace';
 
 interface Options {
-  smoke?: boolean;
+  suite: string;
+  quick?: boolean;
   filter: RegExp;
   seconds: number;
   runs?: number;
@@ -25,7 +34,9 @@ interface Options {
   eventLoop?: boolean;
   bare?: boolean;
   peers: boolean;
+  memory: boolean;
   json?: string;
+  plots?: string;
   addon?: string;
   tunings: string[];
 }
@@ -59,11 +70,14 @@ function parseDevice(text: string): Options['device'] {
   return text as Options['device'];
 }
 
-function parseOptions(): Options {
-  return program
+function readCommand(): void {
+  const names = ['loss', ...suites.map(({ name }) => name)];
+  program
     .name('npm run bench --')
     .description('Times fusedBearLoss and prints ratios to the memory floor that the same run measures.')
-    .option('--smoke', 'tiny shapes and few runs: shows that the benchmark works, not how fast anything is')
+    .addHelpText('after', `\nSuites:\n${suites.map(({ name, description }) => `  ${name}: ${description}`).join('\n')}`)
+    .addOption(new Option('--suite <name>', 'what to time').choices(names).default('loss'))
+    .option('--quick', 'tiny shapes and few runs: shows that the benchmark works, not how fast anything is')
     .option(
       '--filter <pattern>',
       'only cases whose name matches, such as "32000, float32, 1 thread"',
@@ -76,8 +90,10 @@ function parseOptions(): Options {
     .option('--device <device>', 'where the loss runs: cpu, cuda, or cuda: and a number', parseDevice, 'cpu' as const)
     .option('--event-loop', 'instead: how long synchronous and asynchronous calls keep the event loop from turning')
     .option('--bare', "only the backend's C++ function, without fused-bear-loss itself (for work on the kernels)")
-    .option('--no-peers', 'without the plain JavaScript loops and the gradient error')
+    .option('--no-peers', 'without what others compute, and in the suite loss without the gradient error')
+    .option('--no-memory', 'without peak memory, which takes a fresh process for each contender')
     .option('--json <file>', 'write everything measured to this file (default for a GPU: benchmarks/cuda.json)')
+    .option('--plots <folder>', 'draw the series of a suite as SVG files in this folder')
     .option('--addon <file>', 'a trial build of the benchmark addon')
     .option(
       '--tunings <texts>',
@@ -85,8 +101,18 @@ function parseOptions(): Options {
       parseTunings,
       [],
     )
-    .parse()
-    .opts<Options>();
+    .action(runBenchmark);
+  program
+    .command('compare <before> <after>')
+    .description('Prints how the times of two files of --json differ')
+    .action((before: string, after: string) => {
+      try {
+        const [left, right] = [before, after].map((file) => readRun(readFileSync(file, 'utf8'), file));
+        console.log(formatComparison(left as ComparedRun, right as ComparedRun));
+      } catch (error) {
+        program.error((error as Error).message);
+      }
+    });
 }
 
 // Clock readings have no more digits than this, and there are thousands of them.
@@ -99,13 +125,13 @@ async function loadFacade(): Promise<FusedBearLoss> {
 }
 
 async function runOnDevice(options: Options, device: CudaDeviceName): Promise<void> {
-  const { formatDeviceReport, runDeviceBenchmark, smokeDeviceShapes } = await import('./device-bench.js');
+  const { formatDeviceReport, runDeviceBenchmark, quickDeviceShapes } = await import('./device-bench.js');
   const results = runDeviceBenchmark({
     device,
-    shapes: options.smoke ? smokeDeviceShapes : deviceShapes,
+    shapes: options.quick ? quickDeviceShapes : deviceShapes,
     filter: options.filter,
-    batches: options.runs ?? (options.smoke ? 2 : 30),
-    batchSize: options.smoke ? 2 : 4,
+    batches: options.runs ?? (options.quick ? 2 : 30),
+    batchSize: options.quick ? 2 : 4,
   });
   console.log(formatDeviceReport(results));
   const file = options.json ?? join(__dirname, `${device.replace(':', '-')}.json`);
@@ -117,31 +143,87 @@ async function runEventLoop(options: Options): Promise<void> {
   const { formatEventLoop, measureEventLoop } = await import('./event-loop.js');
   const { capabilities, fusedBearLoss, fusedBearLossAsync } = await import('fused-bear-loss');
   const machine = describeMachine(capabilities());
-  const [shape] = (options.smoke ? smokeShapes : fullShapes) as [Shape];
-  const turns = options.runs ?? (options.smoke ? 1 : 10);
+  const [shape] = (options.quick ? quickShapes : fullShapes) as [Shape];
+  const turns = options.runs ?? (options.quick ? 1 : 10);
   const cases = await measureEventLoop({ shape, turns, sync: fusedBearLoss, async: fusedBearLossAsync });
   const results = { machine: { ...machine, loadAverageAfter: os.loadavg() }, settings: { shape, turns, seed }, cases };
   console.log(`${machineText(results.machine)}\n\n${formatEventLoop(shape, cases)}`);
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
 }
 
-async function main(): Promise<void> {
-  const options = parseOptions();
+async function runBenchmark(options: Options): Promise<void> {
   if (options.eventLoop) return runEventLoop(options);
   if (options.device !== 'cpu') return runOnDevice(options, options.device);
+  if (options.suite !== 'loss') return runOtherSuite(options);
+  return runLoss(options);
+}
+
+function progressBar(cases: number): { onCase(name: string): void; stop(): void } {
+  const bar = new SingleBar({ format: '{bar} {value}/{total}  {case}', clearOnComplete: true });
+  bar.start(cases, 0, { case: '' });
+  let started = 0;
+  return { onCase: (name) => bar.update(started++, { case: name }), stop: () => bar.stop() };
+}
+
+async function runOtherSuite(options: Options): Promise<void> {
+  const suite = suiteNamed(options.suite);
+  const { capabilities } = await import('fused-bear-loss');
+  const found = capabilities();
+  const family = process.env.FUSED_BEAR_LOSS_TUNING ? undefined : found.tuning;
+  const machine = { ...describeMachine(found), ...(family ? { family } : {}) };
+  const size = options.quick ? 'quick' : 'full';
+  const { threads } = options;
+  const cases = (await suite.listCases({ size, threads })).filter(({ name }) => options.filter.test(name));
+  if (cases.length === 0) program.error('no case matches the filter');
+  const peers = options.peers ? await findPeers() : [];
+  const secondsPerCase = options.runs || options.quick ? 0 : options.seconds;
+  const fewestRounds = options.runs ?? (options.quick ? 2 : 5);
+  const mostRounds = options.runs ?? 200;
+  const bar = progressBar(cases.length);
+  const measured = await runSuite(suite, cases, {
+    size,
+    threads,
+    peers: new Set(peers.filter(({ version }) => version !== undefined).map(({ name }) => name)),
+    secondsPerCase,
+    fewestRounds,
+    mostRounds,
+    memory: options.memory,
+    onCase: bar.onCase,
+  });
+  bar.stop();
+  const results: SuiteResults = {
+    suite: suite.name,
+    machine: { ...machine, loadAverageAfter: os.loadavg() },
+    settings: {
+      quick: options.quick ?? false,
+      filter: options.filter.source,
+      secondsPerCase,
+      fewestRounds,
+      mostRounds,
+    },
+    peers,
+    cases: measured,
+  };
+  console.log(formatSuite(suite, results));
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
+  if (options.plots) {
+    const files = await writePlots(results, options.plots);
+    console.log(files.length > 0 ? `Drawn: ${files.join(', ')}` : 'Nothing drawn: the cases have no series');
+  }
+}
+
+async function runLoss(options: Options): Promise<void> {
   const addon = loadBenchAddon(options.addon);
   const compute = options.bare ? undefined : await loadFacade();
   const machine = describeMachine(addon.kernelInfo());
-  const cases = listCases(options.smoke ? smokeShapes : fullShapes, options.threads, options.filter);
+  const cases = listCases(options.quick ? quickShapes : fullShapes, options.threads, options.filter);
   if (cases.length === 0) program.error('no case matches the filter');
 
-  const bar = new SingleBar({ format: '{bar} {value}/{total}  {case}', clearOnComplete: true });
-  bar.start(cases.length, 0, { case: '' });
-  let started = 0;
-  const secondsPerCase = options.runs || options.smoke ? 0 : options.seconds;
-  const fewestRounds = options.runs ?? (options.smoke ? 3 : 20);
+  const bar = progressBar(cases.length);
+  const secondsPerCase = options.runs || options.quick ? 0 : options.seconds;
+  const fewestRounds = options.runs ?? (options.quick ? 3 : 20);
   const mostRounds = options.runs ?? 400;
-  const measured = runCases(cases, {
+  const measured = await runCases(cases, {
     addon,
     compute,
     device: 'cpu',
@@ -151,14 +233,15 @@ async function main(): Promise<void> {
     mostRounds,
     tunings: options.tunings,
     peerRuns: options.peers ? 3 : 0,
-    onCase: (name) => bar.update(started++, { case: name }),
+    onCase: bar.onCase,
   });
   bar.stop();
 
   const results: Results = {
+    suite: 'loss',
     machine: { ...machine, loadAverageAfter: os.loadavg() },
     settings: {
-      smoke: options.smoke ?? false,
+      quick: options.quick ?? false,
       call: compute ? 'TypeScript' : 'C++',
       device: 'cpu',
       filter: options.filter.source,
@@ -175,7 +258,8 @@ async function main(): Promise<void> {
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
 }
 
-main().catch((error: unknown) => {
+readCommand();
+program.parseAsync().catch((error: unknown) => {
   // The package says what is wrong with a device and what to do; where it was thrown helps nobody.
   const isBearError = typeof (error as { code?: unknown }).code === 'string';
   console.error(isBearError ? `${(error as { code: string }).code}: ${(error as Error).message}` : error);

@@ -36,7 +36,7 @@ export const fullShapes: Shape[] = [
   { rows: 256, vocabSize: 32000 },
   { rows: 64, vocabSize: 128256 },
 ];
-export const smokeShapes: Shape[] = [
+export const quickShapes: Shape[] = [
   { rows: 8, vocabSize: 32000 },
   { rows: 2, vocabSize: 128256 },
 ];

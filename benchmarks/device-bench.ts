@@ -17,7 +17,7 @@ import { describeMachine, type Machine } from './machine';
 import type { BenchDType } from './native';
 import { fillNormal, seed, toBFloat16, uniformGenerator } from './random-logits';
 
-export const smokeDeviceShapes: Shape[] = [{ rows: 3, vocabSize: 4096 }];
+export const quickDeviceShapes: Shape[] = [{ rows: 3, vocabSize: 4096 }];
 
 export interface DeviceBenchOptions {
   device: CudaDeviceName;

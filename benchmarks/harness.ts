@@ -4,7 +4,9 @@
 export interface Contender {
   name: string;
   /** Runs once on the given one of the rotating buffers; milliseconds. */
-  run(buffer: number): number;
+  run(buffer: number): number | Promise<number>;
+  /** Of one that is many times slower than its rivals. */
+  mostRounds?: number;
 }
 
 export interface Measurement {
@@ -22,7 +24,7 @@ export interface Schedule {
   mostRounds: number;
   bufferCount: number;
   /** Untimed, before every run. */
-  prepare(buffer: number): void;
+  prepare(buffer: number): void | Promise<void>;
 }
 
 export function percentile(samples: readonly number[], share: number): number {
@@ -44,24 +46,26 @@ export function summarize(name: string, samples: number[]): Measurement {
   return { name, samples, percentile10: percentile(samples, 0.1), median: percentile(samples, 0.5) };
 }
 
-export function measure(contenders: readonly Contender[], schedule: Schedule): Measurement[] {
+export async function measure(contenders: readonly Contender[], schedule: Schedule): Promise<Measurement[]> {
   const samples = contenders.map((): number[] => []);
   let turn = 0;
-  const round = (record: boolean) => {
-    contenders.forEach((contender, index) => {
+  const round = async (record: boolean) => {
+    for (const [index, contender] of contenders.entries()) {
+      const own = samples[index] as number[];
+      if (own.length >= (contender.mostRounds ?? schedule.mostRounds)) continue;
       const buffer = turn++ % schedule.bufferCount;
-      schedule.prepare(buffer);
-      const milliseconds = contender.run(buffer);
-      if (record) samples[index]?.push(milliseconds);
-    });
+      await schedule.prepare(buffer);
+      const milliseconds = await contender.run(buffer);
+      if (record) own.push(milliseconds);
+    }
     // Otherwise a contender would meet the same buffer in every round.
     if (contenders.length % schedule.bufferCount === 0) turn++;
   };
-  round(false);
+  await round(false);
   const end = performance.now() + schedule.seconds * 1000;
   for (let rounds = 0; rounds < schedule.mostRounds; rounds++) {
     if (rounds >= schedule.fewestRounds && performance.now() >= end) break;
-    round(true);
+    await round(true);
   }
   return contenders.map(({ name }, index) => summarize(name, samples[index] ?? []));
 }

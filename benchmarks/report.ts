@@ -5,12 +5,12 @@ import { tunedName } from './contenders';
 import type { Measurement } from './harness';
 import type { Machine } from './machine';
 import { type CaseResult, floorOf, gigabytesPerSecond, lossOf, type Results, ratio } from './results';
-import { listTargets, verdict } from './targets';
+import { listTargets, type Target, verdict } from './targets';
 
 // No colours: the tables end up in files and in the README.
-const style = { head: [], border: [], compact: true };
+export const style = { head: [], border: [], compact: true };
 
-function number(value: number | undefined, digits: number): string {
+export function number(value: number | undefined, digits: number): string {
   return value === undefined ? '-' : value.toFixed(digits);
 }
 
@@ -99,16 +99,16 @@ function plain(value: number): string {
   return value < 0.01 ? value.toExponential(1) : value.toFixed(2);
 }
 
-function targetTable(results: Results): string {
+export function targetTable(targets: readonly Target[], quick: boolean): string {
   const table = new Table({ head: ['target, float32, 10th percentiles', 'must', 'aim', 'measured', 'verdict'], style });
-  for (const target of listTargets(results)) {
-    const measured = target.values.map(({ shape, value }) => `${plain(value)} at ${shapeName(shape)}`).join(', ');
+  for (const target of targets) {
+    const measured = target.values.map(({ at, value }) => `${plain(value)} at ${at}`).join(', ');
     table.push([
       target.name,
       target.bar ? plain(target.bar.must) : '-',
       target.bar ? plain(target.bar.aim) : '-',
       measured,
-      results.settings.smoke ? 'smoke run, not judged' : verdict(target),
+      quick ? 'quick run, not judged' : verdict(target),
     ]);
   }
   return table.toString();
@@ -147,8 +147,8 @@ function groupBy<T>(values: T[], key: (value: T) => string): Map<string, T[]> {
 
 export function formatReport(results: Results): string {
   const sections = [machineText(results.machine)];
-  if (results.settings.smoke)
-    sections.push('Smoke run: the shapes are too small for any ratio here to mean something.');
+  if (results.settings.quick)
+    sections.push('Quick run: the shapes are too small for any ratio here to mean something.');
   sections.push(
     'Milliseconds: 10th percentile (median). Then, by the 10th percentile, GB/s (logits once, gradient once) and the ratio to the floor.',
   );
@@ -162,6 +162,6 @@ export function formatReport(results: Results): string {
   if (results.peers.length > 0) {
     sections.push(`Forward + gradient out of place, float32, 1 thread\n${peerTable(results)}`);
   }
-  sections.push(targetTable(results));
+  sections.push(targetTable(listTargets(results), results.settings.quick));
   return sections.join('\n\n');
 }

@@ -6,6 +6,7 @@ import type { Measurement } from './harness';
 import type { Machine } from './machine';
 
 export interface CaseResult extends Case {
+  name: string;
   measurements: Measurement[];
 }
 
@@ -22,7 +23,7 @@ export interface AccuracyResult {
 
 /** How it was measured. */
 export interface Settings {
-  smoke: boolean;
+  quick: boolean;
   call: LossCall;
   device: string;
   filter: string;
@@ -35,6 +36,7 @@ export interface Settings {
 }
 
 export interface Results {
+  suite: 'loss';
   machine: Machine;
   settings: Settings;
   cases: CaseResult[];

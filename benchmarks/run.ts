@@ -5,7 +5,7 @@ import { floorContenders } from './floors';
 import { type Contender, measure, summarize, time } from './harness';
 import { lastLevelCacheBytes, type Machine } from './machine';
 import type { BenchAddon } from './native';
-import { gradientError, plainBearLoss } from './peers';
+import { gradientError, plainBearLoss } from './peers/plain-javascript';
 import type { AccuracyResult, CaseResult, PeerResult, Results } from './results';
 import { bufferCount, createCacheEviction, createWorkspace, type Workspace } from './workspace';
 
@@ -40,10 +40,10 @@ function contendersOf(each: Case, workspace: Workspace, { addon, compute, device
   ];
 }
 
-function runCase(each: Case, workspace: Workspace, evict: () => void, options: RunOptions): CaseResult {
+async function runCase(each: Case, workspace: Workspace, evict: () => void, options: RunOptions): Promise<CaseResult> {
   // The case before may have been an in-place one.
   for (let buffer = 0; buffer < bufferCount; buffer++) workspace.restore(buffer);
-  const measurements = measure(contendersOf(each, workspace, options), {
+  const measurements = await measure(contendersOf(each, workspace, options), {
     seconds: options.secondsPerCase,
     fewestRounds: options.fewestRounds,
     mostRounds: options.mostRounds,
@@ -53,7 +53,7 @@ function runCase(each: Case, workspace: Workspace, evict: () => void, options: R
       evict();
     },
   });
-  return { ...each, measurements };
+  return { name: caseName(each), ...each, measurements };
 }
 
 // Enough for a maximum over some 10^5 logits; the whole would take the plain loops a second.
@@ -85,7 +85,10 @@ function comparePlainJavaScript({ shape, ...rest }: Case, workspace: Workspace, 
   };
 }
 
-export function runCases(cases: Case[], options: RunOptions): Pick<Results, 'cases' | 'peers' | 'accuracy'> {
+export async function runCases(
+  cases: Case[],
+  options: RunOptions,
+): Promise<Pick<Results, 'cases' | 'peers' | 'accuracy'>> {
   const { addon, machine } = options;
   const evict = createCacheEviction(lastLevelCacheBytes(machine), addon, machine.threads);
   const results: CaseResult[] = [];
@@ -99,7 +102,7 @@ export function runCases(cases: Case[], options: RunOptions): Pick<Results, 'cas
         comparisons.push(comparePlainJavaScript(each, workspace, options));
       }
     }
-    results.push(runCase(each, workspace, evict, options));
+    results.push(await runCase(each, workspace, evict, options));
   }
   return {
     cases: results,

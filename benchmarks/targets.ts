@@ -1,10 +1,10 @@
 // What the kernel must reach, and aims at: ratios within one run, float32. Times depend on the processor, so their targets
 // name it; on any other the ratios are reported and not judged.
-import { type Pass, passes, type Shape, shapeName, threadsName } from './cases';
+import { type Pass, passes, shapeName, threadsName } from './cases';
 import { floorNames } from './floors';
 import { type CaseResult, floorOf, lossOf, type Results, ratio } from './results';
 
-interface Bar {
+export interface Bar {
   must: number;
   aim: number;
 }
@@ -13,8 +13,8 @@ export interface Target {
   name: string;
   /** Undefined: there is none for this processor. */
   bar: Bar | undefined;
-  /** By shape; only what this run measured. */
-  values: { shape: Shape; value: number }[];
+  /** Only what this run measured, and of which shape or case. */
+  values: { at: string; value: number }[];
 }
 
 // Those for two threads are applied to all threads of the machine.
@@ -78,7 +78,7 @@ function evaluate(target: RatioTarget, family: string, pass: Pass, threads: numb
     .filter((each) => each.dtype === 'float32' && each.threads === threads && each.pass === pass)
     .flatMap((result) => {
       const value = target.value(result);
-      return value === undefined ? [] : [{ shape: result.shape, value }];
+      return value === undefined ? [] : [{ at: shapeName(result.shape), value }];
     });
   return {
     name: `${target.name(pass)}, ${pass}, ${threadsName(threads)}`,
@@ -96,7 +96,7 @@ export function listTargets({ cases, accuracy, machine }: Pick<Results, 'cases' 
   const error: Target = {
     name: 'gradient error, worst row measured',
     bar: gradientErrorBar,
-    values: accuracy.map(({ shape, gradientError }) => ({ shape, value: gradientError })),
+    values: accuracy.map(({ shape, gradientError }) => ({ at: shapeName(shape), value: gradientError })),
   };
   return [...targets, error].filter(({ values }) => values.length > 0);
 }
@@ -106,7 +106,7 @@ export function verdict({ bar, values }: Target): string {
   const missedAt = (limit: number) =>
     values
       .filter(({ value }) => !(value <= limit))
-      .map(({ shape }) => shapeName(shape))
+      .map(({ at }) => at)
       .join(', ');
   if (missedAt(bar.must)) return `must MISSED at ${missedAt(bar.must)}`;
   if (missedAt(bar.aim)) return `must reached, aim missed at ${missedAt(bar.aim)}`;

@@ -1,5 +1,6 @@
 export { fusedLinearBearLoss } from './linear/fused-linear-bear-loss.js';
 export { fusedLinearBearLossAsync } from './linear/fused-linear-bear-loss-async.js';
+export { type LinearTopTokensOptions, linearTopTokens } from './linear/linear-top-tokens.js';
 export type { FactorArray, Matrix, Tensor } from './linear/matrices.js';
 export type {
   AsyncLinearBearLossOptions,
@@ -16,7 +17,8 @@ export type { Logits, LogitsTensor } from './loss/logits.js';
 export type { RowStatistics } from './loss/outputs.js';
 export type { BearLossResult, LossCounts } from './loss/result.js';
 export type { Targets } from './loss/targets.js';
-export { type TopTokensOptions, type TopTokensOutput, type TopTokensResult, topTokens } from './loss/top-tokens.js';
+export { type TopTokensOptions, topTokens } from './loss/top-tokens.js';
+export type { TopTokensOutput, TopTokensResult } from './loss/top-tokens-result.js';
 export type { BearErrorCode, BearErrorDetails, BearLossError } from './options/errors.js';
 export type {
   AllowedTokenBitmask,

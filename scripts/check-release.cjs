@@ -3,7 +3,7 @@
 const { execFileSync } = require('node:child_process');
 const { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } = require('node:fs');
 const { tmpdir } = require('node:os');
-const { join, sep } = require('node:path');
+const { join, posix, sep } = require('node:path');
 const { SHIPPED_TARGETS, addonFile } = require('./prebuild-targets.cjs');
 
 const root = join(__dirname, '..');
@@ -13,16 +13,10 @@ const LARGEST = { packed: 5 * MEGABYTE, unpacked: 14 * MEGABYTE };
 const ADDONS = SHIPPED_TARGETS.map(addonFile);
 const WITH_CUDA = addonFile('linux-x64');
 
-const REQUIRED = [
-  ...ADDONS,
-  'dist/index.js',
-  'dist/index.mjs',
-  'dist/wasm/module-bytes.js',
-  'dist/browser/index.mjs',
-  'headers/napi.h',
-  'headers/node_api.h',
-  'native/sources.json',
-];
+const MODULE = 'dist/wasm/module-bytes.js';
+
+/** Beside what package.json names. */
+const REQUIRED = [...ADDONS, MODULE, 'headers/napi.h', 'headers/node_api.h', 'native/sources.json'];
 
 /** All that may be in the tarball. package.json's `files` names folders; a stray file in one of them fits none of these. */
 const KNOWN = [
@@ -46,15 +40,55 @@ function findProblems(folder) {
         .split(sep)
         .join('/'),
     );
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const unpacked = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
   return [
-    ...REQUIRED.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
+    ...[...REQUIRED, ...filesNamedIn(manifest)]
+      .filter((file) => !files.includes(file))
+      .map((file) => `${file} is missing`),
     ...files
       .filter((file) => !KNOWN.some((pattern) => pattern.test(file)))
       .map((file) => `${file} does not belong there`),
     ...(unpacked > LARGEST.unpacked ? [`it is ${unpacked / MEGABYTE} MB unpacked`] : []),
     ...ADDONS.filter((file) => files.includes(file)).flatMap((file) => problemsOfAddon(folder, file)),
+    ...problemsOfBrowserBuild(folder, files, manifest),
   ];
+}
+
+/** What the fields of package.json point at, as paths in the package. */
+function filesNamedIn({ main, types, bin, exports }) {
+  const leaves = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(leaves));
+  return [...new Set(leaves([main, types, bin, exports]).map((file) => posix.normalize(file)))];
+}
+
+/** Each entry has one, with the module inside and all that it imports. */
+function problemsOfBrowserBuild(folder, files, { exports }) {
+  if (!files.includes(MODULE)) return [];
+  const [, bytes] = /'([\w+/=]+)'/.exec(readFileSync(join(folder, MODULE), 'utf8')) ?? [];
+  if (!WebAssembly.validate(Buffer.from(bytes ?? '', 'base64'))) return [`${MODULE} has no module inside`];
+  const entries = Object.entries(exports).filter(([, conditions]) => typeof conditions === 'object');
+  return entries.flatMap(([name, conditions]) => {
+    if (conditions.import?.browser === undefined) return [`package.json names no browser build of ${name}`];
+    const entry = posix.normalize(conditions.import.browser);
+    if (!files.includes(entry)) return [];
+    const imported = importedBy(folder, entry);
+    const missing = [...imported].filter((file) => !files.includes(file));
+    if (missing.length > 0) return missing.map((file) => `${entry} imports ${file}, which is missing`);
+    const hasModule = [...imported].some((file) => readFileSync(join(folder, file), 'utf8').includes(bytes));
+    return hasModule ? [] : [`${entry} has not the module inside that ${MODULE} has`];
+  });
+}
+
+/** A file of ES modules, and what it imports from the package. */
+function importedBy(folder, file, found = new Set()) {
+  found.add(file);
+  if (!existsSync(join(folder, file))) return found;
+  const text = readFileSync(join(folder, file), 'utf8');
+  for (const [, path] of text.matchAll(/\b(?:from|import)\b[\s(]*["'](\.{1,2}\/[^"']+)["']/g)) {
+    const imported = posix.join(posix.dirname(file), path);
+    if (!found.has(imported)) importedBy(folder, imported, found);
+  }
+  return found;
 }
 
 function problemsOfAddon(folder, file) {

@@ -12,8 +12,6 @@ import struct
 import sys
 import time
 
-BEAM_WIDTH = 10
-LAMBDA = 0.25
 FEWEST_BUFFERS = 3
 SAMPLES = 7
 LESS_WORK = "less work: no threshold"
@@ -32,7 +30,8 @@ def skip(name, reason):
 
 try:
     import torch
-    import torch.nn.functional as F
+
+    from torch_losses import BEAM_WIDTH, authors, cross_entropy
 except ImportError as error:
     skip("torch", f"torch is not there: {error}")
     sys.exit(4)
@@ -42,18 +41,6 @@ try:
 except ImportError as error:
     TritonCrossEntropy = None
     skip("Triton", f"Triton is not there: {error}")
-
-
-def authors(logits, targets):
-    """BEAR as the authors' scripts compute it: log-probabilities in float32, then top-k. The threshold is a constant."""
-    log_p = torch.log_softmax(logits.float(), -1)
-    of_target = log_p.gather(1, targets[:, None])[:, 0]
-    threshold = torch.topk(log_p, BEAM_WIDTH, dim=-1).values[:, -1].detach()
-    return (-of_target + LAMBDA * torch.relu(threshold - of_target)).mean()
-
-
-def cross_entropy(logits, targets):
-    return F.cross_entropy(logits, targets)
 
 
 class ByAutograd:

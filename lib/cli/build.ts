@@ -17,6 +17,7 @@ export type BuildOutcome = { file: string } | { failure: string[] };
 /** Builds the addon with the package's CMakeLists.txt. CMake and the compiler print to this process's output. */
 export function buildAddon({ cuda }: BuildOptions): BuildOutcome {
   const root = packageRoot();
+  if (root === undefined) return fail('the package is not installed here');
   if (existsSync(join(root, 'tsconfig.build.json'))) return fail(`this is a clone: run \`npm run build\` in ${root}`);
   if (process.platform === 'win32') return fail('the package cannot build its addon on Windows');
   const missing = missingTools();

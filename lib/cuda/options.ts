@@ -1,5 +1,5 @@
 // The options of calls with logits on a device: those of the main entry, and what may be on the device as well.
-import { type CheckedAllowed, type CheckedOptions, OptionReader } from '../options/check-options.js';
+import { type CheckedAllowed, type CheckedOptions, OptionReader, refuseSparse } from '../options/check-options.js';
 import { fail, refuse } from '../options/errors.js';
 import { OPTIONS } from '../options/option-table.js';
 import type {
@@ -84,4 +84,8 @@ const reader = new OptionReader<CheckedDeviceOptions>({
 });
 
 /** The options of calls with logits on a device. */
-export const checkDeviceOptions = (options?: DeviceBearLossOptions) => reader.read(options);
+export function checkDeviceOptions(options?: DeviceBearLossOptions): CheckedDeviceOptions {
+  const checked = reader.read(options);
+  if (checked.gradient === 'sparse') refuseSparse('logits on a device');
+  return checked;
+}

@@ -93,7 +93,7 @@ export interface AsyncLinearBearLossOptions<
 const { rowStride: _, gradient: __, out: ___, device, ...inTable } = OPTIONS;
 
 const MEBIBYTE = 2 ** 20;
-const DEFAULT_WORKSPACE_BYTES = 32 * MEBIBYTE;
+export const DEFAULT_WORKSPACE_BYTES = 32 * MEBIBYTE;
 
 const needs: rules.Rule = (value, argument) => {
   const named = new Set<LinearNeed>();
@@ -117,8 +117,13 @@ const out: rules.Rule = (value, argument) =>
 
 const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask', 'bias']);
 
+export interface BiasedAllowed extends CheckedAllowed {
+  /** Of the entries of the lists. */
+  bias?: Float32Array;
+}
+
 /** As the loss takes it, and with a bias beside lists. */
-const allowed: rules.Rule = (value, argument) => {
+export const biasedAllowed: rules.Rule = (value, argument) => {
   const what = '{ offsets: Int32Array, tokens: Int32Array, bias?: Float32Array } or { bitmask: Uint32Array }';
   const { bias, ...constraint } = readMembers(value, argument, what, ALLOWED_NAMES, (given) => ({
     offsets: given.offsets,
@@ -144,7 +149,7 @@ const ROWS = {
     byDefault: DEFAULT_WORKSPACE_BYTES,
     meaning: 'most bytes of memory for logits',
   },
-  allowed: { ...inTable.allowed, check: allowed },
+  allowed: { ...inTable.allowed, check: biasedAllowed },
   sparseWeightGradient: {
     values: 'boolean',
     check: rules.boolean,
@@ -181,7 +186,7 @@ export function checkLinearOptions(options?: object): CheckedLinearOptions {
   const read = reader.read(options);
   const { hiddenSize: _h, bias, needs, workspaceBytes: _w, accumulate: _a, sparseWeightGradient: _s, ...rest } = read;
   const { out: _o, ...loss } = rest;
-  const allowedBias = (read.allowed as { bias?: Float32Array } | undefined)?.bias;
+  const allowedBias = (read.allowed as BiasedAllowed | undefined)?.bias;
   const given: Record<LinearNeed, unknown> = { hidden: true, weight: true, bias, allowedBias };
   for (const need of needs ?? []) {
     if (given[need] !== undefined) continue;

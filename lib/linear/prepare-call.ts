@@ -7,7 +7,7 @@ import { type Outputs, prepareOutputs } from '../loss/outputs.js';
 import { assertIndicesApart, checkRowArrays } from '../loss/prepare-call.js';
 import { readTargets, type Targets } from '../loss/targets.js';
 import { resolveThreads } from '../loss/threads.js';
-import type { Allocate } from '../loss/uncleared-array.js';
+import { type Allocate, allocateUncleared } from '../loss/uncleared-array.js';
 import type { NativeLinearCall } from '../native/binding.js';
 import { fail, refuse } from '../options/errors.js';
 import { DTYPES } from '../options/options.js';
@@ -50,7 +50,7 @@ export function prepareLinearCall(
     assertLength(allowedBias, allowed.tokens?.length ?? 0, 'one per entry', 'allowed.bias');
   checkWorkspace(options.workspaceBytes, longestRow(allowed.offsets, vocabSize));
   const weightTokens = options.sparseWeightGradient ? distinctTokens(allowed.tokens, vocabSize) : undefined;
-  const outputs = prepareOutputs({ rows, vocabSize } as CheckedLogits, loss, newGradient);
+  const outputs = prepareOutputs({ rows, vocabSize } as CheckedLogits, 0, loss, newGradient);
   const lengths = {
     hidden: rows * hiddenSize,
     weight: (weightTokens?.length ?? vocabSize) * hiddenSize,
@@ -58,7 +58,8 @@ export function prepareLinearCall(
     allowedBias: allowed.tokens?.length ?? 0,
   };
   const isListed = allowed.offsets !== undefined;
-  const gradients = prepareGradients(left, lengths, isListed, options, newGradient);
+  const newWeightGradient = allocateWeightGradient(isListed, weightTokens !== undefined, newGradient);
+  const gradients = prepareGradients(left, lengths, options, newGradient, newWeightGradient);
   for (const [name, gradient] of Object.entries(gradients) as [string, FactorArray][]) {
     assertIndicesApart(gradient, lengthOf(gradient), `out.${name}`, targets, loss);
   }
@@ -99,7 +100,7 @@ export function prepareLinearCall(
     gradBias: gradients.gradBias,
     gradAllowedBias: gradients.gradAllowedBias,
     weightTokens,
-    weightIsZero: isListed && isNew.has('gradWeight'),
+    weightIsZero: isListed && weightTokens === undefined && isNew.has('gradWeight'),
   };
   return { call, options: loss, outputs, gradients, isNew, allowedTokenCount: allowed.tokens?.length ?? 0 };
 }
@@ -107,14 +108,14 @@ export function prepareLinearCall(
 const LINE_BYTES = 64;
 
 /** A row of logits takes whole lines of the cache. */
-function checkWorkspace(workspaceBytes: number, logits: number): void {
+export function checkWorkspace(workspaceBytes: number, logits: number): void {
   const least = Math.ceil((logits * Float32Array.BYTES_PER_ELEMENT) / LINE_BYTES) * LINE_BYTES;
   if (workspaceBytes >= least) return;
   refuse('ERR_BEAR_OPTION_VALUE', 'workspaceBytes', `at least ${least}, for the logits of one row`, workspaceBytes);
 }
 
 /** Logits of the row that has most. */
-function longestRow(offsets: Int32Array | undefined, vocabSize: number): number {
+export function longestRow(offsets: Int32Array | undefined, vocabSize: number): number {
   if (offsets === undefined) return vocabSize;
   let longest = 1;
   for (let row = 1; row < offsets.length; row++) {
@@ -140,12 +141,21 @@ function distinctTokens(tokens: Int32Array = new Int32Array(0), vocabSize: numbe
   return distinct;
 }
 
+/**
+ * Of lists few rows of a dense gradient are touched, and memory of zeros costs nothing before that. A sparse one is written
+ * from end to end.
+ */
+function allocateWeightGradient(isListed: boolean, isSparse: boolean, newGradient: Allocate): Allocate {
+  if (isSparse) return allocateUncleared;
+  return isListed ? allocate : newGradient;
+}
+
 function prepareGradients(
   { dtype }: ReadMatrix,
   lengths: Record<LinearNeed, number>,
-  isListed: boolean,
   { needs, out, accumulate }: CheckedLinearOptions,
   newGradient: Allocate,
+  newWeightGradient: Allocate,
 ): LinearOutput {
   const typeOf = (need: LinearNeed) => (need === 'hidden' && dtype !== 'float32' ? 'Uint16Array' : 'Float32Array');
   // All are checked before the first is allocated.
@@ -154,8 +164,7 @@ function prepareGradients(
   return Object.fromEntries(
     names.map((need) => {
       const name = gradientName(need);
-      // Of lists few rows of the weight's gradient are touched, and memory of zeros costs nothing before that.
-      const make = accumulate || (isListed && need === 'weight') ? allocate : newGradient;
+      const make = accumulate ? allocate : need === 'weight' ? newWeightGradient : newGradient;
       return [name, out?.[name] ?? make(ARRAYS[typeOf(need)] as typeof Float32Array, lengths[need], name)];
     }),
   );

@@ -1,8 +1,10 @@
 // Which memory an asynchronous call may use where it lies. Node-API keeps objects alive, not their memory: transferring an
 // ArrayBuffer frees its memory under a running kernel. Memory that cannot be taken away is borrowed, all else is copied.
-import { types } from 'node:util';
-import { markAsUntransferable } from 'node:worker_threads';
+import { nodeModule } from '../options/node-module.js';
 import { memoryOf } from '../options/typed-arrays.js';
+
+const { types } = nodeModule('node:util');
+const { markAsUntransferable } = nodeModule('node:worker_threads');
 
 /** What a runtime has for buffers that shall stay. */
 export interface Runtime {

@@ -39,10 +39,18 @@ export interface Outputs {
   rows: RowStatistics | undefined;
 }
 
-/** @param newGradient makes a gradient of which every element will be written */
-export function prepareOutputs(logits: CheckedLogits, options: CheckedOptions, newGradient: Allocate): Outputs {
+/**
+ * @param entries of the lists of allowed tokens
+ * @param newGradient makes a gradient of which every element will be written
+ */
+export function prepareOutputs(
+  logits: CheckedLogits,
+  entries: number,
+  options: CheckedOptions,
+  newGradient: Allocate,
+): Outputs {
   return {
-    gradient: prepareGradient(logits, options, newGradient),
+    gradient: prepareGradient(logits, entries, options, newGradient),
     rowLosses: options.reduction === 'none' ? allocate(Float32Array, logits.rows, 'loss') : undefined,
     rows: options.rows ? allocateRowStatistics(logits.rows) : undefined,
   };
@@ -50,11 +58,18 @@ export function prepareOutputs(logits: CheckedLogits, options: CheckedOptions, n
 
 function prepareGradient(
   logits: CheckedLogits,
+  entries: number,
   { gradient, out }: CheckedOptions,
   newGradient: Allocate,
 ): GradientOutputs {
   const { rows, vocabSize } = logits;
   if (gradient === false) return { mode: 'none', data: undefined, rowStride: vocabSize, isNew: false };
+  if (gradient === 'sparse') {
+    const given = out?.gradLogits;
+    if (given !== undefined) checkGradientArray(given, logits, entries);
+    const data = given ?? newGradient(gradientType(logits.data), entries, 'gradLogits');
+    return { mode: gradient, data, rowStride: vocabSize, isNew: given === undefined };
+  }
   if (gradient !== true) return { mode: gradient, data: logits.data, rowStride: logits.rowStride, isNew: false };
   const rowStride = out?.rowStride ?? vocabSize;
   checkStride(rowStride, vocabSize, 'out.rowStride');

@@ -35,11 +35,13 @@ export function prepareCall(
   const gradOutputRows = checkRowArrays(options, rows);
   const allowed = copyAllowed(options.allowed);
   checkExtents(allowed, rows, vocabSize);
-  const outputs = prepareOutputs(checked, options, newGradient);
+  const entries = allowed.tokens?.length ?? 0;
+  const outputs = prepareOutputs(checked, entries, options, newGradient);
   const { gradient } = outputs;
   const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
   if (gradient.data !== undefined && !gradient.isNew) {
-    const elements = rowsExtent(rows, vocabSize, gradient.rowStride, gradientArgument);
+    const elements =
+      gradient.mode === 'sparse' ? entries : rowsExtent(rows, vocabSize, gradient.rowStride, gradientArgument);
     assertIndicesApart(gradient.data, elements, gradientArgument, targets, options);
   }
   const call = lossCall<never>(
@@ -70,7 +72,7 @@ export function prepareCall(
       rows: outputs.rows,
     },
   );
-  return { call, options, outputs, gradientArgument, allowedTokenCount: allowed.tokens?.length ?? 0 };
+  return { call, options, outputs, gradientArgument, allowedTokenCount: entries };
 }
 
 /** Throws unless what the options have for each row is for N rows. Returns `gradOutput` if it is such an array. */

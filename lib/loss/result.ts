@@ -24,7 +24,10 @@ export interface LossByReduction<R extends Reduction> {
 }
 
 interface WithGradient<T> {
-  /** d loss / d logits, [N, V] in the logits' dtype: a new array, `out.gradLogits`, or in place the logits' own. */
+  /**
+   * d loss / d logits in the logits' dtype, [N, V], or with `gradient: 'sparse'` [entries]: a new array, `out.gradLogits`, or
+   * in place the logits' own.
+   */
   gradLogits: T;
 }
 

@@ -1,5 +1,7 @@
-import { availableParallelism } from 'node:os';
 import { warnAboutEnvironment } from '../native/warnings.js';
+import { nodeModule } from '../options/node-module.js';
+
+const { availableParallelism } = nodeModule('node:os');
 
 const VARIABLE = 'FUSED_BEAR_LOSS_THREADS';
 

@@ -261,6 +261,18 @@ export interface NativeBinding {
     logProbabilities: Float32Array,
     logSumExp: Float32Array,
   ): NativeOutcome | undefined;
+  /** As `topTokens` of a product: [hidden, weight, bias, allowed.bias], and `product` is [hiddenSize, workspaceBytes]. */
+  linearTopTokens(
+    numbers: Float64Array,
+    factors: (Float32Array | Uint16Array | undefined)[],
+    allowedOffsets: Int32Array | undefined,
+    allowedTokens: Int32Array | undefined,
+    allowedBitmask: Uint32Array | undefined,
+    tokens: Int32Array,
+    logProbabilities: Float32Array,
+    logSumExp: Float32Array,
+    product: Float64Array,
+  ): NativeOutcome | undefined;
   /**
    * What a part of a vocabulary hands over. Undefined: done. Numbers and arrays are those of a call of the loss without
    * outputs, whose `vocabSize` is the part's; targets and lists have ids of the whole vocabulary, and `place` is

@@ -1,7 +1,9 @@
 // Where `fused-bear-loss build` puts an addon, as a package's own folder may be read-only or shared.
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { nodeModule } from '../options/node-module.js';
 import { napiVersion, target } from './target.js';
+
+const { homedir } = nodeModule('node:os');
+const { isAbsolute, join } = nodeModule('node:path');
 
 const { version } = require('../../package.json') as { version: string };
 

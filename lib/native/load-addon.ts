@@ -1,11 +1,14 @@
 // Finds the native addon. The only place that loads a .node file.
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { nodeModule } from '../options/node-module.js';
 import type { NativeBinding } from './binding.js';
 import { cacheFolder } from './cache-folder.js';
 import { CALL_FIELDS } from './call-fields.js';
 import { packageRoot } from './package-root.js';
 import { libc, target } from './target.js';
+
+const { closeSync, existsSync, fstatSync, openSync, readSync } = nodeModule('node:fs');
+const { createRequire } = nodeModule('node:module');
+const { join, resolve } = nodeModule('node:path');
 
 /** As the builds call it. */
 const ADDON_NAME = 'fused_bear_loss.node';
@@ -42,11 +45,15 @@ export interface AddonMissing {
  */
 export function loadAddon(): AddonFound | AddonMissing {
   const attempts: AddonAttempt[] = [];
+  let root: string | undefined;
   let searched: string[];
   try {
-    searched = addonFiles();
+    // Of what `require` takes, a relative path begins at another folder than a path of `node:fs`.
+    const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD ? resolve(process.env.FUSED_BEAR_LOSS_PREBUILD) : undefined;
+    root = chosen ?? packageRoot();
+    searched = addonFiles(root, chosen === undefined);
   } catch (error) {
-    // A bundle of ES modules has no __dirname, and a runtime may refuse the environment.
+    // A runtime may refuse the environment.
     return {
       addon: undefined,
       reason: `no addon can be looked for: ${firstLine(error)}`,
@@ -59,29 +66,33 @@ export function loadAddon(): AddonFound | AddonMissing {
     if (!existsSync(file)) continue;
     try {
       assertWhole(file);
-      const addon = require(file) as NativeBinding;
+      const addon = createRequire(file)(file) as NativeBinding;
       assertSameFields(addon);
       return { addon, file, attempts };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BEAR_OUT_OF_MEMORY') throw error;
-      attempts.push({ file, reason: firstLine(error) });
+      attempts.push({ file, reason: firstLine(error).replace(`${file}: `, '') });
     }
   }
   const [first] = attempts;
-  const reason = first ? `${first.file} cannot be used: ${first.reason}` : `there is no native addon for ${target()}`;
+  const reason = first ? `${first.file} cannot be used: ${first.reason}` : whyNone(root);
   return { addon: undefined, reason, present: first !== undefined, attempts, searched };
 }
 
+function whyNone(root: string | undefined): string {
+  const isLost = root === undefined ? ': this program is a bundle, and finds no installed package of this version' : '';
+  return `there is no native addon for ${target()}${isLost}`;
+}
+
 /** In the order of preference: what was built here comes before what was shipped. */
-function addonFiles(): string[] {
-  const chosen = process.env.FUSED_BEAR_LOSS_PREBUILD;
-  const root = chosen ?? packageRoot();
-  const built = chosen === undefined ? builtAddonFile() : undefined;
+function addonFiles(root: string | undefined, withBuilt: boolean): string[] {
+  const built = withBuilt ? builtAddonFile() : undefined;
   const tag = process.platform === 'linux' ? `.${libc()}` : '';
+  const shipped = join('prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`);
   return [
-    join(root, 'build', 'Release', ADDON_NAME),
+    ...(root === undefined ? [] : [join(root, 'build', 'Release', ADDON_NAME)]),
     ...(built === undefined ? [] : [built]),
-    join(root, 'prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`),
+    ...(root === undefined ? [] : [join(root, shipped)]),
   ];
 }
 
@@ -115,5 +126,6 @@ function assertSameFields({ callFields }: NativeBinding): void {
 
 function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.trim().split('\n', 1)[0] ?? '';
+  // Without the stop that ends it for some systems: it becomes a part of other sentences.
+  return (message.trim().split('\n', 1)[0] ?? '').replace(/\.+$/, '');
 }

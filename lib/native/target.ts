@@ -1,5 +1,7 @@
 // What an addon must have been built for.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { nodeModule } from '../options/node-module.js';
+
+const { closeSync, openSync, readSync } = nodeModule('node:fs');
 
 const { binary } = require('../../package.json') as { binary: { napi_versions: [number] } };
 

@@ -73,15 +73,32 @@ function checkTogether(options: CheckedOptions): void {
   if (typeof options.gradOutput !== 'number' && reduction !== 'none') {
     conflict('gradOutput', `a number for reduction '${reduction}'`, describe(options.gradOutput));
   }
-  if (gradient === 'in-place-sparse' && (allowed === undefined || allowed.bitmask !== undefined)) {
+  const isSparse = gradient === 'sparse';
+  if ((isSparse || gradient === 'in-place-sparse') && (allowed === undefined || allowed.bitmask !== undefined)) {
     const received = allowed ? 'a bitmask' : 'no constraint';
-    conflict('gradient', "allowed: { offsets, tokens } with 'in-place-sparse'", received);
+    conflict('gradient', `allowed: { offsets, tokens } with '${gradient}'`, received);
   }
+  if (isSparse && options.device !== 'auto' && options.device !== 'cpu') refuseSparse(`device '${options.device}'`);
   if (!options.pruningStatistics && penalty !== 'none') {
     conflict('pruningStatistics', "penalty 'none' where it is false", `penalty '${penalty}'`);
   }
   const { out } = options;
-  if (gradient !== true && (out?.gradLogits !== undefined || out?.rowStride !== undefined)) {
-    conflict('out', 'gradient: true', `gradient: ${describe(gradient)}`);
+  if (gradient === true || out === undefined) return;
+  if (isSparse ? out.rowStride !== undefined : out.gradLogits !== undefined || out.rowStride !== undefined) {
+    conflict(
+      'out',
+      isSparse ? "no rowStride with gradient: 'sparse'" : 'gradient: true',
+      `gradient: ${describe(gradient)}`,
+    );
   }
+}
+
+/** Throws, where a sparse gradient cannot be had. */
+export function refuseSparse(received: string): never {
+  fail(
+    'ERR_BEAR_OPTION_CONFLICT',
+    'gradient',
+    "another gradient than 'sparse', which needs whole rows on the CPU",
+    received,
+  );
 }

@@ -146,7 +146,8 @@ export const OPTIONS = {
     values: listed(GRADIENTS),
     check: rules.oneOf(GRADIENTS),
     byDefault: true,
-    meaning: "`'in-place'` overwrites the logits, `'in-place-sparse'` only the entries of allowed lists",
+    meaning:
+      "`'in-place'` overwrites the logits, `'in-place-sparse'` only the entries of allowed lists; `'sparse'` returns those alone",
   },
   rows: { ...SWITCH, byDefault: false, meaning: 'returns the statistics of each row' },
   pruningStatistics: {

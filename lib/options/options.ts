@@ -6,8 +6,8 @@ export const PENALTIES = ['hinge', 'softplus', 'log-sigmoid', 'sigmoid', 'reweig
 export const REDUCTIONS = ['mean', 'sum', 'none', 'weighted-mean'] as const;
 export const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 export const THRESHOLD_GRADIENTS = ['detach', 'flow'] as const;
-export const GRADIENTS = [true, false, 'in-place', 'in-place-sparse'] as const;
-export const GRADIENT_MODES = ['none', 'out-of-place', 'in-place', 'in-place-sparse'] as const;
+export const GRADIENTS = [true, false, 'in-place', 'in-place-sparse', 'sparse'] as const;
+export const GRADIENT_MODES = ['none', 'out-of-place', 'in-place', 'in-place-sparse', 'sparse'] as const;
 
 export type Penalty = (typeof PENALTIES)[number];
 export type Reduction = (typeof REDUCTIONS)[number];
@@ -42,12 +42,12 @@ export interface AllowedTokenBitmask {
 /** Where the gradient is written, in place of a new array. */
 export interface GradientOutput {
   /**
-   * Takes the gradient: the same kind of array as the logits, at least (N - 1) * rowStride + V elements. May lie exactly
-   * on the logits (same memory, same stride). Throws ERR_BEAR_OUT_OVERLAP for any other overlap with an input,
-   * ERR_BEAR_OUT_TOO_SMALL, or ERR_BEAR_DTYPE.
+   * Takes the gradient: the same kind of array as the logits, at least (N - 1) * rowStride + V elements, or with
+   * `gradient: 'sparse'` one for each of `allowed.tokens`. A dense one may lie exactly on the logits (same memory, same
+   * stride). Throws ERR_BEAR_OUT_OVERLAP for any other overlap with an input, ERR_BEAR_OUT_TOO_SMALL, or ERR_BEAR_DTYPE.
    */
   gradLogits?: LogitsArray;
-  /** Elements from the start of one row to the next, at least V. Elements between the rows are not written. Default: V. */
+  /** Elements from the start of one row to the next, at least V. Elements between the rows are not written. Default: V. Not taken with `gradient: 'sparse'`. */
   rowStride?: number;
 }
 
@@ -176,6 +176,8 @@ export interface BearLossOptions<
    * - `true`: d loss / d logits is written to a new array, or to `out.gradLogits`.
    * - `in-place`: it is written over the logits.
    * - `in-place-sparse`: the same, but only the entries of allowed tokens; needs `allowed` as lists.
+   * - `sparse`: the entries of allowed tokens alone, one for each of `allowed.tokens`, are written to a new array, or to
+   *   `out.gradLogits`. Needs `allowed` as lists; on the CPU only.
    * - `false`: no gradient.
    *
    * @default true
@@ -194,7 +196,7 @@ export interface BearLossOptions<
    * @default true
    */
   pruningStatistics?: boolean;
-  /** Where the gradient is written; only with `gradient: true`. Default: a new array, dense. */
+  /** Where the gradient is written; only with `gradient: true` or `'sparse'`. Default: a new array, without padding. */
   out?: GradientOutput;
   /**
    * `auto` is the CPU. `cuda` is the first GPU: the arrays are copied there and back. Throws one of the ERR_BEAR_CUDA_ codes

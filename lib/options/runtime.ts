@@ -1,5 +1,7 @@
 // What Node has and browsers lack.
-import { types } from 'node:util';
+import { nodeModule } from './node-module.js';
+
+const { types } = nodeModule('node:util');
 
 export function isProxy(value: object): boolean {
   return types.isProxy(value);

@@ -46,14 +46,51 @@ export function memoryOf(array: TypedArray): { buffer: ArrayBufferLike; byteOffs
   return { buffer: buffer.call(array), byteOffset: byteOffset.call(array), byteLength: byteLength.call(array) };
 }
 
-/** Whether the first elements of two arrays are the same memory, as far as JavaScript can tell; of `b` all by default. */
-export function shareMemory(a: TypedArray, elements: number, b: TypedArray, otherElements?: number): boolean {
-  if (buffer.call(a) !== buffer.call(b) || elements === 0 || otherElements === 0) return false;
-  const start = byteOffset.call(a);
-  const otherStart = byteOffset.call(b);
-  const otherBytes = otherElements === undefined ? byteLength.call(b) : bytesOf(b, otherElements);
-  return start < otherStart + otherBytes && otherStart < start + bytesOf(a, elements);
+/**
+ * Whether the first elements of an array that is to be written are memory of the first elements of another; of that one all
+ * by default.
+ */
+export function shareMemory(
+  output: TypedArray,
+  elements: number,
+  other: TypedArray,
+  otherElements = length.call(other),
+): boolean {
+  if (elements === 0 || otherElements === 0) return false;
+  const start = byteOffset.call(output);
+  const otherStart = byteOffset.call(other);
+  const common = Math.max(start, otherStart);
+  const end = Math.min(start + bytesOf(output, elements), otherStart + bytesOf(other, otherElements));
+  return common < end && areSameMemory(buffer.call(output), buffer.call(other), common);
 }
+
+/**
+ * Two SharedArrayBuffers can be one memory: a message brings a second, and so does WebAssembly memory that grows. They begin
+ * at the same place. Only what happens to their bytes tells: those of `written` are flipped and flipped back.
+ */
+function areSameMemory(written: ArrayBufferLike, other: ArrayBufferLike, byte: number): boolean {
+  if (written === other) return true;
+  if (!isShared(written) || !isShared(other)) return false;
+  const here = new Uint8Array(written, byte, 1);
+  const there = new Uint8Array(other, byte, 1);
+  const before = Atomics.load(there, 0);
+  if (Atomics.load(here, 0) !== before) return false;
+  Atomics.xor(here, 0, 0xff);
+  const after = Atomics.load(there, 0);
+  Atomics.xor(here, 0, 0xff);
+  return after === (before ^ 0xff);
+}
+
+// Not by the name SharedArrayBuffer, which pages may lack whose WebAssembly memory is shared all the same.
+function isShared(buffer: ArrayBufferLike): boolean {
+  try {
+    bufferLength.call(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+const bufferLength = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')?.get as () => number;
 
 const bytesOf = (array: TypedArray, elements: number) => (byteLength.call(array) / length.call(array)) * elements;
 

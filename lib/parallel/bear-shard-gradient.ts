@@ -3,6 +3,7 @@ import type { Logits } from '../loss/logits.js';
 import { assembleResult, type BearLossResult } from '../loss/result.js';
 import type { Targets } from '../loss/targets.js';
 import { computePartGradient } from '../native/loss-calls.js';
+import { refuseSparse } from '../options/check-options.js';
 import { describe } from '../options/describe.js';
 import { bearError } from '../options/errors.js';
 import type { GradientChoice, LogitsArray, Reduction } from '../options/options.js';
@@ -43,6 +44,7 @@ export function bearShardGradient<
   options: VocabularyPartOptions<R, G, S>,
 ): BearLossResult<R, A, G, S> {
   const checked = readPartOptions(options);
+  if (checked.loss.gradient === 'sparse') refuseSparse('a part of the vocabulary');
   const rows = readMerged(merged);
   assertShared(rows, 'merged', checked, 'the options');
   const part = preparePart(logitsPart, targets, checked, checked.loss);

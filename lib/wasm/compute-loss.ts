@@ -4,9 +4,10 @@ import type { NativeArray, NativeOutcome } from '../native/binding.js';
 import { lengthOf } from '../options/typed-arrays.js';
 import { evenRows, listedRows } from './blocks.js';
 import { arrayIndex, findOverlap, GRADIENT, inspectLossCall, type LossCall, readLossCall } from './loss-call.js';
-import { LossRun, OutOfModuleMemory } from './loss-run.js';
-import { dropModule, isOutOfMemory, OUT_OF_MEMORY, releaseLargeMemory } from './module.js';
+import { LossRun } from './loss-run.js';
+import { OUT_OF_MEMORY, whileModuleHasMemory } from './module.js';
 import { DenseRows, type Elements, ListedRows, PackedArray, type RowReader, type RowWriter } from './rows.js';
+import { enqueue, isAborted, type SlicedCall } from './slices.js';
 
 /** Logits between two turns of the event loop, in whole blocks: about a millisecond. */
 const SLICE_ELEMENTS = 1 << 17;
@@ -61,19 +62,6 @@ function outcomeOf(run: LossRun): NativeOutcome {
   return { status: 'done', ...run.totals() };
 }
 
-/** Ends a call whose module runs out of memory; lets a module go that is larger than it has to be. */
-export function whileModuleHasMemory<Outcome>(compute: () => Outcome): Outcome | typeof OUT_OF_MEMORY {
-  try {
-    return compute();
-  } catch (error) {
-    dropModule();
-    if (error instanceof OutOfModuleMemory || isOutOfMemory(error)) return OUT_OF_MEMORY;
-    throw error;
-  } finally {
-    releaseLargeMemory();
-  }
-}
-
 function readerOf({ logits, vocabSize, rowStride, lists }: LossCall): RowReader {
   return lists ? new ListedRows(logits, rowStride, lists, 0) : new DenseRows(logits, vocabSize, rowStride);
 }
@@ -82,11 +70,12 @@ function writerOf(call: LossCall): RowWriter | undefined {
   const { gradient, gradLogits, vocabSize, gradRowStride, lists } = call;
   if (gradient === GRADIENT.none || gradLogits === undefined) return undefined;
   if (!lists) return new DenseRows(gradLogits, vocabSize, gradRowStride);
+  if (gradient === GRADIENT.sparse) return new PackedArray(gradLogits, listedRows(lists.offsets).start);
   return new ListedRows(gradLogits, gradRowStride, lists, gradient === GRADIENT.inPlaceSparse ? 0 : vocabSize);
 }
 
 /** A call that owns its inputs. */
-class AsyncLoss {
+class AsyncLoss implements SlicedCall {
   /** Undefined: no memory for the copies. */
   static of(
     call: LossCall,
@@ -129,9 +118,8 @@ class AsyncLoss {
     this.run = new LossRun({ ...call, logits: this.packed, arrays: copies }, counted, own, writer);
   }
 
-  /** Computes a part; returns how the call has ended, if it has. */
   step(): NativeOutcome | undefined {
-    if (this.isAborted) return { status: 'aborted' };
+    if (isAborted(this.abortFlag)) return { status: 'aborted' };
     if (!this.isPrepared && !this.run.prepare()) return OUT_OF_MEMORY;
     this.isPrepared = true;
     for (let elements = 0; !this.run.isDone && elements < SLICE_ELEMENTS; ) elements += this.run.step() || 1;
@@ -146,60 +134,5 @@ class AsyncLoss {
       writerOf(call)?.write(0, call.rows, this.packed);
     }
     return outcomeOf(this.run);
-  }
-
-  private get isAborted(): boolean {
-    return this.abortFlag !== undefined && Atomics.load(this.abortFlag, 0) !== 0;
-  }
-}
-
-interface Waiting {
-  job: AsyncLoss;
-  done: (outcome: NativeOutcome) => void;
-}
-
-// One after the other, in the order of the calls. A turn of the event loop comes before each slice.
-const waiting: Waiting[] = [];
-
-function enqueue(job: AsyncLoss, done: (outcome: NativeOutcome) => void): void {
-  waiting.push({ job, done });
-  if (waiting.length === 1) afterOneTurn(computeSlice);
-}
-
-function computeSlice(): void {
-  const { job, done } = waiting[0] as Waiting;
-  let outcome: NativeOutcome | undefined;
-  try {
-    outcome = whileModuleHasMemory(() => job.step());
-  } finally {
-    // Also after an error of this package's own, which goes to the runtime: the other calls go on.
-    if (outcome !== undefined) waiting.shift();
-    if (waiting.length > 0) afterOneTurn(computeSlice);
-  }
-  if (outcome !== undefined) done(outcome);
-}
-
-// Taken here, as programs replace them (fake timers). A browser delays a nested timeout by 4 ms, but no message.
-const { setImmediate, MessageChannel, setTimeout } = globalThis as unknown as {
-  setImmediate?: (callback: () => void) => void;
-  MessageChannel?: new () => {
-    port1: { onmessage: unknown; close(): void };
-    port2: { postMessage(value: unknown): void };
-  };
-  setTimeout: (callback: () => void, delay: number) => void;
-};
-
-function afterOneTurn(callback: () => void): void {
-  if (setImmediate !== undefined) {
-    setImmediate(callback);
-  } else if (MessageChannel !== undefined) {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      callback();
-    };
-    port2.postMessage(undefined);
-  } else {
-    setTimeout(callback, 0);
   }
 }

@@ -5,7 +5,7 @@ import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
 import { GRADIENT_MODES, type GradientMode } from '../options/options.js';
 import { memoryOf, shareMemory, viewOf } from '../options/typed-arrays.js';
 import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule, writeOffsets } from './blocks.js';
-import { moduleExports } from './module.js';
+import { reserve } from './module.js';
 import type { Elements, Lists } from './rows.js';
 
 /** Those that are read or changed here; the module reads the others. */
@@ -64,9 +64,10 @@ export const GRADIENT = {
   outOfPlace: modeNumber('out-of-place'),
   inPlace: modeNumber('in-place'),
   inPlaceSparse: modeNumber('in-place-sparse'),
+  sparse: modeNumber('sparse'),
 };
 
-const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
+export const VIEW_TYPES = { Float32Array, Uint16Array, Int32Array, Uint32Array };
 
 /** The same elements without anything that a program may have done to the array. */
 export function cleanView<View extends NativeArray>(array: View, type: keyof typeof VIEW_TYPES): View {
@@ -109,7 +110,8 @@ export function readLossCall(numbers: Float64Array, given: (NativeArray | undefi
   };
 }
 
-function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
+/** The type of an array of a call, whose logits and gradient have these elements. */
+export function typeOfField(name: ArrayField, elements: 'Float32Array' | 'Uint16Array'): keyof typeof VIEW_TYPES {
   switch (name) {
     case 'logits':
     case 'gradLogits':
@@ -138,11 +140,12 @@ function spanOf(rows: number, length: number, stride: number): number {
 export function findOverlap(call: LossCall): string | undefined {
   const { rows, vocabSize, rowStride, gradRowStride, logits, gradLogits, arrays } = call;
   if (call.gradient === GRADIENT.none || gradLogits === undefined) return undefined;
-  const span = spanOf(rows, vocabSize, gradRowStride);
-  const [gradient, input] = [memoryOf(gradLogits), memoryOf(logits)];
+  const isSparse = call.gradient === GRADIENT.sparse;
+  const span = isSparse ? (call.lists?.tokens.length ?? 0) : spanOf(rows, vocabSize, gradRowStride);
+  // Or where it lies in other memory, at the same place.
   const isInPlace =
-    gradient.buffer === input.buffer &&
-    gradient.byteOffset === input.byteOffset &&
+    !isSparse &&
+    memoryOf(gradLogits).byteOffset === memoryOf(logits).byteOffset &&
     (gradRowStride === rowStride || rows <= 1);
   if (!isInPlace && shareMemory(gradLogits, span, logits, spanOf(rows, vocabSize, rowStride))) return 'logits';
   const inputs = { tokenWeights: 'tokenWeights', penaltyWeights: 'penaltyWeights', gradOutputRows: 'gradOutput' };
@@ -201,9 +204,9 @@ function inspectRows(call: LossCall, count: number, faultNames: readonly string[
   const targetsAt = layout.place(4 * mostRows);
   const offsetsAt = layout.place(4 * (mostRows + 1));
   const elementsAt = layout.place(4 * mostElements);
-  const wasm = moduleExports();
-  const base = wasm.reserve(layout.bytes, 0, 0);
-  if (base === 0) return undefined;
+  const memory = reserve({ bytes: layout.bytes, longestRow: 0, isMasked: false, width: 0 });
+  if (memory === undefined) return undefined;
+  const { wasm, base } = memory;
   let counted = 0;
   for (let block = 0; block + 1 < bounds.length; block++) {
     const begin = bounds[block] as number;

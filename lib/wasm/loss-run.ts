@@ -12,7 +12,7 @@ import {
   writeOffsets,
 } from './blocks.js';
 import { arrayIndex, elementType, GRADIENT, type LossCall, numberIndex, withNumbers } from './loss-call.js';
-import { type ModuleExports, moduleExports } from './module.js';
+import { isUntouched, type ModuleExports, OutOfModuleMemory, type Reservation, reserve } from './module.js';
 import type { RowReader, RowWriter } from './rows.js';
 
 const ROW_INPUTS = ['tokenWeights', 'penaltyWeights', 'gradOutputRows'] as const;
@@ -42,6 +42,7 @@ export class LossRun {
   private readonly nonFiniteRows: number[] = [];
   private divisor = 1;
   private next = 0;
+  private reservation: Reservation | undefined;
 
   constructor(
     private readonly call: LossCall,
@@ -79,7 +80,7 @@ export class LossRun {
 
   /** Whether the module has memory for every block of the call. Nothing has been written before that. */
   prepare(): boolean {
-    return this.reserve(moduleExports()) !== 0;
+    return this.memory() !== undefined;
   }
 
   get isDone(): boolean {
@@ -90,10 +91,9 @@ export class LossRun {
   step(): number {
     const block = this.next % this.blockCount;
     const pass = this.passes[Math.floor(this.next / this.blockCount)] as (typeof this.passes)[number];
-    const wasm = moduleExports();
-    // Another call may have used the memory since the last block. What this one needs is there, or the module is new.
-    const base = this.reserve(wasm);
-    if (base === 0) throw new OutOfModuleMemory();
+    const memory = this.memory();
+    if (memory === undefined) throw new OutOfModuleMemory();
+    const { wasm, base } = memory;
     if (block === 0) this.divisor = this.reductionDivisor(wasm, base);
     const begin = this.blocks.bounds[block] as number;
     const end = this.blocks.bounds[block + 1] as number;
@@ -118,15 +118,22 @@ export class LossRun {
     return this.blocks.bounds.length - 1;
   }
 
-  private reserve(wasm: ModuleExports): number {
-    const width = this.numbers[numberIndex.beamWidth] as number;
-    return wasm.reserve(this.layout.bytes, this.blocks.longestRow, width);
+  /** The same for all blocks, unless another call has used the module between two of them. */
+  private memory(): Reservation | undefined {
+    if (this.reservation === undefined || !isUntouched(this.reservation)) {
+      this.reservation = reserve({
+        bytes: this.layout.bytes,
+        longestRow: this.blocks.longestRow,
+        isMasked: this.call.bitmask !== undefined,
+        width: this.numbers[numberIndex.beamWidth] as number,
+      });
+    }
+    return this.reservation;
   }
 
   private lossDivisor(): number {
-    const wasm = moduleExports();
-    const base = this.reserve(wasm);
-    return base === 0 ? Number.NaN : this.reductionDivisor(wasm, base);
+    const memory = this.memory();
+    return memory === undefined ? Number.NaN : this.reductionDivisor(memory.wasm, memory.base);
   }
 
   private reductionDivisor(wasm: ModuleExports, base: number): number {
@@ -183,6 +190,7 @@ export class LossRun {
       base + places.numbers,
       base + places.arrays,
       lists ? base + places.offsets : 0,
+      this.blocks.longestRow,
       base + places.wide,
       this.divisor,
       base + places.sums,
@@ -217,9 +225,6 @@ export class LossRun {
 
 const REDUCTION_NONE = REDUCTIONS.indexOf('none');
 const REDUCTION_WEIGHTED_MEAN = REDUCTIONS.indexOf('weighted-mean');
-
-/** A module that replaced another gets less memory than that one had. */
-export class OutOfModuleMemory extends Error {}
 
 /** Of a token that the row's ascending list holds. */
 function positionOf(token: number, tokens: Int32Array, offsets: Int32Array, row: number): number {

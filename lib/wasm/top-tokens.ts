@@ -3,7 +3,7 @@ import type { NativeFault, NativeOutcome } from '../native/binding.js';
 import { shareMemory } from '../options/typed-arrays.js';
 import { cutIntoBlocks, evenRows, Layout, listedRows, viewOfModule, writeOffsets } from './blocks.js';
 import { cleanView, elementType, findOffsetsFault } from './loss-call.js';
-import { moduleExports, OUT_OF_MEMORY } from './module.js';
+import { OUT_OF_MEMORY, reserve } from './module.js';
 import { DenseRows, type Elements, ListedRows, type Lists, PackedArray, type RowReader } from './rows.js';
 
 export interface TopTokensArrays {
@@ -65,9 +65,9 @@ export function computeTopTokens(
   const probabilitiesAt = layout.place(4 * mostRows * width);
   const sumsAt = layout.place(4 * mostRows);
 
-  const wasm = moduleExports();
-  const base = wasm.reserve(layout.bytes, longestRow, width);
-  if (base === 0) return OUT_OF_MEMORY;
+  const memory = reserve({ bytes: layout.bytes, longestRow, isMasked: bitmask !== undefined, width });
+  if (memory === undefined) return OUT_OF_MEMORY;
+  const { wasm, base } = memory;
   for (let block = 0; block + 1 < bounds.length; block++) {
     const begin = bounds[block] as number;
     const end = bounds[block + 1] as number;
@@ -94,6 +94,7 @@ export function computeTopTokens(
       lists ? base + offsetsAt : 0,
       lists ? base + allowedAt : 0,
       bitmask ? base + bitmaskAt : 0,
+      longestRow,
       base + tokensAt,
       base + probabilitiesAt,
       base + sumsAt,
@@ -148,9 +149,9 @@ function findListFault(
   const reportAt = layout.place(8 * 4);
   const offsetsAt = layout.place(4 * (mostRows + 1));
   const tokensAt = layout.place(4 * mostElements);
-  const wasm = moduleExports();
-  const base = wasm.reserve(layout.bytes, 0, 0);
-  if (base === 0) return OUT_OF_MEMORY;
+  const memory = reserve({ bytes: layout.bytes, longestRow: 0, isMasked: false, width: 0 });
+  if (memory === undefined) return OUT_OF_MEMORY;
+  const { wasm, base } = memory;
   for (let block = 0; block + 1 < bounds.length; block++) {
     const begin = bounds[block] as number;
     const end = bounds[block + 1] as number;

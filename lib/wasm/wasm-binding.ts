@@ -2,9 +2,13 @@
 import type { NativeBinding, NativeDevice, NativeDeviceError, NativeOutcome } from '../native/binding.js';
 import { CALL_FIELDS } from '../native/call-fields.js';
 import { environmentVariable } from '../options/runtime.js';
-import { computeLoss, computeLossAsync, whileModuleHasMemory } from './compute-loss.js';
+import { computeLinear, computeLinearAsync } from './compute-linear.js';
+import { computeLoss, computeLossAsync } from './compute-loss.js';
+import { computeLinearTopTokens } from './linear-top-tokens.js';
+import { whileModuleHasMemory } from './module.js';
 import { readNames } from './names.js';
-import { refuseLinear, refuseParts } from './native-only.js';
+import { refuseParts } from './native-only.js';
+import type { Elements } from './rows.js';
 import { computeTopTokens } from './top-tokens.js';
 
 const INSTRUCTION_SET = 'wasm-simd128';
@@ -24,13 +28,7 @@ export function loadWasm(): NativeBinding {
     ...names,
     computeLoss(numbers, arrays, summary) {
       if (isOnDevice(numbers)) return NOT_BUILT;
-      const outcome = computeLoss(numbers, arrays, faults);
-      if (outcome.status !== 'done' || outcome.nonFiniteRows.length > 0) return outcome;
-      summary[0] = outcome.loss;
-      summary[1] = outcome.countedRows;
-      summary[2] = outcome.prunedRows;
-      summary[3] = outcome.topRankedRows;
-      return undefined;
+      return summarized(computeLoss(numbers, arrays, faults), summary);
     },
     // What is lent is copied too: nothing of it is ever in use when a call is aborted.
     computeLossAsync(numbers, arrays, _lent, state, done) {
@@ -41,10 +39,20 @@ export function loadWasm(): NativeBinding {
       const arrays = { logits, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp };
       return whileModuleHasMemory((): NativeOutcome | undefined => computeTopTokens(numbers, arrays, faults));
     },
+    linearTopTokens(numbers, factors, offsets, allowedTokens, bitmask, tokens, logProbabilities, logSumExp, product) {
+      const [hidden, weight, bias, allowedBias] = factors as [Elements, Elements, Elements?, Elements?];
+      const constraint = { allowedBias, offsets, allowedTokens, bitmask };
+      const arrays = { hidden, weight, bias, ...constraint, tokens, logProbabilities, logSumExp };
+      return whileModuleHasMemory(() => computeLinearTopTokens(numbers, product, arrays, faults));
+    },
     partials: refuseParts,
     partGradient: refuseParts,
-    linearLoss: refuseLinear,
-    linearLossAsync: refuseLinear,
+    linearLoss(numbers, arrays, linearNumbers, linearArrays, summary) {
+      return summarized(computeLinear({ numbers, arrays, linearNumbers, linearArrays }, faults), summary);
+    },
+    linearLossAsync(numbers, arrays, linearNumbers, linearArrays, _lent, state, done) {
+      return computeLinearAsync({ numbers, arrays, linearNumbers, linearArrays }, faults, state, done);
+    },
     cpuInfo: () => ({
       instructionSet: INSTRUCTION_SET,
       instructionSets: [INSTRUCTION_SET],
@@ -55,6 +63,16 @@ export function loadWasm(): NativeBinding {
     cudaInfo: () => ({ built: false, available: false, reason: NO_CUDA, devices: [] }),
     device: noDevice(),
   };
+}
+
+/** Undefined: done, every row finite, and `summary` written. */
+function summarized(outcome: NativeOutcome, summary: Float64Array): NativeOutcome | undefined {
+  if (outcome.status !== 'done' || outcome.nonFiniteRows.length > 0) return outcome;
+  summary[0] = outcome.loss;
+  summary[1] = outcome.countedRows;
+  summary[2] = outcome.prunedRows;
+  summary[3] = outcome.topRankedRows;
+  return undefined;
 }
 
 const DEVICE = CALL_FIELDS.numbers.indexOf('device');

@@ -150,6 +150,7 @@ Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
   export_function<compute_loss>(exports, "computeLoss");
   export_function<compute_loss_async>(exports, "computeLossAsync");
   export_function<top_tokens_from_js>(exports, "topTokens");
+  export_function<linear_top_tokens_from_js>(exports, "linearTopTokens");
   export_function<partials_from_js>(exports, "partials");
   export_function<part_gradient_from_js>(exports, "partGradient");
   export_function<linear_loss_from_js>(exports, "linearLoss");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "native/binding/background_calls.h"
 #include "native/binding/cancellable_call.h"
@@ -117,12 +118,19 @@ void read_weight_tokens(const LinearArrays& arrays, const LinearProblem& problem
   outputs.weight_rows = static_cast<std::int64_t>(tokens.length);
 }
 
-// Whether each listed token has a row: what is written to a row that is not there would go anywhere.
+// Whether each listed token has a row, and rows ascend: what is written to a row that is not there would go anywhere.
 bool has_all_tokens(const LinearOutputs& outputs, const LinearProblem& problem, std::int64_t entries) {
-  const std::int32_t* const end = outputs.weight_tokens + outputs.weight_rows;
-  return !outputs.weight_is_sparse ||
-         std::all_of(problem.allowed_tokens, problem.allowed_tokens + entries,
-                     [&](std::int32_t token) { return std::binary_search(outputs.weight_tokens, end, token); });
+  if (!outputs.weight_is_sparse) return true;
+  std::vector<bool> has_row(static_cast<std::size_t>(problem.vocab_size));
+  std::int32_t last = -1;
+  for (std::int64_t row = 0; row < outputs.weight_rows; ++row) {
+    const std::int32_t token = outputs.weight_tokens[row];
+    if (token <= last || token >= problem.vocab_size) return false;
+    has_row[static_cast<std::size_t>(token)] = true;
+    last = token;
+  }
+  return std::all_of(problem.allowed_tokens, problem.allowed_tokens + entries,
+                     [&](std::int32_t token) { return has_row[static_cast<std::size_t>(token)]; });
 }
 
 LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& array_list,

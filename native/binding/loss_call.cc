@@ -141,6 +141,12 @@ bool is_exactly_in_place(const LossProblem& problem, const LossOutputs& outputs)
   return outputs.grad_logits == problem.logits && (outputs.grad_row_stride == problem.row_stride || problem.rows <= 1);
 }
 
+// Elements of the gradient from the first to the last that may be written.
+std::size_t gradient_elements(const LossProblem& problem, std::int64_t row_stride, std::size_t allowed_tokens) {
+  return problem.gradient == GradientMode::kSparse ? allowed_tokens
+                                                   : spanned_elements(problem.rows, problem.vocab_size, row_stride);
+}
+
 LossOutputs outputs_of(const Arrays& arrays, const LossProblem& problem, std::int64_t grad_row_stride,
                        std::size_t& gradient_length) {
   const auto rows = static_cast<std::size_t>(problem.rows);
@@ -149,8 +155,10 @@ LossOutputs outputs_of(const Arrays& arrays, const LossProblem& problem, std::in
   if (problem.gradient != GradientMode::kNone) {
     outputs.grad_row_stride = grad_row_stride;
     const View gradient = arrays.view(ArrayField::kGradLogits);
+    const bool is_sparse = problem.gradient == GradientMode::kSparse;
+    const std::size_t entries = is_sparse ? arrays.view(ArrayField::kAllowedTokens).length : 0;
     check_view(arrays.env(), "gradLogits", gradient, logits_array_type(problem.dtype),
-               spanned_elements(problem.rows, problem.vocab_size, outputs.grad_row_stride));
+               gradient_elements(problem, outputs.grad_row_stride, entries));
     outputs.grad_logits = gradient.data;
     gradient_length = gradient.length;
   }
@@ -173,6 +181,10 @@ LossCall read_call(const Numbers& numbers, const Arrays& arrays, bool has_logits
   read_row_inputs(arrays, call.problem);
   read_constraint(arrays, call);
   call.outputs = outputs_of(arrays, call.problem, read_gradient_stride(numbers, call.problem), call.gradient_length);
+  if (call.problem.gradient == GradientMode::kSparse &&
+      (call.problem.allowed_offsets == nullptr || call.device != LossCall::kCpuDevice)) {
+    throw malformed(arrays.env(), "a sparse gradient without lists, or on a device");
+  }
   call.outputs.grad_is_new = numbers.number(NumberField::kGradIsNew) != 0;
   return call;
 }
@@ -204,11 +216,14 @@ const char* settle_overlap(LossCall& call) {
   if (problem.gradient == GradientMode::kNone) return nullptr;
   const auto element = static_cast<std::size_t>(element_size(problem.dtype));
   const auto rows = static_cast<std::size_t>(problem.rows);
+  const auto entries = static_cast<std::size_t>(call.allowed_token_count);
   const Span gradient = {"gradLogits", outputs.grad_logits,
-                         element * spanned_elements(problem.rows, problem.vocab_size, outputs.grad_row_stride)};
+                         element * gradient_elements(problem, outputs.grad_row_stride, entries)};
   const Span logits = {"logits", problem.logits,
                        element * spanned_elements(problem.rows, problem.vocab_size, problem.row_stride)};
-  if (is_exactly_in_place(problem, outputs)) {
+  if (problem.gradient == GradientMode::kSparse) {
+    if (overlap(gradient, logits)) return logits.name;
+  } else if (is_exactly_in_place(problem, outputs)) {
     if (problem.gradient == GradientMode::kOutOfPlace) problem.gradient = GradientMode::kInPlace;
   } else if (problem.gradient != GradientMode::kOutOfPlace || overlap(gradient, logits)) {
     return logits.name;
@@ -220,8 +235,7 @@ const char* settle_overlap(LossCall& call) {
       {"penaltyWeights", problem.penalty_weights, rows * sizeof(float)},
       {"gradOutput", problem.grad_output_rows, rows * sizeof(float)},
       {"allowed.offsets", problem.allowed_offsets, (rows + 1) * sizeof(std::int32_t)},
-      {"allowed.tokens", problem.allowed_tokens,
-       static_cast<std::size_t>(call.allowed_token_count) * sizeof(std::int32_t)},
+      {"allowed.tokens", problem.allowed_tokens, entries * sizeof(std::int32_t)},
       {"allowed.bitmask", problem.allowed_bitmask,
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
   };

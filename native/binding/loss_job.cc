@@ -1,12 +1,18 @@
 #include "native/binding/loss_job.h"
 
+#include <cstring>
+
 #include "native/core/dtype.h"
 
 namespace fused_bear_loss {
 
 LossJob::LossJob(const Backend& backend, const LossProblem& problem, const LossOutputs& outputs,
                  std::int64_t allowed_token_count, LentMemory lent)
-    : backend_(backend), problem_(problem), outputs_(outputs), rows_(problem_, outputs_, allowed_token_count) {
+    : backend_(backend),
+      problem_(problem),
+      outputs_(outputs),
+      rows_(problem_, outputs_, allowed_token_count),
+      entries_bytes_(static_cast<std::size_t>(allowed_token_count * element_size(problem.dtype))) {
   const bool in_place = problem.gradient == GradientMode::kInPlace || problem.gradient == GradientMode::kInPlaceSparse;
   if (in_place) lent.logits = lent.gradient = lent.logits && lent.gradient;
   take_logits(lent.logits);
@@ -24,26 +30,33 @@ void LossJob::take_logits(bool lent) {
 
 void LossJob::take_gradient(bool lent) {
   if (lent || problem_.gradient == GradientMode::kNone) return;
+  copies_gradient_ = true;
+  outputs_.grad_is_new = true; // the caller's is written by copy_outputs
+  if (problem_.gradient == GradientMode::kSparse) {
+    own_entries_.emplace(entries_bytes_);
+    outputs_.grad_logits = own_entries_->data();
+    return;
+  }
   if (own_rows_) {
     // In place of the copied logits: one copy, not two.
     if (problem_.gradient == GradientMode::kOutOfPlace) problem_.gradient = GradientMode::kInPlace;
   } else {
     allocate_rows();
   }
-  copies_gradient_ = true;
   outputs_.grad_logits = own_rows_->data();
   outputs_.grad_row_stride = problem_.vocab_size;
-  outputs_.grad_is_new = true; // the caller's is written by copy_outputs
 }
 
 ComputeStatus LossJob::run(const std::atomic<std::int32_t>* abort) {
   const ComputeStatus status = backend_.compute(problem_, outputs_, summary_, abort);
-  if (!copies_gradient_) own_rows_.reset(); // of use to the next call from now on
+  if (!copies_gradient_ || own_entries_) own_rows_.reset(); // of use to the next call from now on
   return status;
 }
 
 void LossJob::copy_outputs(const LossOutputs& destination) const {
-  if (copies_gradient_) {
+  if (own_entries_) {
+    std::memcpy(destination.grad_logits, own_entries_->data(), entries_bytes_);
+  } else if (copies_gradient_) {
     LogitRows gradient = static_cast<const LogitRows&>(problem_);
     gradient.logits = outputs_.grad_logits;
     gradient.row_stride = outputs_.grad_row_stride;

@@ -52,6 +52,9 @@ class LossJob {
   // Rows packed without padding: of logits that are not lent, of a gradient that is not, or of both, the gradient in
   // place.
   std::optional<ReusedMemory> own_rows_;
+  // A gradient that is not lent, of the lists' entries alone.
+  std::optional<ReusedMemory> own_entries_;
+  const std::size_t entries_bytes_;
   bool copies_gradient_ = false;
 };
 

@@ -126,6 +126,7 @@ Napi::Value partials_from_js(const Napi::CallbackInfo& info) {
 Napi::Value part_gradient_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   LossCall call = read_loss_call(info[0], info[1].As<Napi::Array>());
+  if (call.problem.gradient == GradientMode::kSparse) throw malformed(env, "a sparse gradient of a part");
   const VocabularyPart part = read_part(info[2], call.problem);
   const MergedRows merged = read_merged(info[3], call.problem, part);
   if (const char* input = settle_overlap(call)) return overlap_outcome(env, input);

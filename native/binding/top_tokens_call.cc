@@ -3,8 +3,10 @@
 #include <cmath>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "native/binding/loss_outcome.h"
+#include "native/binding/reused_memory.h"
 #include "native/binding/typed_views.h"
 #include "native/core/backend.h"
 #include "native/core/call_fields.h"
@@ -20,6 +22,7 @@ struct TopTokensCall {
   TopTokensOutputs outputs;
   std::int64_t allowed_token_count = 0;
   std::size_t logits_length = 0; // elements of the logits that are read
+  LinearProblem product;         // which the logits are, where they are not given
 };
 
 // Reads the numbers one after the other, in the order of kTopTokensNumberNames.
@@ -96,10 +99,44 @@ void read_outputs(const Napi::CallbackInfo& info, TopTokensCall& call) {
   call.outputs.log_sum_exp = typed_data<float>(env, "logSumExp", view_of(env, info[7], "logSumExp"), rows);
 }
 
+// (hiddenSize, workspaceBytes), and the arrays hidden, weight, bias and allowed.bias.
+void read_product(const Napi::CallbackInfo& info, TopTokensCall& call) {
+  const Napi::Env env = info.Env();
+  LinearProblem& product = call.product;
+  static_cast<LogitRows&>(product) = call.problem;
+  product.operand_dtype = call.problem.dtype;
+  const double* const sizes = typed_data<double>(env, "product", view_of(env, info[8], "product"), 2);
+  if (!(sizes[0] >= 1 && sizes[0] <= kLargestSafeInteger && sizes[1] >= 0 && sizes[1] <= kLargestSafeInteger)) {
+    throw malformed(env, "product is out of range");
+  }
+  product.hidden_size = static_cast<std::int64_t>(sizes[0]);
+  product.workspace_floats = static_cast<std::int64_t>(sizes[1]) / std::int64_t{sizeof(float)};
+  if (product.operand_dtype == DType::kFloat16) throw malformed(env, "float16 factors");
+  check_product(env, "hidden", product.rows, product.hidden_size);
+  check_product(env, "weight", product.vocab_size, product.hidden_size);
+  const auto arrays = info[1].As<Napi::Array>();
+  const auto data = [&](std::uint32_t place, const char* name, napi_typedarray_type type, std::int64_t length) {
+    const View view = optional_view_of(env, arrays.Get(place), name);
+    if (view.present) check_view(env, name, view, type, static_cast<std::size_t>(length));
+    return view.data;
+  };
+  const napi_typedarray_type type = logits_array_type(product.operand_dtype);
+  product.hidden = data(0, "hidden", type, product.rows * product.hidden_size);
+  product.weight = data(1, "weight", type, product.vocab_size * product.hidden_size);
+  product.bias = static_cast<const float*>(data(2, "bias", napi_float32_array, product.vocab_size));
+  product.allowed_bias =
+      static_cast<const float*>(data(3, "allowedBias", napi_float32_array, call.allowed_token_count));
+  if ((product.rows > 0 && product.hidden == nullptr) || product.weight == nullptr) {
+    throw malformed(env, "a factor is missing");
+  }
+}
+
 // The name of what an output shares memory with, an input or another output; null: nothing.
 const char* find_overlap(const TopTokensCall& call) {
   const TopTokensProblem& problem = call.problem;
+  const LinearProblem& product = call.product;
   const auto rows = static_cast<std::size_t>(problem.rows);
+  const auto factor_row = static_cast<std::size_t>(product.hidden_size * element_size(product.operand_dtype));
   const auto entries = rows * static_cast<std::size_t>(problem.beam_width);
   const Span spans[] = {
       {"out.tokens", call.outputs.tokens, entries * sizeof(std::int32_t)},
@@ -111,6 +148,10 @@ const char* find_overlap(const TopTokensCall& call) {
        static_cast<std::size_t>(call.allowed_token_count) * sizeof(std::int32_t)},
       {"allowed.bitmask", problem.allowed_bitmask,
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
+      {"hidden", product.hidden, rows * factor_row},
+      {"weight", product.weight, static_cast<std::size_t>(problem.vocab_size) * factor_row},
+      {"bias", product.bias, static_cast<std::size_t>(problem.vocab_size) * sizeof(float)},
+      {"allowed.bias", product.allowed_bias, static_cast<std::size_t>(call.allowed_token_count) * sizeof(float)},
   };
   constexpr std::size_t kOutputs = 3;
   for (std::size_t output = 0; output < kOutputs; ++output) {
@@ -119,6 +160,28 @@ const char* find_overlap(const TopTokensCall& call) {
     }
   }
   return nullptr;
+}
+
+// How the call ends before anything is computed or written; an empty object where nothing is wrong.
+Napi::Object refusal_of(Napi::Env env, const TopTokensCall& call) {
+  if (const char* other = find_overlap(call)) return overlap_outcome(env, other);
+  const ProblemFault fault = find_constraint_fault(call.problem, call.allowed_token_count);
+  return fault.error == ProblemError::kNone ? Napi::Object() : invalid_outcome(env, fault);
+}
+
+Napi::Value result_of(Napi::Env env, ComputeStatus status) {
+  return status == ComputeStatus::kOk ? env.Undefined() : outcome_of(env, status, {});
+}
+
+ComputeStatus compute_product(TopTokensCall& call) {
+  LinearProblem& product = call.product;
+  // Of rows none is ignored.
+  const std::vector<std::int32_t> targets(static_cast<std::size_t>(product.rows));
+  product.targets = targets.data();
+  product.ignore_index = -1;
+  const ReusedMemory workspace(static_cast<std::size_t>(product.workspace_floats) * sizeof(float));
+  product.workspace = reinterpret_cast<float*>(workspace.data());
+  return compute_linear_top_tokens(product, call.outputs);
 }
 
 } // namespace
@@ -130,11 +193,24 @@ Napi::Value top_tokens_from_js(const Napi::CallbackInfo& info) {
   read_constraint(info, call);
   read_logits(info, call);
   read_outputs(info, call);
-  if (const char* other = find_overlap(call)) return overlap_outcome(env, other);
-  const ProblemFault fault = find_constraint_fault(call.problem, call.allowed_token_count);
-  if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
-  const ComputeStatus status = compute_top_tokens(call.problem, call.outputs);
-  return status == ComputeStatus::kOk ? env.Undefined() : outcome_of(env, status, {});
+  const Napi::Object refusal = refusal_of(env, call);
+  if (!refusal.IsEmpty()) return refusal;
+  return result_of(env, compute_top_tokens(call.problem, call.outputs));
+}
+
+Napi::Value linear_top_tokens_from_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  TopTokensCall call;
+  read_numbers(env, info[0], call.problem);
+  read_constraint(info, call);
+  read_product(info, call);
+  read_outputs(info, call);
+  const Napi::Object refusal = refusal_of(env, call);
+  if (!refusal.IsEmpty()) return refusal;
+  if (call.problem.rows == 0) return env.Undefined();
+  call.product.workspace_floats = linear_workspace_floats(call.product, call.product.workspace_floats);
+  if (call.product.workspace_floats == 0) throw malformed(env, "a workspace without room for a row");
+  return result_of(env, compute_product(call));
 }
 
 } // namespace fused_bear_loss

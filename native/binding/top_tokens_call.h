@@ -6,9 +6,13 @@
 
 namespace fused_bear_loss {
 
-// (numbers: Float64Array (kTopTokensNumberNames), logits, allowedOffsets, allowedTokens, allowedBitmask, tokens:
-// Int32Array,
-//  logProbabilities: Float32Array, logSumExp: Float32Array) => NativeOutcome; or undefined: it is done
+// (numbers: Float64Array (kTopTokensNumberNames), logits, allowedOffsets, allowedTokens, allowedBitmask,
+//  tokens: Int32Array, logProbabilities: Float32Array, logSumExp: Float32Array) => NativeOutcome; or undefined: it is
+//  done
 Napi::Value top_tokens_from_js(const Napi::CallbackInfo& info);
+
+// The same of the linear form: [hidden, weight, bias, allowed.bias] in place of logits, and in the end a Float64Array
+// [hiddenSize, workspaceBytes].
+Napi::Value linear_top_tokens_from_js(const Napi::CallbackInfo& info);
 
 } // namespace fused_bear_loss

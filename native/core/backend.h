@@ -40,6 +40,10 @@ ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopToken
 ComputeStatus compute_linear(const LinearProblem& problem, const LinearOutputs& outputs, LossSummary& summary,
                              const std::atomic<std::int32_t>* abort);
 
+// topTokens of the logits of the linear form on the CPU, with the options of the call's LogitRows; no row is ignored,
+// and every output is there. As compute_linear(), but never kAborted.
+ComputeStatus compute_linear_top_tokens(const LinearProblem& problem, const TopTokensOutputs& outputs);
+
 // Copies the logits of all rows, or only those that the lists allow, on as many threads as a call would use.
 void copy_rows(const LogitRows& rows, void* destination, std::int64_t destination_stride, bool listed_only);
 

@@ -42,8 +42,8 @@ inline std::int64_t linear_row_floats(std::int64_t vocab_size) {
   return (vocab_size + kLineFloats - 1) / kLineFloats * kLineFloats;
 }
 
-// The same of a row with a list of so many tokens: beside its logits there are their places among those of their
-// tokens, the values there, and its hidden state. The workspace has the logits alone.
+// The same of a row with a list of so many tokens: beside its logits there are its tokens' groups and their places
+// there, and its hidden state. The workspace has the logits alone.
 inline std::int64_t listed_row_floats(std::int64_t tokens, std::int64_t hidden_size) {
   return 3 * linear_row_floats(tokens) + hidden_size;
 }

@@ -15,8 +15,8 @@ inline constexpr const char* kReductionNames[] = {"mean", "sum", "none", "weight
 enum class ThresholdGradient : std::int32_t { kDetach, kFlow };
 inline constexpr const char* kThresholdGradientNames[] = {"detach", "flow"};
 
-enum class GradientMode : std::int32_t { kNone, kOutOfPlace, kInPlace, kInPlaceSparse };
-inline constexpr const char* kGradientModeNames[] = {"none", "out-of-place", "in-place", "in-place-sparse"};
+enum class GradientMode : std::int32_t { kNone, kOutOfPlace, kInPlace, kInPlaceSparse, kSparse };
+inline constexpr const char* kGradientModeNames[] = {"none", "out-of-place", "in-place", "in-place-sparse", "sparse"};
 
 // Of DType (logit_rows.h).
 inline constexpr const char* kDTypeNames[] = {"float32", "float16", "bfloat16"};

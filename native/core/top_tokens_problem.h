@@ -6,8 +6,8 @@
 namespace fused_bear_loss {
 
 struct TopTokensProblem : LogitRows {
-  // The logits are those of the allowed tokens only, [allowed_offsets[rows]], entry by entry of allowed_tokens; then
-  // row_stride means nothing.
+  // The logits are those of the allowed tokens only, entry by entry of allowed_tokens from allowed_offsets[0] to
+  // allowed_offsets[rows]; then row_stride means nothing.
   bool listed_logits = false;
 };
 

@@ -25,10 +25,8 @@ bool gradient_is_streamed(const LossProblem& problem) {
 std::int64_t logits_to_read(const LossProblem& problem) {
   if (problem.allowed_offsets != nullptr) {
     // A listed logit costs a gather; a dense gradient's zeros cost a fraction of a logit.
-    const std::int64_t zeros =
-        problem.gradient == GradientMode::kNone || problem.gradient == GradientMode::kInPlaceSparse
-            ? 0
-            : problem.rows * problem.vocab_size / 8;
+    const bool is_dense = problem.gradient == GradientMode::kOutOfPlace || problem.gradient == GradientMode::kInPlace;
+    const std::int64_t zeros = is_dense ? problem.rows * problem.vocab_size / 8 : 0;
     return std::int64_t{problem.allowed_offsets[problem.rows]} * 4 + zeros;
   }
   return problem.rows * problem.vocab_size;

@@ -62,6 +62,13 @@ class DenseChunks final : public LinearChunks {
     return compute_some_rows(problem, outputs, divisor, rows_.summaries(), abort_);
   }
 
+  TopTokensProblem ordered_logits() override {
+    TopTokensProblem problem = ordered_rows();
+    problem.row_stride = stride_;
+    problem.allowed_bitmask = rows_.bitmask();
+    return problem;
+  }
+
   ComputeStatus compute_gradients(bool first) override {
     ComputeStatus status = ComputeStatus::kOk;
     if (outputs_.grad_hidden != nullptr) {

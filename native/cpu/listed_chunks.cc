@@ -2,14 +2,16 @@
 // gathered once for all of them.
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include "native/core/dtype.h"
 #include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/linear_chunks.h"
+#include "native/cpu/listed_groups.h"
+#include "native/cpu/listed_weight_gradient.h"
 #include "native/cpu/loss_rows.h"
 #include "native/cpu/row_loop.h"
 
@@ -22,14 +24,6 @@ constexpr std::int64_t kLogitsPerTask = 1 << 15;
 constexpr std::int64_t kSharedProducts = 1 << 24;
 // Multiplications that take as long as a logit takes, where a row of the weight is read for a few of them.
 constexpr std::int64_t kProductsPerLogit = 4;
-
-struct Group {
-  std::int64_t first; // row of the chunk
-  std::int64_t rows;
-  TokenList list;
-  float* logits;
-  std::int64_t stride;
-};
 
 // A list with what tells it from others.
 struct ListKey {
@@ -93,45 +87,31 @@ struct LargestChunk {
   }
 };
 
-// Tasks of groups, so many of each, as one sequence.
-class GroupTasks {
- public:
-  void clear() { ends_.clear(); }
-  void reserve(std::int64_t groups) { ends_.reserve(static_cast<std::size_t>(groups)); }
-  void add(std::int64_t tasks) { ends_.push_back(count() + tasks); }
-  std::int64_t count() const { return ends_.empty() ? 0 : ends_.back(); }
-
-  struct Task {
-    std::size_t group;
-    std::int64_t number; // of the group's
-  };
-  Task at(std::int64_t task) const {
-    const auto end = std::upper_bound(ends_.begin(), ends_.end(), task);
-    return {static_cast<std::size_t>(end - ends_.begin()), task - (end == ends_.begin() ? 0 : *(end - 1))};
-  }
-
- private:
-  std::vector<std::int64_t> ends_;
-};
+// Floats from one hidden state to the next: an odd number of cache lines, so that the same columns of many rows lie in
+// different sets of a cache.
+std::int64_t hidden_stride(std::int64_t hidden_size) {
+  const std::int64_t lines = linear_row_floats(hidden_size) / kLineFloats;
+  return (lines | 1) * kLineFloats;
+}
 
 class ListedChunks final : public LinearChunks {
  public:
   ListedChunks(const LinearProblem& call, const LinearOutputs& outputs, const std::atomic<std::int32_t>* abort,
                const LargestChunk& largest)
-      : LinearChunks(call, outputs, abort, largest.rows), longest_(longest_row(call)) {
+      : LinearChunks(call, outputs, abort, largest.rows),
+        longest_(longest_row(call)),
+        hidden_stride_(hidden_stride(call.hidden_size)) {
     const auto rows = static_cast<std::size_t>(largest.rows);
-    const auto entries = static_cast<std::size_t>(largest.entries);
     keys_.reserve(rows);
     groups_.reserve(rows);
     group_of_row_.resize(rows);
     tasks_.reserve(largest.rows);
     hidden_blocks_.reserve(rows);
-    hidden_.resize(rows * static_cast<std::size_t>(call.hidden_size));
+    hidden_memory_.resize(rows * static_cast<std::size_t>(hidden_stride_) + kLineFloats);
+    hidden_ = line_start(hidden_memory_);
     if (outputs.grad_weight != nullptr) {
-      entry_rows_.resize(entries);
-      entry_values_.resize(entries);
-      token_ends_.resize(static_cast<std::size_t>(call.vocab_size) + 1);
-      tokens_.reserve(std::min(entries, static_cast<std::size_t>(call.vocab_size)));
+      weight_gradient_.emplace(call, outputs, largest.rows, largest.entries);
+      weight_rows_begin_ = weight_gradient_->rows_begin();
     }
     take_scratch(call.gradient != GradientMode::kNone);
   }
@@ -153,12 +133,14 @@ class ListedChunks final : public LinearChunks {
 
   ComputeStatus compute_logits() override {
     const MatrixRows hidden = this->hidden(0);
-    matrix_kernel().widen_rows(hidden, 0, rows_.count(), 0, call_.hidden_size, hidden_.data());
+    for (std::int64_t row = 0; row < rows_.count(); ++row) {
+      matrix_kernel().widen_rows(hidden, row, 1, 0, call_.hidden_size, hidden_ + row * hidden_stride_);
+    }
     tasks_.clear();
-    for (const Group& group : groups_) tasks_.add(listed_logits(group).blocks());
+    for (const ListedGroup& group : groups_) tasks_.add(listed_logits(group).blocks());
     const ComputeStatus status = run_tasks(
         products() / kProductsPerLogit, [] { ListedLogits::take_scratch(); },
-        [&](const Group& group, std::int64_t number) { listed_logits(group).compute(number); });
+        [&](const ListedGroup& group, std::int64_t number) { listed_logits(group).compute(number); });
     if (status == ComputeStatus::kOk && call_.allowed_bias != nullptr) add_allowed_bias();
     return status;
   }
@@ -167,7 +149,7 @@ class ListedChunks final : public LinearChunks {
     set_row_tasks();
     return run_tasks(
         logits(), [&] { take_row_scratch(gradient); },
-        [&](const Group& group, std::int64_t number) {
+        [&](const ListedGroup& group, std::int64_t number) {
           const auto [first, count] = rows_of_task(group, number);
           const LossProblem problem = problem_of(group, first, count, gradient);
           LossOutputs outputs = rows_.outputs(group.first + first);
@@ -178,13 +160,33 @@ class ListedChunks final : public LinearChunks {
         });
   }
 
+  // The logits once more, entry by entry: there is room for them where the workspace has more than one row.
+  TopTokensProblem ordered_logits() override {
+    TopTokensProblem problem = ordered_rows();
+    problem.listed_logits = true;
+    problem.allowed_offsets += rows_.base();
+    if (rows_.count() == 1) return problem;
+    const ListedGroup& last = groups_.back();
+    float* const entries = last.logits + last.rows * last.stride;
+    for_each_row([&](std::int32_t place, const float* logits, const TokenList& list) {
+      std::copy(logits, logits + list.count, entries + (first_entry(place) - problem.allowed_offsets[0]));
+    });
+    problem.logits = entries;
+    return problem;
+  }
+
   ComputeStatus compute_gradients(bool first) override {
     if (first) clear_gradients();
     ComputeStatus status = ComputeStatus::kOk;
     if (outputs_.grad_hidden != nullptr) status = compute_hidden_gradient();
     if (status != ComputeStatus::kOk) return status;
     if (outputs_.grad_allowed_bias != nullptr || outputs_.grad_bias != nullptr) add_bias_gradients();
-    return outputs_.grad_weight == nullptr ? status : compute_weight_gradient();
+    if (!weight_gradient_) return status;
+    return weight_gradient_->compute({groups_, rows_.ascending(), hidden_, hidden_stride_, logits()}, threads_);
+  }
+
+  void finish_gradients() override {
+    if (weight_gradient_) weight_gradient_->finish();
   }
 
  private:
@@ -201,7 +203,7 @@ class ListedChunks final : public LinearChunks {
       if (i == 0 || !key.same_list(keys_[i - 1])) {
         groups_.push_back({static_cast<std::int64_t>(i), 0, key.list, logits, linear_row_floats(key.list.count)});
       }
-      Group& group = groups_.back();
+      ListedGroup& group = groups_.back();
       ++group.rows;
       logits += group.stride;
       group_of_row_[i] = static_cast<std::int32_t>(groups_.size() - 1);
@@ -228,13 +230,14 @@ class ListedChunks final : public LinearChunks {
 
   std::int64_t logits() const {
     std::int64_t count = 0;
-    for (const Group& group : groups_) count += group.rows * group.list.count;
+    for (const ListedGroup& group : groups_) count += group.rows * group.list.count;
     return count;
   }
   std::int64_t products() const { return logits() * call_.hidden_size; }
 
-  ListedLogits listed_logits(const Group& group) const {
-    return {hidden_.data() + group.first * call_.hidden_size,
+  ListedLogits listed_logits(const ListedGroup& group) const {
+    return {hidden_ + group.first * hidden_stride_,
+            hidden_stride_,
             group.rows,
             list_weight(group),
             group.list.count,
@@ -243,7 +246,7 @@ class ListedChunks final : public LinearChunks {
             group.stride};
   }
 
-  MatrixRows list_weight(const Group& group) const {
+  MatrixRows list_weight(const ListedGroup& group) const {
     MatrixRows rows = weight();
     rows.chosen = group.list.tokens;
     return rows;
@@ -258,7 +261,7 @@ class ListedChunks final : public LinearChunks {
   template <class Use>
   void for_each_row(const Use& use) const {
     for (const std::int32_t place : rows_.ascending()) {
-      const Group& group = groups_[static_cast<std::size_t>(group_of_row_[static_cast<std::size_t>(place)])];
+      const ListedGroup& group = groups_[static_cast<std::size_t>(group_of_row_[static_cast<std::size_t>(place)])];
       use(place, group.logits + (place - group.first) * group.stride, group.list);
     }
   }
@@ -270,25 +273,25 @@ class ListedChunks final : public LinearChunks {
     });
   }
 
-  static std::int64_t rows_per_task(const Group& group) {
+  static std::int64_t rows_per_task(const ListedGroup& group) {
     return std::max<std::int64_t>(1, kLogitsPerTask / std::max<std::int64_t>(1, group.list.count));
   }
 
   void set_row_tasks() {
     tasks_.clear();
-    for (const Group& group : groups_) tasks_.add((group.rows + rows_per_task(group) - 1) / rows_per_task(group));
+    for (const ListedGroup& group : groups_) tasks_.add((group.rows + rows_per_task(group) - 1) / rows_per_task(group));
   }
 
   struct RowRange {
     std::int64_t first;
     std::int64_t count;
   };
-  static RowRange rows_of_task(const Group& group, std::int64_t number) {
+  static RowRange rows_of_task(const ListedGroup& group, std::int64_t number) {
     const std::int64_t first = number * rows_per_task(group);
     return {first, std::min(rows_per_task(group), group.rows - first)};
   }
 
-  LossProblem problem_of(const Group& group, std::int64_t first, std::int64_t count, bool gradient) const {
+  LossProblem problem_of(const ListedGroup& group, std::int64_t first, std::int64_t count, bool gradient) const {
     LossProblem problem = rows_.problem(group.first + first, count);
     problem.vocab_size = group.list.count;
     problem.row_stride = group.stride;
@@ -300,7 +303,7 @@ class ListedChunks final : public LinearChunks {
 
   // Of the calling thread, for the longest list. Throws std::bad_alloc.
   void take_row_scratch(bool gradient) const {
-    Group longest = {0, 0, {nullptr, longest_}, call_.workspace, linear_row_floats(longest_)};
+    ListedGroup longest = {0, 0, {nullptr, longest_}, call_.workspace, linear_row_floats(longest_)};
     const LossProblem none = problem_of(longest, 0, 0, gradient);
     if (compute_some_rows(none, {}, 1, nullptr, nullptr) != ComputeStatus::kOk) throw std::bad_alloc();
   }
@@ -309,14 +312,14 @@ class ListedChunks final : public LinearChunks {
     ListedLogits::take_scratch();
     take_row_scratch(gradient);
     if (gradient)
-      reserve_product_scratch(static_cast<std::int64_t>(hidden_.size()) / call_.hidden_size, call_.hidden_size,
-                              call_.threads);
+      reserve_product_scratch(static_cast<std::int64_t>(group_of_row_.size()), call_.hidden_size, call_.threads);
+    if (weight_gradient_) weight_gradient_->take_scratch();
   }
 
   ComputeStatus compute_hidden_gradient() {
     hidden_blocks_.clear();
     tasks_.clear();
-    for (const Group& group : groups_) {
+    for (const ListedGroup& group : groups_) {
       const bool is_shared = group.rows * group.list.count * call_.hidden_size >= kSharedProducts;
       const std::int32_t threads = !is_shared ? 1 : call_.threads > 0 ? call_.threads : available_threads();
       hidden_blocks_.emplace_back(group.logits, group.stride, group.rows, list_weight(group), group.list.count,
@@ -328,7 +331,7 @@ class ListedChunks final : public LinearChunks {
         [&] {
           for (const HiddenGradientBlocks& blocks : hidden_blocks_) blocks.take_scratch();
         },
-        [&](const Group& group, std::int64_t number) {
+        [&](const ListedGroup& group, std::int64_t number) {
           hidden_blocks_[static_cast<std::size_t>(&group - groups_.data())].compute(number);
         });
   }
@@ -344,65 +347,16 @@ class ListedChunks final : public LinearChunks {
     });
   }
 
-  // Makes the entries of each token neighbours, in ascending order of rows.
-  void sort_entries_by_token() {
-    std::fill(token_ends_.begin(), token_ends_.end(), 0);
-    for (const Group& group : groups_) {
-      for (const std::int32_t token : group.list) token_ends_[static_cast<std::size_t>(token)] += group.rows;
-    }
-    tokens_.clear();
-    std::int64_t end = 0;
-    for (std::size_t token = 0; token < token_ends_.size(); ++token) {
-      const std::int64_t count = token_ends_[token];
-      if (count > 0) tokens_.push_back(static_cast<std::int32_t>(token));
-      token_ends_[token] = end;
-      end += count;
-    }
-    for_each_row([&](std::int32_t place, const float* values, const TokenList& list) {
-      for (std::int64_t j = 0; j < list.count; ++j) {
-        const auto entry = static_cast<std::size_t>(token_ends_[static_cast<std::size_t>(list.tokens[j])]++);
-        entry_rows_[entry] = place;
-        entry_values_[entry] = values[j];
-      }
-    });
-  }
-
-  ComputeStatus compute_weight_gradient() {
-    sort_entries_by_token();
-    const RowLoop loop = {static_cast<std::int64_t>(tokens_.size()), products() / kProductsPerLogit, threads_.threads,
-                          abort_};
-    return run_rows(loop, [&] {
-      return [&](std::int64_t number) {
-        const std::int32_t token = tokens_[static_cast<std::size_t>(number)];
-        const std::int64_t begin =
-            number == 0 ? 0 : token_ends_[static_cast<std::size_t>(tokens_[static_cast<std::size_t>(number - 1)])];
-        const std::int64_t end = token_ends_[static_cast<std::size_t>(token)];
-        matrix_kernel().add_rows(entry_values_.data() + begin, entry_rows_.data() + begin, end - begin, hidden_.data(),
-                                 call_.hidden_size, weight_gradient(token));
-      };
-    });
-  }
-
-  float* weight_gradient(std::int32_t token) const {
-    std::int64_t row = token;
-    if (outputs_.weight_is_sparse) {
-      const std::int32_t* const end = outputs_.weight_tokens + outputs_.weight_rows;
-      row = std::lower_bound(outputs_.weight_tokens, end, token) - outputs_.weight_tokens;
-    }
-    return outputs_.grad_weight + row * call_.hidden_size;
-  }
-
   const std::int64_t longest_;
   std::vector<ListKey> keys_;
-  std::vector<Group> groups_;
+  std::vector<ListedGroup> groups_;
   std::vector<std::int32_t> group_of_row_;
   GroupTasks tasks_;
-  std::vector<float> hidden_; // of the chunk's rows, in float32
+  const std::int64_t hidden_stride_;
+  std::vector<float> hidden_memory_;
+  float* hidden_ = nullptr; // of the chunk's rows, in float32
   std::vector<HiddenGradientBlocks> hidden_blocks_;
-  std::vector<std::int32_t> entry_rows_; // by token: places in the chunk
-  std::vector<float> entry_values_;
-  std::vector<std::int64_t> token_ends_; // of the entries of each token
-  std::vector<std::int32_t> tokens_;     // that have entries, ascending
+  std::optional<ListedWeightGradient> weight_gradient_;
 };
 
 } // namespace

@@ -39,47 +39,84 @@ FBL_ALWAYS_INLINE TileRows tile_rows(const BlockProduct& product, std::int64_t f
   return rows;
 }
 
-template <int kVectors>
-FBL_ALWAYS_INLINE void multiply_tile(const BlockProduct& product, const TileRows& a, float* c, std::int64_t c_stride) {
-  Vec sums[kTileRows][kVectors];
+// Rows of `b`, and how to get the next of them.
+struct PackedRows {
+  const float* row;
+};
+
+struct ApartRows {
+  const float* first;
+  std::int64_t stride;
+  const std::int32_t* number;
+};
+
+FBL_ALWAYS_INLINE const float* next_row(PackedRows& rows) {
+  const float* const row = rows.row;
+  rows.row += kPanelColumns;
+  return row;
+}
+
+FBL_ALWAYS_INLINE const float* next_row(ApartRows& rows) {
+  return rows.first + std::int64_t{*rows.number++} * rows.stride;
+}
+
+// What is read of `a`, `depth` elements of each row, `step` apart.
+struct TileDepth {
+  std::int64_t depth;
+  std::int64_t step;
+  std::int64_t prefetch;
+};
+
+template <int kHeight, int kVectors, class Rows>
+FBL_ALWAYS_INLINE void multiply_tile(const TileDepth& of, ProductStart start, const TileRows& a, Rows b,
+                                     float* const* c) {
+  Vec sums[kHeight][kVectors];
 #pragma GCC unroll 6
-  for (int r = 0; r < kTileRows; ++r) {
-#pragma GCC unroll 4
+  for (int r = 0; r < kHeight; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      sums[r][v] = product.start == ProductStart::kChain ? load(c + r * c_stride + v * kLanes) : broadcast(0);
+      sums[r][v] = start == ProductStart::kChain ? load(c[r] + v * kLanes) : broadcast(0);
     }
   }
-  const float* b = product.b;
-  const std::int64_t step = product.a_depth_stride;
   std::int64_t place = 0;
-  for (std::int64_t begin = 0; begin < product.depth; begin += kLine) {
-    const std::int64_t end = begin + kLine < product.depth ? begin + kLine : product.depth;
-    if (product.prefetch != 0) {
+  for (std::int64_t begin = 0; begin < of.depth; begin += kLine) {
+    const std::int64_t end = begin + kLine < of.depth ? begin + kLine : of.depth;
+    if (of.prefetch != 0) {
 #pragma GCC unroll 6
-      for (int r = 0; r < kTileRows; ++r) __builtin_prefetch(a.row[r] + place + product.prefetch, 0, 2);
+      for (int r = 0; r < kHeight; ++r) __builtin_prefetch(a.row[r] + place + of.prefetch, 0, 2);
     }
     for (std::int64_t d = begin; d < end; ++d) {
+      const float* const b_row = next_row(b);
       Vec row[kVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * kLanes);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) row[v] = load(b_row + v * kLanes);
 #pragma GCC unroll 6
-      for (int r = 0; r < kTileRows; ++r) {
+      for (int r = 0; r < kHeight; ++r) {
         const Vec factor = broadcast(a.row[r][place]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) sums[r][v] = multiply_add(factor, row[v], sums[r][v]);
       }
-      place += step;
-      b += kPanelColumns;
+      place += of.step;
     }
   }
 #pragma GCC unroll 6
-  for (int r = 0; r < kTileRows; ++r) {
-#pragma GCC unroll 4
+  for (int r = 0; r < kHeight; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      float* const place_of_sum = c + r * c_stride + v * kLanes;
-      store(place_of_sum, product.start == ProductStart::kAdd ? add(load(place_of_sum), sums[r][v]) : sums[r][v]);
+      float* const place_of_sum = c[r] + v * kLanes;
+      store(place_of_sum, start == ProductStart::kAdd ? add(load(place_of_sum), sums[r][v]) : sums[r][v]);
     }
   }
+}
+
+template <int kVectors>
+FBL_ALWAYS_INLINE void multiply_packed(const BlockProduct& product, const TileRows& a, float* c,
+                                       std::int64_t c_stride) {
+  float* rows[kTileRows];
+#pragma GCC unroll 6
+  for (int r = 0; r < kTileRows; ++r) rows[r] = c + r * c_stride;
+  multiply_tile<kTileRows, kVectors>({product.depth, product.a_depth_stride, product.prefetch}, product.start, a,
+                                     PackedRows{product.b}, rows);
 }
 
 // A tile that is not all in the output, through memory of its own.
@@ -93,7 +130,7 @@ FBL_NEVER_INLINE void multiply_edge(const BlockProduct& product, const TileRows&
       }
     }
   }
-  multiply_tile<kVectors>(product, a, tile, kPanelColumns);
+  multiply_packed<kVectors>(product, a, tile, kPanelColumns);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t j = 0; j < product.columns; ++j) c[r * product.c_stride + j] = tile[r * kPanelColumns + j];
   }
@@ -107,7 +144,7 @@ void multiply_rows(const BlockProduct& product) {
     float* const c = product.c + first * product.c_stride;
     const std::int64_t rows = product.rows - first;
     if (whole_columns && rows >= kTileRows) {
-      multiply_tile<kVectors>(product, a, c, product.c_stride);
+      multiply_packed<kVectors>(product, a, c, product.c_stride);
     } else {
       multiply_edge<kVectors>(product, a, rows < kTileRows ? rows : kTileRows, c);
     }
@@ -198,39 +235,62 @@ void widen_rows(const MatrixRows& rows, std::int64_t first, std::int64_t count, 
   });
 }
 
-// A few vectors of the sum at a time, which stay in registers.
-template <int kVectors>
-FBL_ALWAYS_INLINE void add_rows_part(const float* factors, const std::int32_t* rows, std::int64_t count,
-                                     const float* matrix, std::int64_t columns, float* out) {
-  Vec sums[kVectors];
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) sums[v] = load(out + v * kLanes);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Vec factor = broadcast(factors[i]);
-    const float* const row = matrix + std::int64_t{rows[i]} * columns;
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sums[v] = multiply_add(factor, load(row + v * kLanes), sums[v]);
+// Some rows of `a`, and columns from `column` on.
+template <int kHeight, int kVectors>
+FBL_NEVER_INLINE void multiply_apart_tile(const ApartProduct& product, std::int64_t first, std::int64_t column) {
+  TileRows a;
+  float* c[kHeight];
+#pragma GCC unroll 6
+  for (int r = 0; r < kHeight; ++r) {
+    a.row[r] = product.a + (first + r) * product.a_row_stride;
+    c[r] = product.c + std::int64_t{product.c_rows[first + r]} * product.c_row_stride + column;
   }
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, sums[v]);
+  multiply_tile<kHeight, kVectors>({product.depth, 1, 0}, product.start, a,
+                                   ApartRows{product.b + column, product.b_row_stride, product.b_rows}, c);
 }
 
-void add_rows(const float* factors, const std::int32_t* rows, std::int64_t count, const float* matrix,
-              std::int64_t columns, float* out) {
+// Of one row of `a`, fewer columns than a vector has.
+void multiply_apart_rest(const ApartProduct& product, std::int64_t row, std::int64_t column) {
+  const auto left = static_cast<int>(product.columns - column);
+  float* const c = product.c + std::int64_t{product.c_rows[row]} * product.c_row_stride + column;
+  Vec sum = product.start == ProductStart::kChain ? load_first(c, left, 0) : broadcast(0);
+  for (std::int64_t d = 0; d < product.depth; ++d) {
+    const float* const b = product.b + std::int64_t{product.b_rows[d]} * product.b_row_stride + column;
+    sum = multiply_add(broadcast(product.a[row * product.a_row_stride + d]), load_first(b, left, 0), sum);
+  }
+  store_first(c, product.start == ProductStart::kAdd ? add(load_first(c, left, 0), sum) : sum, left);
+}
+
+// Of one row of `a`, which keeps no tile busy: more columns at a time, from `column` on.
+void multiply_apart_row(const ApartProduct& product, std::int64_t row, std::int64_t column) {
   constexpr int kMany = 8;
-  std::int64_t j = 0;
-  for (; j + kMany * kLanes <= columns; j += kMany * kLanes) {
-    add_rows_part<kMany>(factors, rows, count, matrix + j, columns, out + j);
+  for (; column + kMany * kLanes <= product.columns; column += kMany * kLanes) {
+    multiply_apart_tile<1, kMany>(product, row, column);
   }
-  for (; j + kLanes <= columns; j += kLanes) add_rows_part<1>(factors, rows, count, matrix + j, columns, out + j);
-  if (j == columns) return;
-  const auto left = static_cast<int>(columns - j);
-  Vec sum = load_first(out + j, left, 0);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Vec row = load_first(matrix + std::int64_t{rows[i]} * columns + j, left, 0);
-    sum = multiply_add(broadcast(factors[i]), row, sum);
+  for (; column + kLanes <= product.columns; column += kLanes) multiply_apart_tile<1, 1>(product, row, column);
+  if (column < product.columns) multiply_apart_rest(product, row, column);
+}
+
+// Of a tile that is next: rows of the output lie in memory that nobody has touched for long.
+FBL_ALWAYS_INLINE void prefetch_outputs(const ApartProduct& product, std::int64_t first, std::int64_t column) {
+  for (int r = 0; r < kTileRows; ++r) {
+    float* const c = product.c + std::int64_t{product.c_rows[first + r]} * product.c_row_stride + column;
+    for (std::int64_t j = 0; j < kPanelColumns; j += kLine) __builtin_prefetch(c + j, 1, 3);
   }
-  store_first(out + j, sum, left);
+}
+
+void multiply_apart(const ApartProduct& product) {
+  const std::int64_t tiled_rows = product.rows / kTileRows * kTileRows;
+  const std::int64_t tiled_columns = product.columns / kPanelColumns * kPanelColumns;
+  for (std::int64_t column = 0; column < tiled_columns; column += kPanelColumns) {
+    for (std::int64_t row = 0; row < tiled_rows; row += kTileRows) {
+      if (row + kTileRows < tiled_rows) prefetch_outputs(product, row + kTileRows, column);
+      multiply_apart_tile<kTileRows, kTileVectors>(product, row, column);
+    }
+  }
+  for (std::int64_t row = 0; row < product.rows; ++row) {
+    multiply_apart_row(product, row, row < tiled_rows ? tiled_columns : 0);
+  }
 }
 
 void write_transposed(const float* c, std::int64_t rows, std::int64_t columns, const float* bias, float* out,
@@ -259,8 +319,8 @@ void write_transposed(const float* c, std::int64_t rows, std::int64_t columns, c
 
 } // namespace
 
-const MatrixKernel matrix_kernel = {kPanelColumns, multiply, pack_rows,       pack_transposed,
-                                    widen_rows,    add_rows, write_transposed};
+const MatrixKernel matrix_kernel = {kPanelColumns, multiply,       pack_rows,       pack_transposed,
+                                    widen_rows,    multiply_apart, write_transposed};
 
 } // namespace FBL_INSTRUCTION_SET
 } // namespace fused_bear_loss

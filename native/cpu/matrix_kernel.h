@@ -37,6 +37,22 @@ struct BlockProduct {
   std::int64_t prefetch; // floats from an element of `a` to one that is needed soon; 0: none
 };
 
+// The same of rows that lie apart: c[c_rows[r]][j] from the sum over d of a[r][d] b[b_rows[d]][j].
+struct ApartProduct {
+  const float* a;
+  std::int64_t a_row_stride;
+  std::int64_t rows;
+  std::int64_t depth;
+  const float* b;
+  std::int64_t b_row_stride;
+  const std::int32_t* b_rows;
+  std::int64_t columns;
+  float* c;
+  std::int64_t c_row_stride;
+  const std::int32_t* c_rows;
+  ProductStart start;
+};
+
 // Rows of a matrix that lie apart, or some of them.
 struct MatrixRows {
   const void* data = nullptr;
@@ -57,9 +73,7 @@ struct MatrixKernel {
   // Widened, without padding: out[row][j], `columns` apart.
   void (*widen_rows)(const MatrixRows& rows, std::int64_t first, std::int64_t count, std::int64_t column,
                      std::int64_t columns, float* out);
-  // Goes on in out[0..columns) with the sum over i of factors[i] matrix[rows[i]][0..columns), ascending.
-  void (*add_rows)(const float* factors, const std::int32_t* rows, std::int64_t count, const float* matrix,
-                   std::int64_t columns, float* out);
+  void (*multiply_apart)(const ApartProduct& product);
   // out[j][i] = c[i][j] + bias[i]; c has panel_columns in a row. `bias` may be null.
   void (*write_transposed)(const float* c, std::int64_t rows, std::int64_t columns, const float* bias, float* out,
                            std::int64_t out_stride);

@@ -296,7 +296,7 @@ void ListedLogits::compute(std::int64_t block) const {
   for (std::int64_t depth = 0; depth < size; depth += kBlockDepth) {
     const std::int64_t terms = std::min(kBlockDepth, size - depth);
     kernel.pack_transposed(weight, first, count, depth, terms, packed);
-    kernel.multiply({hidden + depth, size, 1, rows, terms, packed, count, logits + first, logits_stride,
+    kernel.multiply({hidden + depth, hidden_stride, 1, rows, terms, packed, count, logits + first, logits_stride,
                      depth == 0 ? ProductStart::kStore : ProductStart::kAdd, 0});
   }
   if (bias == nullptr) return;

@@ -77,6 +77,7 @@ class HiddenGradientBlocks {
 // Logits of rows that share a list: of its tokens alone, the same bits as multiply_to_logits() gives.
 struct ListedLogits {
   const float* hidden; // [rows, hidden_size], float32
+  std::int64_t hidden_stride;
   std::int64_t rows;
   MatrixRows weight;   // the list's rows
   std::int64_t tokens; // in the list

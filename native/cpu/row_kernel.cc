@@ -190,6 +190,29 @@ void sweep_beside(const GradientJob* pending, DType dtype, const Sweep& sweep) {
   sweep_and_write<StoreKind::kPlain, Element>(*pending, sweep);
 }
 
+bool can_recompute(DType dtype, const LogitScale& scale) {
+  return kCanRecompute && dtype == DType::kFloat32 && scaling_of(scale) == Scaling::kPlain;
+}
+
+// Sweeps a row while the gradient of another is written from its logits, where that is compiled; false where it is not.
+template <Scaling kScaling, class Element, class Sweep>
+bool sweep_and_recompute(const GradientJob& pending, const Sweep& sweep) {
+  if constexpr (kCanRecompute && kScaling == Scaling::kPlain && sizeof(Element) == sizeof(float)) {
+    const bool can = pending.exponentials == nullptr && pending.row.dtype == DType::kFloat32 &&
+                     pending.out.dtype == DType::kFloat32 && !is_streamed(pending) && is_plain(pending);
+    if (!can) return false;
+    using Gradient = PlainGradient<kScaling>;
+    const auto relative = RelativeExponential<kScaling>::make(pending.factors.scale, pending.factors.reference_logit);
+    GradientWriter<StoreKind::kPlain, float, float, Gradient> writer(pending, pending.row.logits,
+                                                                     Gradient{relative, gradient_constant(pending)});
+    writer.write_edges();
+    sweep(writer);
+    writer.write_ascending();
+    return true;
+  }
+  return false;
+}
+
 bool sweep(const RowView& view, const SweepOptions& options, float* candidates, float* exponentials,
            const GradientJob* pending, RowSums& sums) {
   sums = RowSums{};
@@ -205,9 +228,15 @@ bool sweep(const RowView& view, const SweepOptions& options, float* candidates, 
           });
         }
       }
-      if (pending != nullptr) write_gradient(*pending);
+      const auto sweep_with = [&](auto& companion) {
+        sweep_row<false, scaling.value>(row, options, candidates, nullptr, sums, companion);
+      };
+      if (pending != nullptr) {
+        if (sweep_and_recompute<scaling.value, Element>(*pending, sweep_with)) return;
+        write_gradient(*pending);
+      }
       NoCompanion none;
-      sweep_row<false, scaling.value>(row, options, candidates, nullptr, sums, none);
+      sweep_with(none);
     });
   });
   return kept;
@@ -240,9 +269,8 @@ std::int64_t candidate_capacity(std::int64_t beam_width) {
 
 } // namespace
 
-const RowKernel row_kernel = {
-    candidate_capacity, sweep, write_gradient, sum_differences_of, count_above, find_equal, gather,
-    apply_bitmask,      finish};
+const RowKernel row_kernel = {can_recompute, candidate_capacity, sweep,  write_gradient, sum_differences_of,
+                              count_above,   find_equal,         gather, apply_bitmask,  finish};
 
 } // namespace FBL_INSTRUCTION_SET
 } // namespace fused_bear_loss

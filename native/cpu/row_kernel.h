@@ -72,6 +72,8 @@ struct GradientJob {
 };
 
 struct RowKernel {
+  // Whether sweep() writes pending gradients of such rows that have no exponentials on the way, too, and not first.
+  bool (*can_recompute)(DType dtype, const LogitScale& scale);
   // Floats that `candidates` of sweep() must hold.
   std::int64_t (*candidate_capacity)(std::int64_t beam_width);
   // Finds everything that the loss of the row needs, in one pass over the logits. Where `exponentials` is given, keeps

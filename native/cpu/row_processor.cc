@@ -105,6 +105,9 @@ RowProcessor::RowProcessor(const LossProblem& problem, const MergedRows* merged,
       options_{{problem.temperature, problem.softcap},
                problem.pruning_statistics ? problem.beam_width : 1,
                problem.label_smoothing > 0},
+      can_recompute_(merged == nullptr && !stream && !is_constrained(problem) && problem.label_smoothing == 0 &&
+                     problem.reduction != Reduction::kWeightedMean &&
+                     kernel.can_recompute(problem.dtype, options_.scale)),
       row_scratch_(thread_scratch().row),
       gradient_scratch_(thread_scratch().gradient),
       candidates_(thread_scratch().candidates),
@@ -114,7 +117,7 @@ RowProcessor::RowProcessor(const LossProblem& problem, const MergedRows* merged,
 
 void RowProcessor::reserve_scratch(std::int64_t longest_row) {
   if (is_constrained(problem_)) reserve(row_scratch_, longest_row);
-  if (is_listed() && problem_.gradient != GradientMode::kNone) reserve(gradient_scratch_, longest_row);
+  if (is_listed() && problem_.gradient != GradientMode::kNone && !is_compact()) reserve(gradient_scratch_, longest_row);
   if (merged_ == nullptr) {
     reserve(candidates_, kernel_.candidate_capacity(std::min(options_.beam_width, longest_row)));
   }
@@ -128,7 +131,12 @@ const char* RowProcessor::logits_row(std::int64_t row) const {
 }
 
 char* RowProcessor::gradient_row(std::int64_t row) const {
-  return static_cast<char*>(outputs_.grad_logits) + row * outputs_.grad_row_stride * element_size(problem_.dtype);
+  const std::int64_t first = is_compact() ? problem_.allowed_offsets[row] : row * outputs_.grad_row_stride;
+  return static_cast<char*>(outputs_.grad_logits) + first * element_size(problem_.dtype);
+}
+
+void* RowProcessor::listed_gradient(std::int64_t row) {
+  return is_compact() ? static_cast<void*>(gradient_row(row)) : gradient_scratch_.data();
 }
 
 double RowProcessor::lambda(std::int64_t row) const {
@@ -223,17 +231,21 @@ void RowProcessor::clear_statistics(std::int64_t row, float value) {
 }
 
 // One exponential a logit instead of two, but twice the memory to go through: no gain for a streamed row that is
-// written after its sweep, and nothing to keep for where all rows are swept before the first gradient.
+// written after its sweep or recomputed, and nothing to keep for where all rows are swept before the first gradient.
 bool RowProcessor::keeps_exponentials(std::int64_t count) const {
   return merged_ == nullptr && problem_.gradient != GradientMode::kNone &&
          problem_.reduction != Reduction::kWeightedMean && problem_.label_smoothing == 0 &&
-         !(stream_ && !may_wait(count));
+         !(stream_ && !may_wait(count)) && !is_recomputed(count);
 }
 
 void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double divisor) {
   if (write_special_gradient(row, record.summary)) return;
   prepare(row);
   const GradientJob job = gradient_job(row, record, divisor);
+  if (is_recomputed(job.row.count)) {
+    pending_ = job;
+    return;
+  }
   if (job.exponentials != nullptr && may_wait(job.row.count)) {
     pending_ = job;
     exponentials_in_use_ ^= 1;
@@ -247,6 +259,11 @@ void RowProcessor::gradient(std::int64_t row, const RowRecord& record, double di
 // for it but the exponentials.
 bool RowProcessor::may_wait(std::int64_t count) const {
   return !is_listed() && count < (stream_ ? tuning().long_streamed_row : tuning().long_row);
+}
+
+// Whether the gradient of a row of so many logits is written from them while the next row is swept.
+bool RowProcessor::is_recomputed(std::int64_t count) const {
+  return can_recompute_ && count >= tuning().long_row && count < tuning().recomputed_row;
 }
 
 void RowProcessor::finish() {
@@ -296,7 +313,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   const bool flow = problem_.threshold_gradient == ThresholdGradient::kFlow && record.loss.penalty.slope != 0;
   const ThresholdToken threshold = flow ? threshold_token(row, record) : ThresholdToken{-1, false};
   const RowCoefficients c = row_coefficients(problem_, sums, record.loss, lambda(row), threshold.is_target);
-  void* const out = is_listed() ? static_cast<void*>(gradient_scratch_.data()) : gradient_row(row);
+  void* const out = is_listed() ? listed_gradient(row) : gradient_row(row);
 
   GradientFactors factors = {options_.scale, sums.reference_logit,
                              c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
@@ -325,6 +342,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
 
 // From gradient_scratch_ to the row's listed tokens, with zeros for the others.
 void RowProcessor::scatter(std::int64_t row) {
+  if (is_compact()) return; // it is where it belongs
   const auto [tokens, count] = token_list(problem_, row);
   clear_dense_row(row);
   if (problem_.dtype == DType::kFloat32) {
@@ -343,6 +361,10 @@ void RowProcessor::clear_dense_row(std::int64_t row) {
 }
 
 void RowProcessor::write_zero_gradient(std::int64_t row) {
+  if (is_compact()) {
+    for (std::int64_t i = 0; i < token_list(problem_, row).count; ++i) store(gradient_row(row), i, 0);
+    return;
+  }
   clear_dense_row(row);
   if (problem_.gradient != GradientMode::kInPlaceSparse) return;
   for (const std::int32_t token : token_list(problem_, row)) store(gradient_row(row), token, 0);
@@ -369,7 +391,7 @@ void RowProcessor::write_poisoned_listed(std::int64_t row) {
   const bool all_masked = may_be_masked(row) && std::all_of(list.begin(), list.end(), masked);
   for (std::int64_t i = 0; i < list.count; ++i) {
     const bool poisoned = all_masked || !masked(list.tokens[i]);
-    store(gradient_scratch_.data(), i, static_cast<double>(poisoned ? kNaN : 0));
+    store(listed_gradient(row), i, static_cast<double>(poisoned ? kNaN : 0));
   }
   scatter(row);
 }

@@ -74,11 +74,16 @@ class RowProcessor {
   ThresholdToken threshold_token(std::int64_t row, const RowRecord& record) const;
   std::int64_t threshold_position(const RowRecord& record) const;
   char* gradient_row(std::int64_t row) const;
+  // Where the kernel writes the gradient of a listed row: entry by entry of its list.
+  void* listed_gradient(std::int64_t row);
   const char* logits_row(std::int64_t row) const;
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
   bool keeps_exponentials(std::int64_t count) const;
   bool may_wait(std::int64_t count) const;
+  bool is_recomputed(std::int64_t count) const;
   bool is_listed() const { return problem_.allowed_offsets != nullptr; }
+  // Whether the gradient has the entries of the lists alone.
+  bool is_compact() const { return problem_.gradient == GradientMode::kSparse; }
   double lambda(std::int64_t row) const;
 
   const LossProblem& problem_;
@@ -87,7 +92,8 @@ class RowProcessor {
   const RowKernel& kernel_;
   const bool stream_;
   SweepOptions options_;
-  RowView view_ = {}; // of prepared_row_
+  const bool can_recompute_; // pending gradients from the logits
+  RowView view_ = {};        // of prepared_row_
   std::int64_t prepared_row_ = -1;
   std::int64_t kept_row_ = -1; // whose exponentials are kept, at kept_
   float* kept_ = nullptr;

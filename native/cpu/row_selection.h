@@ -33,7 +33,7 @@ inline SelectionScratch& thread_selection_scratch() {
 // How many logits of a dense row are read in the time that these rows take. Listed ones lie apart.
 inline std::int64_t logits_to_read(const LogitRows& rows) {
   return rows.allowed_offsets == nullptr ? rows.rows * rows.vocab_size
-                                         : std::int64_t{rows.allowed_offsets[rows.rows]} * 4;
+                                         : std::int64_t{rows.allowed_offsets[rows.rows] - rows.allowed_offsets[0]} * 4;
 }
 
 } // namespace fused_bear_loss

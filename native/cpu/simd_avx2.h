@@ -13,6 +13,7 @@ namespace FBL_INSTRUCTION_SET {
 using Vec = __m256;
 constexpr std::int64_t kLanes = 8;
 constexpr bool kCanStream = true;
+constexpr bool kCanRecompute = false;
 constexpr bool kAlwaysPrecise = false; // whether exponential() has one form only, the precise one
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return _mm256_set1_ps(x); }

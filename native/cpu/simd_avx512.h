@@ -19,6 +19,7 @@ namespace FBL_INSTRUCTION_SET {
 using Vec = __m512;
 constexpr std::int64_t kLanes = 16;
 constexpr bool kCanStream = true;
+constexpr bool kCanRecompute = true;   // see RowKernel::can_recompute
 constexpr bool kAlwaysPrecise = false; // whether exponential() has one form only, the precise one
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return _mm512_set1_ps(x); }

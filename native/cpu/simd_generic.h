@@ -16,6 +16,7 @@ typedef std::uint32_t Bits __attribute__((vector_size(16)));
 typedef std::int64_t Pair __attribute__((vector_size(16)));
 constexpr std::int64_t kLanes = 4;
 constexpr bool kCanStream = false;
+constexpr bool kCanRecompute = false;
 constexpr bool kAlwaysPrecise = true; // whether exponential() has one form only, the precise one
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return Vec{x, x, x, x}; }

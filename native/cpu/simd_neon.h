@@ -13,6 +13,7 @@ namespace FBL_INSTRUCTION_SET {
 using Vec = float32x4_t;
 constexpr std::int64_t kLanes = 4;
 constexpr bool kCanStream = false;
+constexpr bool kCanRecompute = false;
 constexpr bool kAlwaysPrecise = false; // whether exponential() has one form only, the precise one
 
 FBL_ALWAYS_INLINE Vec broadcast(float x) { return vdupq_n_f32(x); }

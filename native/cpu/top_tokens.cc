@@ -7,6 +7,7 @@
 #include "native/core/backend.h"
 #include "native/cpu/row_loop.h"
 #include "native/cpu/row_selection.h"
+#include "native/cpu/top_tokens.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -38,8 +39,8 @@ class RowSelector {
  private:
   RowView view_of(std::int64_t row) {
     if (!problem_.listed_logits) return allowed_logits(problem_, row, scratch_.row);
-    return {element_at(problem_, problem_.allowed_offsets[row]), problem_.dtype, token_list(problem_, row).count,
-            kNoTarget, tuning().prefetch};
+    const std::int64_t entry = problem_.allowed_offsets[row] - problem_.allowed_offsets[0];
+    return {element_at(problem_, entry), problem_.dtype, token_list(problem_, row).count, kNoTarget, tuning().prefetch};
   }
 
   void write(std::int64_t row, const TokenKey* keys, const TopTokensFound& found) {
@@ -70,6 +71,10 @@ class RowSelector {
 };
 
 } // namespace
+
+void reserve_top_tokens(const TopTokensProblem& problem) {
+  const RowSelector reserved(problem, {}, thread_selection_scratch(), longest_row(problem));
+}
 
 ComputeStatus compute_top_tokens(const TopTokensProblem& problem, const TopTokensOutputs& outputs) {
   if (problem.rows == 0) return ComputeStatus::kOk;

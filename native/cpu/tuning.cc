@@ -14,9 +14,9 @@ namespace {
 // What was measured, and on what: docs/performance.md.
 constexpr Tuning kTunings[] = {
     kDefaultTuning,
-    {"zen4", {16384, 1, 0}, std::int64_t{8} << 20, 1 << 16, 1 << 16, 1 << 18},
+    {"zen4", {16384, 1, 0}, std::int64_t{8} << 20, 1 << 16, 0, 1 << 16, 1 << 18},
     // And Emerald and Granite Rapids: the same core with 2 MB of second-level cache.
-    {"sapphire-rapids", {65536, 8, 512}, std::int64_t{8} << 20, 1 << 16, kNoLimit, 1 << 18},
+    {"sapphire-rapids", {65536, 8, 512}, std::int64_t{8} << 20, 1 << 16, 1 << 18, kNoLimit, 1 << 18},
 };
 
 // Virtual machines report models that are not the processor's (a Rapids as model 167, seen). What cannot be made up are
@@ -77,6 +77,7 @@ bool change(Tuning& tuning, const char* text) {
       {"prefetchNear", prefetch.near_bytes, 0, 1 << 16, false},
       {"streamedGradientBytes", tuning.streamed_gradient_bytes, 0, kNoLimit, false},
       {"longRow", tuning.long_row, 1, kNoLimit, false},
+      {"recomputedRow", tuning.recomputed_row, 0, kNoLimit, false},
       {"longStreamedRow", tuning.long_streamed_row, 1, kNoLimit, false},
       {"logitsPerShare", tuning.logits_per_share, 1, kNoLimit, false},
   };

@@ -17,7 +17,11 @@ struct Tuning {
   // Rows of at least so many logits are written after their sweep, from their end, which is still in the nearest cache.
   // Shorter ones are written during the sweep of the next row.
   std::int64_t long_row;
-  // The same for streamed gradients, which then come from the logits: kept exponentials of such rows fit in no cache.
+  // But those of fewer than so many logits are written during that sweep too, from their logits: the exponentials of
+  // two such rows and their logits fit in no cache. In float32 and without options of the gradient.
+  std::int64_t recomputed_row;
+  // As long_row for streamed gradients, which then come from the logits: kept exponentials of such rows fit in no
+  // cache.
   std::int64_t long_streamed_row;
   // Logits that a thread takes at a time, in neighbouring rows: the prefetch of one thread must not pull lines of the
   // other.
@@ -27,7 +31,7 @@ struct Tuning {
 constexpr std::int64_t kNoLimit = std::int64_t{1} << 62;
 
 // For a processor that nobody has measured.
-constexpr Tuning kDefaultTuning = {"default", {16384, 1, 0}, std::int64_t{8} << 20, 1 << 16, 1 << 16, 1 << 18};
+constexpr Tuning kDefaultTuning = {"default", {16384, 1, 0}, std::int64_t{8} << 20, 1 << 16, 0, 1 << 16, 1 << 18};
 
 // In use: that of this processor's family, or what FUSED_BEAR_LOSS_TUNING asks for. Chosen at the first call.
 const Tuning& tuning();

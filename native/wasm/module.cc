@@ -2,94 +2,26 @@
 // block's arrays into the module's memory, calls, and copies the results out, so that the memory does not grow with the
 // call. Rows lie packed, and the logits of a constrained row are those of its list only. The module keeps nothing from
 // one call to the next but memory that is used again.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
 
 #include "native/core/backend.h"
-#include "native/core/call_fields.h"
 #include "native/core/dtype.h"
 #include "native/core/option_names.h"
-#include "native/core/read_options.h"
 #include "native/core/top_tokens_problem.h"
 #include "native/core/validate_problem.h"
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/kernel_builds.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_processor.h"
+#include "native/cpu/row_selection.h"
 #include "native/cpu/tuning.h"
-
-#define FBL_EXPORT(name) __attribute__((export_name(#name))) extern "C"
+#include "native/wasm/module_call.h"
 
 namespace fused_bear_loss {
 namespace {
-
-// Numbers by position. TypeScript has checked them.
-class Numbers {
- public:
-  explicit Numbers(const double* values) : values_(values) {}
-
-  double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
-  std::int64_t integer(NumberField field, double /*least*/, double /*most*/) const {
-    return static_cast<std::int64_t>(number(field));
-  }
-  const double* options() const { return values_ + kNumberFieldCount; }
-  std::int64_t integer(NumberField field) const { return integer(field, 0, 0); }
-  template <class Enum, std::size_t kCount>
-  Enum enumerator(NumberField field, const char* const (&)[kCount]) const {
-    return static_cast<Enum>(integer(field));
-  }
-
- private:
-  const double* values_;
-};
-
-// Arrays by position, null where there is none.
-class Arrays {
- public:
-  explicit Arrays(void* const* pointers) : pointers_(pointers) {}
-
-  template <class T>
-  T* array(ArrayField field) const {
-    return static_cast<T*>(pointers_[static_cast<std::size_t>(field)]);
-  }
-
- private:
-  void* const* pointers_;
-};
-
-LossProblem read_problem(const double* numbers, void* const* pointers) {
-  const Numbers given(numbers);
-  const Arrays arrays(pointers);
-  LossProblem problem;
-  read_options(given, problem);
-  problem.rows = given.integer(NumberField::kRows);
-  problem.vocab_size = given.integer(NumberField::kVocabSize);
-  problem.row_stride = problem.vocab_size;
-  problem.threads = 1;
-  problem.logits = arrays.array<const void>(ArrayField::kLogits);
-  problem.targets = arrays.array<const std::int32_t>(ArrayField::kTargets);
-  problem.token_weights = arrays.array<const float>(ArrayField::kTokenWeights);
-  problem.penalty_weights = arrays.array<const float>(ArrayField::kPenaltyWeights);
-  problem.grad_output_rows = arrays.array<const float>(ArrayField::kGradOutputRows);
-  problem.allowed_offsets = arrays.array<const std::int32_t>(ArrayField::kAllowedOffsets);
-  problem.allowed_tokens = arrays.array<const std::int32_t>(ArrayField::kAllowedTokens);
-  problem.allowed_bitmask = arrays.array<const std::uint32_t>(ArrayField::kAllowedBitmask);
-  return problem;
-}
-
-LossOutputs read_outputs(void* const* pointers) {
-  const Arrays arrays(pointers);
-  LossOutputs outputs;
-  outputs.row_losses = arrays.array<float>(ArrayField::kRowLosses);
-  outputs.nll = arrays.array<float>(ArrayField::kNll);
-  outputs.log_sum_exp = arrays.array<float>(ArrayField::kLogSumExp);
-  outputs.threshold = arrays.array<float>(ArrayField::kThreshold);
-  outputs.margin = arrays.array<float>(ArrayField::kMargins);
-  outputs.penalty = arrays.array<float>(ArrayField::kPenalties);
-  outputs.rank = arrays.array<std::int32_t>(ArrayField::kRank);
-  return outputs;
-}
 
 // The kernels here know float32 only (FBL_FLOAT32_ONLY), which is a fifth of their code; widening changes no number.
 template <class Half>
@@ -114,13 +46,6 @@ const void* widened(const LogitRows& rows, std::int64_t count, float* wide) {
 void narrow_gradient(DType dtype, const float* gradient, std::int64_t count, void* out) {
   if (dtype == DType::kFloat16) narrow<Float16>(gradient, count, out);
   if (dtype == DType::kBFloat16) narrow<BFloat16>(gradient, count, out);
-}
-
-// A report of find_fault: error, row, value.
-void write_fault(const ProblemFault& fault, double* report) {
-  report[0] = static_cast<double>(fault.error);
-  report[1] = static_cast<double>(fault.row);
-  report[2] = static_cast<double>(fault.value);
 }
 
 // Sums that a call takes from block to block, as JavaScript keeps them.
@@ -167,10 +92,11 @@ BlockMemory& block_memory() {
 }
 
 // What the scratch memory of a row of the loss, or of topTokens, can take at most; old and new together where it grows.
-std::size_t most_scratch(double longest_row, double width) {
+std::size_t most_scratch(double longest_row, bool is_masked, double width) {
   constexpr double kSlack = 1 << 16;
   // Two rows of exponentials, one where it is long, and one of the logits of a bitmask.
-  const double row_arrays = (longest_row < tuning().long_row ? 3 : 2) * longest_row * sizeof(float);
+  const int rows = (longest_row < tuning().long_row ? 2 : 1) + (is_masked ? 1 : 0);
+  const double row_arrays = rows * longest_row * sizeof(float);
   const double candidates = 3 * width * (sizeof(float) + sizeof(std::uint64_t));
   const double bytes = 2 * (row_arrays + candidates + kSlack);
   return bytes < 4294967295.0 ? static_cast<std::size_t>(bytes) : std::numeric_limits<std::size_t>::max();
@@ -213,13 +139,15 @@ constexpr NameTable kTables[] = {table_of(kDTypeNames),           table_of(kPena
 const RowKernel& row_kernel() { return baseline::row_kernel; }
 const Tuning& tuning() { return kDefaultTuning; }
 const TopTokensKernel& top_tokens_kernel() { return baseline::top_tokens_kernel; }
+const MatrixKernel& matrix_kernel() { return baseline::matrix_kernel; }
 
-// Memory for a block, and for what its rows need beside it: after that, no function below asks for more. Null where it
-// cannot be had.
-FBL_EXPORT(reserve) void* reserve(double bytes, double longest_row, double width) {
+// Memory for a block, and for what its rows need beside it: until the next reservation, no function below asks for
+// more. Null where it cannot be had.
+FBL_EXPORT(reserve) void* reserve(double bytes, double longest_row, std::int32_t is_masked, double width) {
   if (!(bytes < 4294967295.0) || !block_memory().grow(static_cast<std::size_t>(bytes))) return nullptr;
   // Volatile, as a compiler leaves out memory that nobody uses.
-  void* volatile scratch = std::malloc(most_scratch(longest_row, width < longest_row ? width : longest_row));
+  void* volatile scratch =
+      std::malloc(most_scratch(longest_row, is_masked != 0, width < longest_row ? width : longest_row));
   if (scratch == nullptr) return nullptr;
   std::free(scratch);
   return block_memory().start;
@@ -251,10 +179,11 @@ FBL_EXPORT(divisor) double divisor(const double* numbers, double counted_rows, d
 }
 
 // Statistics of a block's rows, their sums, and over the logits the gradient, if the numbers ask for it. Row i has the
-// logits from row_offsets[i] to row_offsets[i + 1]; without offsets, every row has vocab_size of them.
+// logits from row_offsets[i] to row_offsets[i + 1]; without offsets, every row has vocab_size of them. The longest row
+// is that of the call: its first block takes all scratch memory, before anything is written.
 FBL_EXPORT(compute_rows)
-void compute_rows(const double* numbers, void* const* arrays, const std::int32_t* row_offsets, float* wide,
-                  double divisor, BlockTotals* sums, std::int32_t* non_finite_rows) {
+void compute_rows(const double* numbers, void* const* arrays, const std::int32_t* row_offsets, double longest_row,
+                  float* wide, double divisor, BlockTotals* sums, std::int32_t* non_finite_rows) {
   LossProblem problem = read_problem(numbers, arrays);
   const DType dtype = problem.dtype;
   void* const narrow_logits = const_cast<void*>(problem.logits);
@@ -263,19 +192,12 @@ void compute_rows(const double* numbers, void* const* arrays, const std::int32_t
   const auto row_start = [&](std::int64_t row) {
     return row_offsets == nullptr ? row * problem.vocab_size : row_offsets[row];
   };
-  std::int64_t longest = problem.vocab_size;
-  if (row_offsets != nullptr) {
-    longest = 0;
-    for (std::int64_t row = 0; row < problem.rows; ++row) {
-      longest = std::max<std::int64_t>(longest, row_offsets[row + 1] - row_offsets[row]);
-    }
-  }
   problem.dtype = DType::kFloat32;
   LossOutputs outputs = read_outputs(arrays);
   LossTotals totals = sums->start();
   sums->non_finite_rows = 0;
   {
-    RowProcessor processor(problem, nullptr, outputs, row_kernel(), false, longest);
+    RowProcessor processor(problem, nullptr, outputs, row_kernel(), false, static_cast<std::int64_t>(longest_row));
     for (std::int64_t row = 0; row < problem.rows; ++row) {
       if (row_offsets != nullptr) {
         // The row is a problem of its own: its allowed logits are all there are.
@@ -303,10 +225,10 @@ void compute_rows(const double* numbers, void* const* arrays, const std::int32_t
   if (problem.gradient != GradientMode::kNone) narrow_gradient(dtype, logits, count, narrow_logits);
 }
 
-// A block of topTokens. With offsets, the logits are those of the lists.
+// A block of topTokens. With offsets, the logits are those of the lists. The longest row is that of the call, as above.
 FBL_EXPORT(top_tokens)
 void top_tokens(const double* numbers, const void* logits, float* wide, const std::int32_t* offsets,
-                const std::int32_t* tokens, const std::uint32_t* bitmask, std::int32_t* out_tokens,
+                const std::int32_t* tokens, const std::uint32_t* bitmask, double longest_row, std::int32_t* out_tokens,
                 float* log_probabilities, float* log_sum_exp) {
   TopTokensProblem problem;
   problem.rows = static_cast<std::int64_t>(numbers[0]);
@@ -325,6 +247,8 @@ void top_tokens(const double* numbers, const void* logits, float* wide, const st
   problem.logits =
       widened(problem, offsets == nullptr ? problem.rows * problem.vocab_size : offsets[problem.rows], wide);
   problem.dtype = DType::kFloat32;
+  const auto longest = static_cast<std::int64_t>(longest_row);
+  thread_selection_scratch().reserve_selection(std::min(problem.beam_width, longest));
   compute_top_tokens(problem, {out_tokens, log_probabilities, log_sum_exp});
 }
 

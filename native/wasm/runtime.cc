@@ -1,4 +1,5 @@
 // What the module has in place of an operating system: one thread, and memory that is there or not.
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 
@@ -27,6 +28,13 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+// A throw traps too.
+extern "C" void* __cxa_allocate_exception(std::size_t /*bytes*/) { __builtin_trap(); }
+extern "C" void __cxa_throw(void* /*exception*/, void* /*type*/, void* /*destroy*/) { __builtin_trap(); }
+
+// The C++ library's would print, too.
+extern "C" void __cxa_pure_virtual() { __builtin_trap(); }
 
 // libc++'s would print, which needs a file system.
 namespace std {

@@ -1,4 +1,4 @@
-import { bearLossStep } from '../../lib/adapters/jax';
+import { bearLossStep, linearBearLossStep } from '../../lib/adapters/jax';
 import { type BearLossOptions, fusedBearLoss } from '../../lib/index';
 import { csrOf } from '../support/allowed-tokens';
 import { SeededRandom } from '../support/random';
@@ -95,6 +95,73 @@ describe('bearLossStep of jax-js', () => {
     );
     await expect(bearLossStep(jax, model, { xi: 0 })(parametersOf(), inputsOf(), targets)).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_BEAR_OPTION_VALUE', argument: 'xi' }),
+    );
+  });
+});
+
+describe('linearBearLossStep of jax-js', () => {
+  type Layers = { trunk: NpArray; weight: NpArray; bias: NpArray };
+  const trunk = random.normals(D * D);
+  const layersOf = (): Layers => ({
+    trunk: np.array(trunk).reshape([D, D]),
+    weight: np.array(host.weights).reshape([V, D]),
+    bias: np.array(host.bias),
+  });
+  const factorsOf = ({ trunk: first, weight, bias }: Layers, inputs: NpArray) => ({
+    hidden: np.tanh(np.matmul(inputs, first)),
+    weight,
+    bias,
+  });
+  const logitsOf = (layers: Layers, inputs: NpArray) => {
+    const { hidden, weight, bias } = factorsOf(layers, inputs);
+    return np.matmul(hidden, weight.transpose()).add(bias);
+  };
+  const read = async (array: NpArray) => (await array.data()) as Float32Array;
+  const allowed = csrOf(Array.from(targets, (target) => [...new Set([5, Math.max(0, target)])].sort((a, b) => a - b)));
+
+  beforeAll(async () => {
+    await jax.init('wasm');
+    jax.defaultDevice('wasm');
+  });
+
+  it.each([
+    ['by default', {}],
+    ['with other options', { penalty: 'softplus', beamWidth: 3, reduction: 'sum', lambda: 2 } as const],
+    ['under a constraint', { allowed }],
+  ])('gives the loss and the gradients of the unfused step, %s', async (_, options) => {
+    const fused = linearBearLossStep(jax, factorsOf, options as never);
+    const unfused = bearLossStep(jax, logitsOf, options as never);
+    const [ours, theirs] = [
+      await fused(layersOf(), inputsOf(), targets),
+      await unfused(layersOf(), inputsOf(), targets),
+    ];
+    expectAllClose([ours.loss as number], [theirs.loss as number], 1e-5, 'loss');
+    expect(ours.prunedRate).toBe(theirs.prunedRate);
+    for (const name of ['trunk', 'weight', 'bias'] as const) {
+      expect(ours.gradients[name].shape).toEqual(theirs.gradients[name].shape);
+      expectAllClose(await read(ours.gradients[name]), await read(theirs.gradients[name]), 1e-5, name);
+    }
+    fused.dispose();
+    unfused.dispose();
+  });
+
+  it('needs no bias, and consumes nothing', async () => {
+    const step = linearBearLossStep(jax, ({ trunk: weight }: { trunk: NpArray }, hidden: NpArray) => ({
+      hidden,
+      weight,
+    }));
+    const [parameters, inputs] = [{ trunk: np.array(host.weights).reshape([V, D]) }, inputsOf()];
+    const first = await step(parameters, inputs, targets);
+    const second = await step(parameters, inputs, targets, { penalty: 'none' });
+    expect(second.loss).not.toBe(first.loss);
+    expect((await step(parameters, inputs, targets)).loss).toBe(first.loss);
+    expect((await inputs.data()).length).toBe(N * D);
+  });
+
+  it('rejects what the loss refuses', async () => {
+    const step = linearBearLossStep(jax, factorsOf);
+    await expect(step(layersOf(), inputsOf(), [1])).rejects.toThrow(
+      expect.objectContaining({ code: 'ERR_BEAR_SHAPE', argument: 'targets' }),
     );
   });
 });

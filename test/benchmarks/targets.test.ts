@@ -8,7 +8,9 @@ function measured(name: string, milliseconds: number) {
 
 function targetsOn(family: string | undefined, floorMs: number, bearMs: number) {
   const measurements = [measured('read floor (plain)', floorMs), measured('BEAR, C++', bearMs)];
-  const cases = [{ shape, dtype: 'float32' as const, threads: 1, pass: 'forward' as const, measurements }];
+  const cases = [
+    { name: 'forward', shape, dtype: 'float32' as const, threads: 1, pass: 'forward' as const, measurements },
+  ];
   const machine = { family } as Parameters<typeof listTargets>[0]['machine'];
   return listTargets({ cases, accuracy: [{ shape, rows: 8, gradientError: 1e-6 }], machine });
 }
@@ -25,7 +27,7 @@ describe('the targets of the benchmark', () => {
 
   it.each(['default', undefined])('judge no time on another processor (%s), and report it', (family) => {
     const [ratio, error] = targetsOn(family, 2, 2.8);
-    expect(ratio).toMatchObject({ bar: undefined, values: [{ shape, value: 1.4 }] });
+    expect(ratio).toMatchObject({ bar: undefined, values: [{ at: '256 x 32000', value: 1.4 }] });
     expect(ratio && verdict(ratio)).toBe('no target for this processor');
     expect(error && verdict(error)).toBe('aim reached');
   });

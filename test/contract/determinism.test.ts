@@ -5,6 +5,7 @@ import { bytesOf, DTYPES, type DType } from '../support/dtype';
 import { callOf, fingerprint, type LossCall, logitsArgument, runBackend } from '../support/loss-call';
 import { REDUCTIONS } from '../support/option-lists';
 import { SeededRandom } from '../support/random';
+import { everyPairOfKinds } from '../support/row-kinds';
 
 function problem(dtype: DType, rows = 23, vocabSize = 2111): LossCall {
   const random = new SeededRandom(rows);
@@ -23,41 +24,6 @@ function rowsAlone(call: LossCall): LossCall[] {
     logits: call.logits.slice(row * call.vocabSize, (row + 1) * call.vocabSize),
     targets: call.targets.slice(row, row + 1),
   }));
-}
-
-// Rows that a kernel treats each in its own way, by what becomes of logits from N(0, 3) and the target.
-const ROW_KINDS: Record<string, (row: Float32Array, targets: Int32Array, index: number) => void> = {
-  plain: () => {},
-  ignored: (_, targets, index) => {
-    targets[index] = -100;
-  },
-  'with NaN': (row) => {
-    row[1234] = Number.NaN;
-  },
-  'without an allowed token': (row) => {
-    row.fill(Number.NEGATIVE_INFINITY);
-  },
-  'beginning masked': (row, targets, index) => {
-    row.fill(Number.NEGATIVE_INFINITY, 0, 1500);
-    targets[index] = 2000;
-  },
-  'outgrowing its beginning': (row) => {
-    row[1700] = 300;
-  },
-};
-
-/** A row of every kind after a row of every kind, the last of all included. */
-function everyPairOfKinds(dtype: DType): LossCall {
-  const random = new SeededRandom(17);
-  const kinds = Object.keys(ROW_KINDS);
-  const sequence = kinds.flatMap((first) => kinds.flatMap((second) => [first, second]));
-  const targets = random.integers(sequence.length, 2111);
-  const logits = sequence.map((kind, index) => {
-    const row = random.normals(2111, 3);
-    ROW_KINDS[kind]?.(row, targets, index);
-    return row;
-  });
-  return callOf(logits, targets, { reduction: 'sum', thresholdGradient: 'flow' }, dtype);
 }
 
 describeContract('the same result, bit for bit,', () => {

@@ -26,6 +26,7 @@ if (deviceUnderTest !== 'cpu' || isWasm) {
       'zen4',
       'sapphire-rapids',
       'zen4,longRow=1',
+      'zen4,longRow=1,recomputedRow=1000000',
       'sapphire-rapids,streamedGradientBytes=0',
       'zen4,streamedGradientBytes=0',
       'zen4,streamedGradientBytes=0,longStreamedRow=1',

@@ -18,7 +18,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function runBenchmark(env: Record<string, string>, ...args: string[]) {
-  const command = ['--import', 'tsx', join(root, 'benchmarks', 'bench.ts'), '--smoke', ...args];
+  const command = ['--import', 'tsx', join(root, 'benchmarks', 'bench.ts'), '--quick', ...args];
   const { FUSED_BEAR_LOSS_PREBUILD: _, ...inherited } = process.env;
   return spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8', env: { ...inherited, ...env } });
 }

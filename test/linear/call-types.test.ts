@@ -3,7 +3,10 @@ import {
   fusedLinearBearLoss,
   fusedLinearBearLossAsync,
   type LinearBearLossOptions,
+  type LinearTopTokensOptions,
+  linearTopTokens,
   type SparseRows,
+  type TopTokensResult,
 } from '../../lib/index';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -73,4 +76,13 @@ it('does not compile with options that it does not take', () => {
   expect(() => fusedLinearBearLoss(...factors(), { gradient: false })).toThrow();
   // @ts-expect-error: no such gradient
   expect(() => fusedLinearBearLoss(...factors(), { needs: ['logits'] })).toThrow();
+});
+
+it('the best tokens are those of topTokens, and none of its options that concern logits', () => {
+  const best = linearTopTokens(...(factors().slice(0, 2) as [Float32Array, Float32Array]), 1, { hiddenSize: 2 });
+  is<Same<typeof best, TopTokensResult>>();
+  is<Same<Extract<keyof LinearTopTokensOptions, 'rowStride' | 'layout' | 'beamWidth'>, never>>();
+  // @ts-expect-error: both have one type
+  expect(() => linearTopTokens(new Float32Array(2), new Uint16Array(6), 1, { hiddenSize: 2 })).toThrow();
+  expect(Object.keys(best).sort()).toEqual(['beamWidth', 'logProbabilities', 'logSumExp', 'tokens']);
 });

@@ -92,6 +92,31 @@ it('a sparse gradient has the rows of the dense one, of listed tokens', () => {
   expect(rest.every((value) => value === 0)).toBe(true);
 });
 
+it('a sparse gradient has the same bits for any workspace, and rows of 0 where only ignored rows list a token', () => {
+  const call = listedCall(47);
+  // More than 64 KB, which may hold anything when it is new.
+  const ignored = new Set(call.lists[3]);
+  call.lists.forEach((list, row) => {
+    if (list.some((token) => ignored.has(token))) call.targets[row] = -100;
+  });
+  // A row without a choice has no gradient.
+  const counted = call.lists.filter((list, row) => call.targets[row] !== -100 && list.length > 1);
+  const run = (workspaceBytes: number) =>
+    fusedLinearBearLoss(...argumentsOf(call), {
+      ...call.options,
+      needs: ['weight'],
+      sparseWeightGradient: true,
+      workspaceBytes,
+    }).gradWeight;
+  const expected = run(1 << 25);
+  expect(expected.values.byteLength).toBeGreaterThan(1 << 16);
+  const rowOf = (place: number) => expected.values.subarray(place * 150, place * 150 + 150);
+  expected.rows.forEach((token, place) => {
+    expect(rowOf(place).some((value) => value !== 0)).toBe(counted.some((list) => list.includes(token)));
+  });
+  for (const workspaceBytes of [1216, 5000, 20_000]) expect(run(workspaceBytes)).toEqual(expected);
+});
+
 it('writes over what the caller gives, and adds to it where it accumulates', () => {
   const call = listedCall(45);
   const out = () => ({

@@ -57,6 +57,15 @@ describe('the type of a result', () => {
     expect([asked(sync), asked(later)]).toEqual([['gradLogits', 'rows'], ['rows']]);
   });
 
+  it('has a sparse gradient of the same kind', async () => {
+    const allowed = { offsets: Int32Array.of(0, 1), tokens: Int32Array.of(0) };
+    const sync = fusedBearLoss(logits(), [0], { gradient: 'sparse', allowed });
+    is<Same<typeof sync.gradLogits, Float32Array>>();
+    const later = await fusedBearLossAsync(logits(), [0], { gradient: 'sparse', allowed });
+    is<Same<typeof later.gradLogits, Float32Array>>();
+    expect([sync, later].map(({ gradLogits }) => gradLogits.length)).toEqual([1, 1]);
+  });
+
   it('leaves open what the compiler cannot know', async () => {
     const sync = fusedBearLoss(logits(), [0], { gradient: yes, rows: yes });
     is<Same<typeof sync.gradLogits, Float32Array | undefined>>();

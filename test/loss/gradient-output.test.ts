@@ -1,6 +1,5 @@
 // Where the gradient goes, and where it must not go.
-import { isWasm } from '../support/backend-under-test';
-import { expectRefused, runSync, validCall, validLists } from './refusal';
+import { expectRefused, runAsync, runSync, SHARED_TWICE, validCall, validLists } from './refusal';
 
 interface Result {
   loss: number;
@@ -54,6 +53,92 @@ describe('gradient', () => {
     const outside = [2, 3, 4, 5, 6, 7, 11, 13];
     for (const index of outside) expect(logits[index]).toBe(validCall().logits[index]);
     expect(logits[0]).not.toBe(validCall().logits[0]);
+  });
+});
+
+describe("'sparse'", () => {
+  const listedOf = (dense: Float32Array | Uint16Array, width: number) => {
+    const { offsets, tokens } = validLists();
+    return Array.from(tokens, (token, entry) => {
+      const row = offsets.findIndex((_, i) => entry < (offsets[i + 1] as number));
+      return dense[row * width + token] as number;
+    });
+  };
+  const halves = () => Uint16Array.from(new Uint32Array(validCall().logits.buffer), (bits) => bits >>> 16);
+  const poisoned = () => {
+    const { logits } = validCall();
+    logits[0] = Number.NaN;
+    logits[8] = -Infinity;
+    return logits;
+  };
+
+  it.each<[string, () => Float32Array | Uint16Array, object]>([
+    ['a mean', () => validCall().logits, {}],
+    ['an ignored row', () => validCall().logits, { ignoreIndex: 4 }],
+    ['a poisoned row, and a masked logit', poisoned, { rows: true }],
+    ['the weighted mean', () => validCall().logits, { reduction: 'weighted-mean', penalty: 'reweight' }],
+    ['the flow through the threshold', () => validCall().logits, { thresholdGradient: 'flow', beamWidth: 2 }],
+    ['bfloat16', halves, { dtype: 'bfloat16' }],
+    ['padded rows', () => new Float32Array(19).map((_, i) => Math.cos(i)), { vocabSize: 5, rowStride: 7 }],
+  ])('has the listed entries of the dense gradient: %s', async (_, makeLogits, options) => {
+    const { targets } = validCall();
+    const allowed = validLists();
+    const dense = run(makeLogits(), targets, { ...options, allowed });
+    const logits = makeLogits();
+    const sparse = run(logits, targets, { ...options, allowed, gradient: 'sparse' });
+    expect(logits).toEqual(makeLogits());
+    expect(sparse.gradLogits?.constructor).toBe(logits.constructor);
+    expect(Array.from(sparse.gradLogits as Float32Array)).toEqual(listedOf(dense.gradLogits as Float32Array, 5));
+    expect({ ...sparse, gradLogits: 0 }).toEqual({ ...dense, gradLogits: 0 });
+    expect(await runAsync(makeLogits(), targets, { ...options, allowed, gradient: 'sparse' })).toEqual(sparse);
+  });
+
+  it.each([[runSync], [runAsync]])('is written to out.gradLogits, whose rest is left alone', async (call) => {
+    const { logits, targets } = validCall();
+    const allowed = validLists();
+    const gradLogits = new Float32Array(9).fill(7);
+    const result = (await call(logits, targets, { allowed, gradient: 'sparse', out: { gradLogits } })) as Result;
+    expect(result.gradLogits).toBe(gradLogits);
+    const { gradLogits: expected } = run(logits, targets, { allowed, gradient: 'sparse' });
+    expect(Array.from(gradLogits)).toEqual([...(expected as Float32Array), 7, 7]);
+  });
+
+  it.each<[string, object, string, string]>([
+    [
+      'fewer elements than entries',
+      { out: { gradLogits: new Float32Array(6) } },
+      'ERR_BEAR_OUT_TOO_SMALL',
+      'out.gradLogits',
+    ],
+    ['a stride', { out: { rowStride: 7 } }, 'ERR_BEAR_OPTION_CONFLICT', 'out'],
+    ['another kind of array', { out: { gradLogits: new Uint16Array(7) } }, 'ERR_BEAR_DTYPE', 'out.gradLogits'],
+    ['no lists', { allowed: undefined }, 'ERR_BEAR_OPTION_CONFLICT', 'gradient'],
+    ['a bitmask', { allowed: { bitmask: Uint32Array.of(31, 31, 31) } }, 'ERR_BEAR_OPTION_CONFLICT', 'gradient'],
+    ['a device', { device: 'cuda' }, 'ERR_BEAR_OPTION_CONFLICT', 'gradient'],
+  ])('is refused with %s', async (_, options, code, argument) => {
+    const call = { ...validCall(), options: { allowed: validLists(), gradient: 'sparse', ...options } };
+    const kind = code === 'ERR_BEAR_OUT_TOO_SMALL' ? RangeError : TypeError;
+    await expectRefused(call, kind, { code: code as 'ERR_BEAR_DTYPE', argument });
+  });
+
+  it.each([0, 5, 14])('may not lie on the logits, not even where they begin (%i)', async (start) => {
+    const memory = new Float32Array(30);
+    memory.set(validCall().logits);
+    const call = {
+      logits: memory.subarray(0, 15),
+      targets: validCall().targets,
+      options: { allowed: validLists(), gradient: 'sparse', out: { gradLogits: memory.subarray(start, start + 7) } },
+    };
+    await expectRefused(call, RangeError, { code: 'ERR_BEAR_OUT_OVERLAP', argument: 'out.gradLogits', says: 'logits' });
+    const { offsets, tokens } = validLists();
+    const words = new Int32Array(14);
+    words.set(tokens);
+    const onLists = { allowed: { offsets, tokens: words.subarray(0, 7) }, gradient: 'sparse' };
+    await expectRefused(
+      { ...validCall(), options: { ...onLists, out: { gradLogits: new Float32Array(words.buffer, 8, 7) } } },
+      RangeError,
+      { code: 'ERR_BEAR_OUT_OVERLAP', argument: 'out.gradLogits', says: 'allowed.tokens' },
+    );
   });
 });
 
@@ -193,24 +278,53 @@ describe('memory that the gradient shares', () => {
     run(logits, targets, { out: { gradLogits: data, rowStride: 7 } });
   });
 
-  // JavaScript cannot tell, and the module is JavaScript's; its copies keep every index what it was checked to be.
-  (isWasm ? it.skip : it)('is found behind two objects of the same shared memory', async () => {
-    const shared = new SharedArrayBuffer(64);
-    const twin = await new Promise<SharedArrayBuffer>((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port2.on('message', (message) => {
-        resolve(message);
-        port2.close();
+  describe.each(SHARED_TWICE)('behind two objects of one shared memory, %s', (_, sharedTwice) => {
+    it('is found', async () => {
+      const [shared, twin] = await sharedTwice(64);
+      expect(twin).not.toBe(shared);
+      const logits = memoryWithLogits(16, 0, shared).subarray(0, 15);
+      const gradLogits = new Float32Array(twin, 4, 15);
+      await expectRefused({ logits, targets, options: { out: { gradLogits } } }, RangeError, {
+        code: 'ERR_BEAR_OUT_OVERLAP',
+        argument: 'out.gradLogits',
+        says: 'logits',
       });
-      port1.postMessage(shared);
     });
-    expect(twin).not.toBe(shared);
-    const logits = memoryWithLogits(16, 0, shared).subarray(0, 15);
-    const gradLogits = new Float32Array(twin, 4, 15);
-    await expectRefused({ logits, targets, options: { out: { gradLogits } } }, RangeError, {
-      code: 'ERR_BEAR_OUT_OVERLAP',
-      argument: 'out.gradLogits',
+
+    it('with targets is found', async () => {
+      const [shared, twin] = await sharedTwice(64);
+      const ids = new Int32Array(shared, 52, 3).fill(1);
+      const options = { out: { gradLogits: new Float32Array(twin, 0, 15) } };
+      await expectRefused({ ...validCall(), targets: ids, options }, RangeError, {
+        code: 'ERR_BEAR_OUT_OVERLAP',
+        argument: 'out.gradLogits',
+        says: 'targets',
+      });
     });
+
+    it('and that lies exactly on the logits is in place', async () => {
+      const [shared, twin] = await sharedTwice(64);
+      const logits = memoryWithLogits(16, 0, shared).subarray(0, 15);
+      run(logits, targets, { out: { gradLogits: new Float32Array(twin, 0, 15) } });
+      expect(Array.from(logits)).toEqual(Array.from(denseGradient()));
+    });
+
+    it('that only touches is none', async () => {
+      const [shared, twin] = await sharedTwice(128);
+      const logits = memoryWithLogits(32, 0, shared).subarray(0, 15);
+      const gradLogits = new Float32Array(twin, 60, 15);
+      run(logits, targets, { out: { gradLogits } });
+      expect(Array.from(gradLogits)).toEqual(Array.from(denseGradient()));
+    });
+  });
+
+  it('is none behind two shared memories of the same contents', () => {
+    const [first, second] = [new SharedArrayBuffer(64), new SharedArrayBuffer(64)];
+    const logits = memoryWithLogits(16, 0, first).subarray(0, 15);
+    const gradLogits = memoryWithLogits(16, 0, second).subarray(1, 16);
+    run(logits, targets, { out: { gradLogits } });
+    expect(Array.from(gradLogits)).toEqual(Array.from(denseGradient()));
+    expect(Array.from(logits)).toEqual(Array.from(validCall().logits as Float32Array));
   });
 
   // Ids that the gradient overwrites would send the kernel out of bounds.

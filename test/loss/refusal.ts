@@ -112,15 +112,42 @@ export function sharedFloats(length: number): Float32Array<SharedArrayBuffer> {
   return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }
 
-export interface WebAssemblyMemory {
-  buffer: ArrayBuffer;
+export interface WebAssemblyMemory<Memory extends ArrayBufferLike = ArrayBuffer> {
+  buffer: Memory;
   grow(pages: number): number;
 }
 
 /** Memory of 64 KiB that may grow. The types of WebAssembly come with those of browsers only. */
-export function webAssemblyMemory(): WebAssemblyMemory {
+export function webAssemblyMemory(): WebAssemblyMemory;
+export function webAssemblyMemory(shared: true): WebAssemblyMemory<SharedArrayBuffer>;
+export function webAssemblyMemory(shared = false): WebAssemblyMemory<ArrayBufferLike> {
   const { Memory } = Reflect.get(globalThis, 'WebAssembly') as {
-    Memory: new (pages: { initial: number; maximum: number }) => WebAssemblyMemory;
+    Memory: new (pages: { initial: number; maximum: number; shared: boolean }) => WebAssemblyMemory<ArrayBufferLike>;
   };
-  return new Memory({ initial: 1, maximum: 3 });
+  return new Memory({ initial: 1, maximum: 3, shared });
 }
+
+/** How one shared memory comes to have two objects. */
+export const SHARED_TWICE: [string, (bytes: number) => Promise<[SharedArrayBuffer, SharedArrayBuffer]>][] = [
+  [
+    'one of which came by a message',
+    async (bytes) => {
+      const shared = new SharedArrayBuffer(bytes);
+      const { port1, port2 } = new MessageChannel();
+      const message = new Promise<SharedArrayBuffer>((resolve) => port2.on('message', resolve));
+      port1.postMessage(shared);
+      const twin = await message;
+      port2.close();
+      return [shared, twin];
+    },
+  ],
+  [
+    'of WebAssembly memory before and after it grew',
+    async () => {
+      const memory = webAssemblyMemory(true);
+      const before = memory.buffer;
+      memory.grow(1);
+      return [before, memory.buffer];
+    },
+  ],
+];

@@ -1,5 +1,5 @@
 import { type TopTokensOptions, topTokens } from '../../lib/index';
-import { errorOf, expectError, type Refusal } from './refusal';
+import { errorOf, expectError, type Refusal, SHARED_TWICE } from './refusal';
 
 const anyTopTokens = topTokens as unknown as (logits: unknown, beamWidth: unknown, options?: unknown) => unknown;
 const row = () => Float32Array.of(1, 3, 2, 0);
@@ -50,6 +50,16 @@ describe('topTokens', () => {
     expect(result.logSumExp).toBe(out.logSumExp);
     expect(Array.from(out.tokens)).toEqual([1, 2, 77]);
     expect([out.logProbabilities[2], out.logSumExp[1]]).toEqual([77, 77]);
+  });
+
+  it.each(SHARED_TWICE)('finds outputs on the logits behind two objects of one shared memory, %s', async (_, twice) => {
+    const [shared, twin] = await twice(64);
+    const logits = new Float32Array(shared, 0, 4);
+    logits.set(row());
+    const out = { logProbabilities: new Float32Array(twin, 8, 2) };
+    const error = errorOf(() => anyTopTokens(logits, 2, { ...options, out }));
+    expectError(error, RangeError, { code: 'ERR_BEAR_OUT_OVERLAP', argument: 'out' });
+    expect(Array.from(logits)).toEqual(Array.from(row()));
   });
 
   it('leaves its inputs alone', () => {

@@ -1,9 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import * as os from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type * as Index from '../../lib/index';
 import { type AddonFound, type AddonMissing, loadAddon } from '../../lib/native/load-addon';
 import { libc } from '../../lib/native/target';
+
+// Of Node itself, not what jest has in its place.
+const Module = process.getBuiltinModule('node:module');
 
 const before = process.env.FUSED_BEAR_LOSS_PREBUILD;
 const target = `${process.platform}-${process.arch}`;
@@ -57,6 +60,18 @@ describe('loadAddon()', () => {
     expect(loadAddon()).toMatchObject({ file: shipped, attempts: [] });
   });
 
+  it('takes a relative folder from where the process is', () => {
+    put(shipped, readFileSync(realAddon()));
+    process.env.FUSED_BEAR_LOSS_PREBUILD = relative(process.cwd(), folder);
+    expect(loadAddon()).toMatchObject({ file: shipped, attempts: [] });
+  });
+
+  it('takes an empty name for none', () => {
+    const addon = realAddon();
+    process.env.FUSED_BEAR_LOSS_PREBUILD = '';
+    expect(loadAddon()).toMatchObject({ file: addon });
+  });
+
   it('says that there is none, and where it looked', () => {
     const missing = loadAddon() as AddonMissing;
     expect(missing).toMatchObject({ addon: undefined, present: false, attempts: [], searched: [built, shipped] });
@@ -66,7 +81,9 @@ describe('loadAddon()', () => {
   it('says what the system says of a file that is no library', () => {
     put(shipped, 'no library');
     const missing = loadAddon() as AddonMissing;
+    const [attempt] = missing.attempts;
     expect(missing.attempts).toEqual([{ file: shipped, reason: expect.stringMatching(/\S/) }]);
+    expect(attempt?.reason).not.toContain(shipped); // which every message names beside it
     expect(missing).toMatchObject({ addon: undefined, present: true });
     expect(missing.reason).toContain(shipped);
   });
@@ -97,13 +114,13 @@ describe('loadAddon()', () => {
     jest.isolateModules(() => {
       jest.doMock('../../lib/native/package-root', () => ({
         packageRoot() {
-          throw new ReferenceError('__dirname is not defined');
+          throw new Error('Requires env access.');
         },
       }));
       const isolated = require('../../lib/native/load-addon') as { loadAddon: typeof loadAddon };
       expect(isolated.loadAddon()).toMatchObject({
         addon: undefined,
-        reason: 'no addon can be looked for: __dirname is not defined',
+        reason: 'no addon can be looked for: Requires env access',
         present: false,
       });
       jest.dontMock('../../lib/native/package-root');
@@ -127,11 +144,15 @@ describe('loadAddon()', () => {
   });
 
   it('does not call the addon of another version', () => {
-    put(built, '');
-    jest.doMock(built, () => ({ callFields: { numbers: ['rows'], arrays: [], summary: [] } }), { virtual: true });
-    writeFileSync(built, Buffer.alloc(64));
+    put(built, Buffer.alloc(64));
+    const loaders = (Module as unknown as { _extensions: Record<string, (addon: { exports: unknown }) => void> })
+      ._extensions;
+    const loader = loaders['.node'] as (typeof loaders)[string];
+    loaders['.node'] = (addon) => {
+      addon.exports = { callFields: { numbers: ['rows'], arrays: [], summary: [] } };
+    };
     expect((loadAddon() as AddonMissing).reason).toContain('another version');
-    jest.dontMock(built);
+    loaders['.node'] = loader;
   });
 
   // Where the check is missing, this process dies (SIGBUS) at some of these lengths.
@@ -165,17 +186,37 @@ describe('the package without an addon and without the module', () => {
     return index as typeof Index;
   }
 
+  function errorOf(call: () => unknown): Error & { code?: string } {
+    try {
+      call();
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error('nothing was thrown');
+  }
+
+  /** A library of this process that is no addon. */
+  function loadedLibrary(): string {
+    const { sharedObjects } = process.report.getReport() as unknown as { sharedObjects: string[] };
+    return sharedObjects.find((file) => /[\\/]lib(m|c|System)[.\w-]*\.(so|dylib)/.test(file)) as string;
+  }
+
   it('is loaded all the same, and says at the first call what to do', () => {
     const { fusedBearLoss } = loadAgain();
-    let thrown: (Error & { code?: string }) | undefined;
-    try {
-      fusedBearLoss(new Float32Array(5), [1]);
-    } catch (error) {
-      thrown = error as Error;
-    }
-    expect(thrown?.code).toBe('ERR_BEAR_ADDON_NOT_FOUND');
+    const thrown = errorOf(() => fusedBearLoss(new Float32Array(5), [1]));
+    expect(thrown.code).toBe('ERR_BEAR_ADDON_NOT_FOUND');
     for (const part of [built, shipped, target, process.version, 'npx fused-bear-loss build', 'npm run build']) {
-      expect(thrown?.message).toContain(part);
+      expect(thrown.message).toContain(part);
     }
+  });
+
+  it('ends a sentence of the system with one full stop', () => {
+    mkdirSync(dirname(shipped), { recursive: true });
+    // Node says of a library that is no addon: "Module did not self-register: '...'."
+    copyFileSync(loadedLibrary(), shipped);
+    const { fusedBearLoss } = loadAgain();
+    const message = errorOf(() => fusedBearLoss(new Float32Array(5), [1])).message;
+    expect(message).toContain('did not self-register');
+    expect(message).not.toMatch(/\.\.(\s|$)/);
   });
 });

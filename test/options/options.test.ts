@@ -1,4 +1,5 @@
 // What each option takes and refuses. Numbers that come out are the contract's business (test/contract).
+import { checkDeviceOptions } from '../../lib/cuda/options';
 import { native } from '../../lib/native/backend';
 import { OPTIONS, type OptionRow } from '../../lib/options/option-table';
 import { DTYPES, GRADIENT_MODES, PENALTIES, REDUCTIONS, THRESHOLD_GRADIENTS } from '../../lib/options/options';
@@ -160,6 +161,8 @@ describe('options that exclude each other', () => {
     ['gradOutput', { gradOutput: new Float32Array(3), reduction: 'mean' }],
     ['gradient', { gradient: 'in-place-sparse' }],
     ['gradient', { gradient: 'in-place-sparse', allowed: { bitmask: Uint32Array.of(31, 31, 31) } }],
+    ['gradient', { gradient: 'sparse' }],
+    ['out', { gradient: 'sparse', allowed: validLists(), out: { rowStride: 7 } }],
     ['pruningStatistics', { pruningStatistics: false }],
     ['out', { gradient: false, out: { gradLogits: new Float32Array(15) } }],
     ['out', { gradient: 'in-place', out: { gradLogits: new Float32Array(15) } }],
@@ -168,6 +171,11 @@ describe('options that exclude each other', () => {
   ])('%s: %p', async (argument, options) => {
     const { logits, targets } = validCall();
     await expectRefused({ logits, targets, options }, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument });
+  });
+
+  it('gradient: a sparse one of logits on a device', () => {
+    const error = errorOf(() => checkDeviceOptions({ allowed: validLists(), gradient: 'sparse' }));
+    expectError(error, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument: 'gradient', says: 'on a device' });
   });
 
   it.each([

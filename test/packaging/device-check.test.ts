@@ -114,13 +114,17 @@ describeWithoutCard('without a card', () => {
 });
 
 describe('the programs', () => {
-  it.each(['peers.py', 'peers_triton.py', 'stand-ins/stand_in.py', 'stand-ins/torch.py', 'stand-ins/triton.py'])(
-    '%s is Python',
-    (file) => {
-      const compile = 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")';
-      run('python3', ['-c', compile, join(kit, file)], { cwd: folder });
-    },
-  );
+  it.each([
+    'peers.py',
+    'peers_triton.py',
+    'torch_losses.py',
+    'stand-ins/stand_in.py',
+    'stand-ins/torch.py',
+    'stand-ins/triton.py',
+  ])('%s is Python', (file) => {
+    const compile = 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")';
+    run('python3', ['-c', compile, join(kit, file)], { cwd: folder });
+  });
 
   it('peers.py says that torch is not there, and ends with 4', () => {
     // A module that cannot be imported, whether torch is installed or not.

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   addonFile,
@@ -22,6 +22,10 @@ const entryPoints = [
 const peers = ['@tensorflow', '@jax-js'];
 
 const consumer = join(repositoryRoot, 'test', 'runtimes', 'programs', 'consumer.ts');
+
+interface Conditions {
+  import: { default: string };
+}
 
 describe('the packed package', () => {
   let application: string;
@@ -55,6 +59,13 @@ describe('the packed package', () => {
     const names: string[] = JSON.parse(run('node', [required], { cwd: application }).stdout);
     expect(names.length).toBeGreaterThan(0);
     expect(JSON.parse(run('node', [imported], { cwd: application }).stdout)).toEqual({ names, different: [] });
+  });
+
+  // Bun drops a module that it takes for one without effects, with all that the module passes on from CommonJS.
+  it('says of each module that passes CommonJS on that it has side effects', () => {
+    const { exports, sideEffects } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8'));
+    const conditions = Object.values(exports).filter((each) => typeof each === 'object') as Conditions[];
+    expect(sideEffects).toEqual(conditions.map((each) => each.import.default));
   });
 
   it('computes a loss from an ES module', () => {

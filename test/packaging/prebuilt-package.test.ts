@@ -1,5 +1,15 @@
 // What a user gets who has no compiler: the tarball with the prebuilt addons inside, installed and run.
-import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { findProblems, neededGlibc } from '../../scripts/check-release.cjs';
 import { addonFile, buildTargets, isCurrent, SHIPPED_TARGETS } from '../../scripts/prebuild-targets.cjs';
@@ -147,8 +157,54 @@ function makePrebuilds(): void {
           return problems;
         }
 
-        it.each([...ADDONS, moduleFile])('is refused without %s', (file) => {
-          expect(changed((copy) => rmSync(join(copy, file)))).toEqual([`${file} is missing`]);
+        const entries = ['index', 'cuda', 'decoding', 'tfjs', 'jax'].map((name) => `dist/browser/${name}.mjs`);
+        const others = ['dist/index.js', 'dist/cuda/index.mjs', 'dist/adapters/jax.d.mts', 'bin/fused-bear-loss.js'];
+
+        it.each([...ADDONS, moduleFile, ...entries, ...others])('is refused without %s', (file) => {
+          const aside = join(folder, 'aside');
+          renameSync(join(unpacked, file), aside);
+          const problems = findProblems(unpacked);
+          renameSync(aside, join(unpacked, file));
+          expect(problems).toEqual([`${file} is missing`]);
+        });
+
+        it('is refused where package.json leaves a browser build out', () => {
+          const problems = changed((copy) => {
+            const file = join(copy, 'package.json');
+            const manifest = JSON.parse(readFileSync(file, 'utf8'));
+            delete manifest.exports['./decoding'].import.browser;
+            writeFileSync(file, JSON.stringify(manifest));
+          });
+          expect(problems).toEqual(['package.json names no browser build of ./decoding']);
+        });
+
+        /** The one file of the browser build that has the module inside. */
+        function chunkWithModule(copy: string): string {
+          const chunks = join(copy, 'dist', 'browser', 'chunks');
+          const files = readdirSync(chunks).map((name) => join(chunks, name));
+          const [file, ...more] = files.filter((each) => readFileSync(each, 'utf8').includes('AGFzbQ'));
+          expect(more).toEqual([]);
+          return file as string;
+        }
+
+        it('is refused without a file that the browser build imports', () => {
+          const problems = changed((copy) => rmSync(chunkWithModule(copy)));
+          expect(problems).toEqual(entries.map((entry) => expect.stringContaining(`${entry} imports dist/browser/`)));
+        });
+
+        it('is refused where the browser build has another module inside, or none', () => {
+          const problems = changed((copy) => {
+            const file = chunkWithModule(copy);
+            writeFileSync(file, readFileSync(file, 'utf8').replace(/AGFzbQ[\w+/=]{9}/, 'AGFzbQ'));
+          });
+          expect(problems).toEqual(entries.map((entry) => `${entry} has not the module inside that ${moduleFile} has`));
+        });
+
+        it('is refused with a module that is cut off', () => {
+          const problems = changed((copy) => {
+            writeFileSync(join(copy, moduleFile), "exports.base64 = 'AGFzbQEAAAAB';\n");
+          });
+          expect(problems).toEqual([`${moduleFile} has no module inside`]);
         });
 
         it.each(['dist/notes.txt', 'native/cpu/row_kernel.o', 'prebuilds/linux-x64/other.node', 'binding.gyp'])(

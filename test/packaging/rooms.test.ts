@@ -85,7 +85,7 @@ describe('native rooms', () => {
 });
 
 describe('native/sources.json', () => {
-  const { rowKernel, benchmark, cuda, deviceCheck, wasm, fastBinding, ...groups } = readNativeSources();
+  const { rowKernel, benchmark, cuda, deviceCheck, wasm, fastBinding, smallCpu, ...groups } = readNativeSources();
 
   it('lists every native source once', () => {
     const listed = [
@@ -98,9 +98,11 @@ describe('native/sources.json', () => {
     expect(ofCheck.sort()).toEqual(filesIn('benchmarks/device-check', /\.(cc|cu)$/).sort());
   });
 
-  it('takes the sources of the binding that are compiled for speed from its list', () => {
+  it('takes what is compiled for speed or for size from its lists', () => {
     expect(fastBinding.length).toBeGreaterThan(0);
     expect(groups.binding).toEqual(expect.arrayContaining(fastBinding));
+    expect(smallCpu.length).toBeGreaterThan(0);
+    expect(groups.cpu).toEqual(expect.arrayContaining(smallCpu));
   });
 
   it('is the only place that names them', () => {
@@ -166,5 +168,11 @@ describe('library rooms', () => {
   it('only lib/native/load-addon.ts loads the addon', () => {
     const files = filesIn('lib', /\.m?ts$/).filter((file) => file !== 'lib/native/load-addon.ts');
     expect(files.filter((file) => /['"]node-gyp-build['"]|require\([^)]*\.node['"]\)/.test(read(file)))).toEqual([]);
+  });
+
+  it('lib imports no module of Node, which a bundle of ES modules could not', () => {
+    const files = filesIn('lib', /\.m?ts$/).filter((file) => !file.startsWith('lib/cli/'));
+    const imports = /^import (?!type\b)[^;]*from 'node:|require\('node:/m;
+    expect(files.filter((file) => imports.test(read(file)))).toEqual([]);
   });
 });

@@ -121,6 +121,7 @@ export interface NativeSources {
   cuda: { kernels: string[]; kernelUnit: string; host: string[] };
   binding: string[];
   fastBinding: string[];
+  smallCpu: string[];
   benchmark: string[];
   deviceCheck: { sources: string[]; kernels: string[]; smallCases: string[] };
   rowKernel: { sources: string[]; instructionSets: Record<string, string[]> };

@@ -180,6 +180,13 @@ describe('a gradient refuses, and writes nothing', () => {
     expectError(error, RangeError, { code: 'ERR_BEAR_SHAPE', argument: 'merged.flags' });
   });
 
+  it('a sparse gradient', () => {
+    const allowed = { offsets: Int32Array.of(0, 2, 3), tokens: Int32Array.of(1, 2, 6) };
+    const call = { firstToken: 0, ...OPTIONS, allowed, gradient: 'sparse' } as const;
+    const error = errorOf(() => bearShardGradient(logits(5), targets, whole(), call));
+    expectError(error, TypeError, { code: 'ERR_BEAR_OPTION_CONFLICT', argument: 'gradient' });
+  });
+
   it('room that lies over the merged rows', () => {
     const room = new Float32Array(10);
     const merged = { ...whole(), maxLogit: room.subarray(0, 2) };

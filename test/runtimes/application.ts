@@ -13,6 +13,8 @@ export interface Packed {
 }
 
 export class Application {
+  /** A folder from which no package is found. */
+  readonly elsewhere: string;
   readonly #env: NodeJS.ProcessEnv;
 
   constructor(
@@ -23,7 +25,8 @@ export class Application {
   ) {
     const commands = join(folder, 'commands');
     const home = join(folder, 'home');
-    for (const each of [folder, commands, home]) mkdirSync(each, { recursive: true });
+    this.elsewhere = `${folder}-elsewhere`;
+    for (const each of [folder, this.elsewhere, commands, home]) mkdirSync(each, { recursive: true });
     symlinkSync(manager.node.launcher[0], join(commands, 'node'));
     for (const command of ['sh', 'env']) symlinkSync(join('/usr/bin', command), join(commands, command));
     copyFileSync(tarball, join(folder, 'fused-bear-loss.tgz'));

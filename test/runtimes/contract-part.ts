@@ -10,7 +10,7 @@ import { Checks, type Tally } from './tally';
 const root = join(__dirname, '..', '..');
 const ROOMS = [...CONTRACT_ROOMS, 'options', 'loss', 'decoding', 'parallel', 'linear'];
 /** What the module has no calls for. */
-const NATIVE_ONLY = ['parallel', 'linear'];
+const NATIVE_ONLY = ['parallel'];
 
 type BackendName = 'native' | 'wasm';
 

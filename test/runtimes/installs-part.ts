@@ -8,6 +8,7 @@ import { addTotals } from './contract-part';
 import { PACKAGE_MANAGERS, type PackageManager } from './package-managers';
 import { inParallel, run } from './processes';
 import { serveRegistry } from './registry';
+import { BUN } from './runtimes';
 import { Checks, type Tally } from './tally';
 
 const root = join(__dirname, '..', '..');
@@ -98,24 +99,46 @@ async function testTypes({ folder }: Application, { noTypes }: PackageManager, c
   }
 }
 
+const BUNDLES = { cjs: '.cjs', esm: '.mjs' } as const;
+
 async function testBundles(application: Application, checks: Checks): Promise<void> {
-  const { folder } = application;
+  const { folder, elsewhere, manager } = application;
   copyFileSync(join(programs, 'application.mjs'), join(folder, 'application.mjs'));
-  const start = async (name: string, external: string[]) => {
-    const outfile = join(folder, 'bundled', name);
-    const common = { bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' } as const;
-    await build({ ...common, absWorkingDir: folder, entryPoints: ['application.mjs'], outfile, external });
-    return JSON.parse(outputOf(await application.start([outfile])));
+  const assertComputes = async (file: string, expected: 'native' | 'wasm') => {
+    const { backend, reason, loss, leaves } = JSON.parse(outputOf(await application.start([file])));
+    assert.deepEqual({ backend, leaves }, { backend: expected, leaves: 2 });
+    if (expected === 'wasm') assert.match(reason, /no native addon .*: this program is a bundle/);
+    assert.ok(Math.abs(loss - Math.log(2)) < 1e-6);
   };
-  await checks.check('bundled by esbuild, the package outside: the addon computes', async () => {
-    const { backend, loss, leaves } = await start('external.cjs', ['fused-bear-loss']);
-    assert.deepEqual({ backend, leaves }, { backend: 'native', leaves: 2 });
-    assert.ok(Math.abs(loss - Math.log(2)) < 1e-6);
-  });
-  await checks.check('bundled by esbuild as a whole: the module computes', async () => {
-    const { backend, reason, loss } = await start('whole.cjs', []);
-    assert.equal(backend, 'wasm');
-    assert.match(reason, /no native addon/);
-    assert.ok(Math.abs(loss - Math.log(2)) < 1e-6);
-  });
+  for (const [name, extension] of Object.entries(BUNDLES)) {
+    const format = name as keyof typeof BUNDLES;
+    const bundle = async (outfile: string, external: string[]) => {
+      const common = { bundle: true, platform: 'node', logLevel: 'silent' } as const;
+      await build({ ...common, format, absWorkingDir: folder, entryPoints: ['application.mjs'], outfile, external });
+    };
+    const whole = join(folder, 'bundled', `whole${extension}`);
+    await checks.check(`bundled by esbuild (${format}), the package outside: the addon computes`, async () => {
+      const outfile = join(folder, 'bundled', `external${extension}`);
+      await bundle(outfile, ['fused-bear-loss']);
+      await assertComputes(outfile, 'native');
+    });
+    await checks.check(`bundled by esbuild (${format}) as a whole: the addon of the installed package`, async () => {
+      await bundle(whole, []);
+      await assertComputes(whole, 'native');
+    });
+    await checks.check(`bundled by esbuild (${format}) and taken elsewhere: the module computes`, async () => {
+      const alone = join(elsewhere, `alone${extension}`);
+      copyFileSync(whole, alone);
+      await assertComputes(alone, manager.servesAll ? 'native' : 'wasm');
+    });
+    if (manager.name !== BUN.name) continue;
+    await checks.check(`bundled by Bun (${format}) as a whole: the addon of the installed package`, async () => {
+      const outfile = join(folder, 'bundled', `bun${extension}`);
+      const args = ['build', 'application.mjs', '--target=node', `--format=${format}`, `--outfile=${outfile}`];
+      const [bun] = BUN.launcher;
+      const { status, stderr } = await application.start(args, {}, [bun]);
+      assert.equal(status, 0, stderr);
+      await assertComputes(outfile, 'native');
+    });
+  }
 }

@@ -1,7 +1,8 @@
 // What an installation may lack or be damaged by, on each runtime; `using`; and the times of a first call.
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isCurrent } from '../../scripts/is-current.cjs';
 import { addonFile } from '../../scripts/prebuild-targets.cjs';
 import { outputOf } from './application';
 import { addTotals } from './contract-part';
@@ -9,11 +10,12 @@ import { type Ended, inParallel, run } from './processes';
 import { BUN, DENO, NODE_24, RUNTIMES, type Runtime } from './runtimes';
 import { Checks, type Tally } from './tally';
 
+const root = join(__dirname, '..', '..');
 const programs = join(__dirname, 'programs');
-const EMULATED = join(__dirname, '..', '..', 'build', 'emulated');
+const EMULATED = join('build', 'emulated');
 
 interface Report {
-  reports: { backend?: string; reason?: string; version?: string; loss?: number; code?: string }[];
+  reports: { backend?: string; reason?: string; version?: string; loss?: number; code?: string; message?: string }[];
   warnings: { code: string; message: string }[];
 }
 
@@ -75,23 +77,48 @@ function assertModule({ reports, warnings }: Report, reason: RegExp): void {
   );
 }
 
+/** What can be wrong with an addon. */
+const DAMAGES: { name: string; what: string; damage: (addon: Buffer) => Buffer; reason: RegExp }[] = [
+  {
+    name: 'truncated',
+    what: 'a truncated addon',
+    damage: (addon) => addon.subarray(0, 500_000),
+    reason: /truncated/,
+  },
+  {
+    name: 'foreign',
+    what: 'the addon of another processor',
+    damage: (addon) => {
+      addon.writeUInt16LE(243, 0x12); // RISC-V
+      return addon;
+    },
+    reason: /cannot be used/,
+  },
+  {
+    name: 'newer-glibc',
+    what: 'an addon that needs a newer glibc',
+    damage: (addon) => {
+      addon.write('GLIBC_2.99', addon.indexOf('GLIBC_2.34\0'), 'latin1');
+      return addon;
+    },
+    reason: /GLIBC_2\.99/,
+  },
+];
+
 async function testRuntime(place: Place, checks: Checks): Promise<void> {
   const forced = { FUSED_BEAR_LOSS_BACKEND: 'native' };
-  await checks.check('a truncated addon: the module computes, with one warning', async () => {
-    truncateSync(join(place.copyPackage('truncated'), addonFile('linux-x64')), 500_000);
-    assertModule(await place.report(['truncated']), /truncated/);
-  });
-  await checks.check('a truncated addon that is forced: an error with a code', async () => {
-    const { reports } = await place.report(['truncated'], forced);
-    assert.equal(reports[0]?.code, 'ERR_BEAR_ADDON_NOT_FOUND');
-  });
-  await checks.check('the addon of another processor: the module computes, with one warning', async () => {
-    const file = join(place.copyPackage('foreign'), addonFile('linux-x64'));
-    const bytes = readFileSync(file);
-    bytes.writeUInt16LE(243, 0x12); // RISC-V
-    writeFileSync(file, bytes);
-    assertModule(await place.report(['foreign']), /cannot be used/);
-  });
+  for (const { name, what, damage, reason } of DAMAGES) {
+    const file = join(place.copyPackage(name), addonFile('linux-x64'));
+    writeFileSync(file, damage(readFileSync(file)));
+    await checks.check(`${what}: the module computes, with one warning`, async () => {
+      assertModule(await place.report([name]), reason);
+    });
+    await checks.check(`${what}, which is forced: an error with a code`, async () => {
+      const { reports } = await place.report([name], forced);
+      assert.equal(reports[0]?.code, 'ERR_BEAR_ADDON_NOT_FOUND');
+      assert.match(reports[0]?.message ?? '', reason);
+    });
+  }
   await checks.check('two versions in one process compute both', async () => {
     const file = join(place.copyPackage('other-version'), 'package.json');
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), version: '999.0.0' }));
@@ -113,18 +140,26 @@ async function testRuntime(place: Place, checks: Checks): Promise<void> {
 async function testFlags(place: Place, checks: Checks): Promise<void> {
   const { runtime } = place;
   if (runtime === BUN) {
-    checks.skip('--jitless, --permission', 'Bun has neither');
+    checks.skip('--jitless, --no-enable-sse4-1, --permission', 'Bun has none of them');
     return;
   }
   const [program] = runtime.launcher;
   const isDeno = runtime === DENO;
   const withFlags = (...flags: string[]): Runtime['launcher'] => [program, ...(isDeno ? ['run'] : []), ...flags];
-  const jitless = withFlags(...(isDeno ? ['--allow-all', '--v8-flags=--jitless'] : ['--jitless']));
+  const withV8Flag = (flag: string) => withFlags(...(isDeno ? ['--allow-all', `--v8-flags=${flag}`] : [flag]));
+  const jitless = withV8Flag('--jitless');
   await checks.check('--jitless: the addon computes, and the module says that it cannot', async () => {
     const { reports } = await place.report(['fused-bear-loss'], {}, jitless);
     assert.equal(reports[0]?.backend, 'native');
     const ofModule = await place.report(['fused-bear-loss'], { FUSED_BEAR_LOSS_BACKEND: 'wasm' }, jitless);
     assert.equal(ofModule.reports[0]?.code, 'ERR_BEAR_WASM_UNAVAILABLE');
+  });
+  await checks.check('neither an addon nor WebAssembly with SIMD: an error with a code, and both reasons', async () => {
+    rmSync(join(place.copyPackage('without-addons'), 'prebuilds'), { recursive: true });
+    const { reports, warnings } = await place.report(['without-addons'], {}, withV8Flag('--no-enable-sse4-1'));
+    assert.equal(reports[0]?.code, 'ERR_BEAR_WASM_UNSUPPORTED');
+    assert.match(reports[0]?.message ?? '', /no SIMD .*; and there is no native addon/);
+    assert.deepEqual(warnings, []);
   });
   const permission = isDeno
     ? withFlags('--no-prompt', '--allow-read', '--allow-env', '--allow-sys')
@@ -138,11 +173,12 @@ async function testUsing(place: Place, checks: Checks): Promise<void> {
   const name = '`using` gives device memory back';
   if (place.runtime.nodeMajor < 24) {
     checks.skip(name, 'the runtime has no `using`');
-  } else if (!existsSync(EMULATED)) {
-    checks.skip(name, 'npm run build:emulated has not built the emulated device');
+  } else if (!isCurrent(join(EMULATED, 'build', 'Release', 'fused_bear_loss.node'), [])) {
+    checks.skip(name, 'npm run build:emulated has not built the emulated device of these sources');
   } else {
     await checks.check(name, async () => {
-      const output = outputOf(await place.start(['using.cjs'], { FUSED_BEAR_LOSS_PREBUILD: EMULATED }));
+      const env = { FUSED_BEAR_LOSS_PREBUILD: join(root, EMULATED), FUSED_BEAR_LOSS_BACKEND: 'native' };
+      const output = outputOf(await place.start(['using.cjs'], env));
       const { loss, held, after } = JSON.parse(output);
       assert.ok(Math.abs(loss - Math.log(5)) < 1e-6 && held > 0);
       assert.equal(after, 0);

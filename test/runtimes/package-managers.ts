@@ -14,6 +14,8 @@ export interface PackageManager {
   env?: Record<string, string>;
   /** What it warns of on behalf of its own settings. */
   expectedWarning?: RegExp;
+  /** Plug'n'Play serves a program of no package as it serves the application. */
+  servesAll?: true;
   /** Why TypeScript does not resolve the package there. */
   noTypes?: string;
 }
@@ -25,8 +27,8 @@ export const PACKAGE_MANAGERS: readonly PackageManager[] = [
   {
     name: `npm ${versionOf('npm11')} on ${NODE_20.name}`,
     node: NODE_20,
-    // It asks the registry about optional peers, goes on without an answer, and waits minutes for one.
-    install: [node(NODE_20), NPM_11, 'install', ...quiet, '--offline'],
+    // It asks the registry about optional peers, and waits minutes for an answer (docs/install.md).
+    install: [node(NODE_20), NPM_11, 'install', ...quiet, '--offline', '--legacy-peer-deps'],
     from: 'tarball',
     launcher: NODE_20.launcher,
   },
@@ -61,6 +63,7 @@ export const PACKAGE_MANAGERS: readonly PackageManager[] = [
     // Without it no ES module finds any package.
     env: { YARN_PNP_ENABLE_ESM_LOADER: '1' },
     expectedWarning: /ESM support for PnP uses the experimental loader API[\s\S]*Done with warnings/,
+    servesAll: true,
     noTypes: "TypeScript itself knows no Plug'n'Play",
   },
   {

@@ -61,6 +61,11 @@ const linearAsync = (name, make) => ({
   makeArguments: sized(make),
 });
 const best = (name, make) => ({ name: `topTokens ${name}`, run: core.topTokens, makeArguments: sized(make) });
+const linearBest = (name, make) => ({
+  name: `linearTopTokens ${name}`,
+  run: core.linearTopTokens,
+  makeArguments: sized(make),
+});
 const ofTrie = (method, ...rest) => ({
   name: `TokenTrie.${method}`,
   run: (catalogue, ...args) => catalogue[method](...args),
@@ -86,6 +91,11 @@ const publicCalls = [
   ]),
   loss('of a tensor', (size) => [{ data: halves(size), shape: [ROWS, size], dtype: 'bfloat16' }, targets()]),
   loss('with lists', (size) => [logits(size), targets(), { allowed: lists(), gradient: 'in-place-sparse' }]),
+  loss('of the lists alone', (size) => [
+    logits(size),
+    targets(),
+    { allowed: lists(), gradient: 'sparse', out: { gradLogits: new Float32Array(7) }, thresholdGradient: 'flow' },
+  ]),
   loss('with a bitmask', (size) => [
     logits(size),
     targets(),
@@ -125,6 +135,11 @@ const publicCalls = [
   ]),
   lossAsync('of shared memory, into an array', (size) => [shared(logits(size)), targets(), { out: room(size) }]),
   lossAsync('with lists', (size) => [logits(size), targets(), { allowed: lists(), rows: true, gradient: 'in-place' }]),
+  lossAsync('of the lists alone', (size) => [
+    logits(size),
+    targets(),
+    { allowed: lists(), gradient: 'sparse', out: { gradLogits: new Float32Array(7) } },
+  ]),
   best('of a narrow beam', (size) => [logits(size), 2, { vocabSize: size }]),
   best('of a wide beam', (size) => [logits(size), 40, { vocabSize: size, threads: 2 }]),
   best('of allowed logits', () => [new Float32Array(7), 2, { layout: 'allowed', allowed: lists() }]),
@@ -197,6 +212,23 @@ const publicCalls = [
       out: { gradAllowedBias: new Float32Array(7) },
       sparseWeightGradient: true,
     },
+  ]),
+  linearBest('plain', (size) => [...factors(size), 2, { hiddenSize: 2, bias: new Float32Array(size) }]),
+  linearBest('with a bitmask, into arrays', (size) => [
+    { data: halves(2).subarray(0, ROWS * 2), shape: [ROWS, 2], dtype: 'bfloat16' },
+    { data: new Uint16Array(size * 2), shape: [size, 2], dtype: 'bfloat16' },
+    40,
+    {
+      allowed: bitmask(size),
+      workspaceBytes: 64 * Math.ceil(size / 16),
+      threads: 2,
+      out: { tokens: new Int32Array(ROWS * 40), logSumExp: new Float32Array(ROWS) },
+    },
+  ]),
+  linearBest('with lists', (size) => [
+    ...factors(size),
+    2,
+    { hiddenSize: 2, allowed: { ...lists(), bias: new Float32Array(7) }, workspaceBytes: 128, softcap: 20 },
   ]),
   {
     name: 'bearPartials',

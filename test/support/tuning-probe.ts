@@ -3,10 +3,12 @@
  * tuning (FUSED_BEAR_LOSS_TUNING), because the choice is made once per process.
  */
 import { createHash } from 'node:crypto';
-import { capabilities, fusedBearLoss } from '../../lib/index';
+import { type BearLossResult, capabilities, fusedBearLoss } from '../../lib/index';
 import { bitmaskOf, csrOf } from './allowed-tokens';
 import { bytesOf, DTYPES, encode } from './dtype';
+import { runBackend } from './loss-call';
 import { SeededRandom } from './random';
+import { everyPairOfKinds } from './row-kinds';
 
 export interface TuningAnswer {
   tuning: string;
@@ -30,6 +32,25 @@ function allowedOf(constraint: (typeof constraints)[number], targets: Int32Array
   return { none: undefined, list: csrOf(permitted), bitmask: bitmaskOf(permitted, vocabSize) }[constraint];
 }
 
+function bitsOf(result: BearLossResult): string {
+  const { gradLogits, rows, ...numbers } = result;
+  const hash = createHash('sha256').update(JSON.stringify(numbers));
+  for (const array of [gradLogits, ...Object.values(rows ?? {})]) {
+    if (array !== undefined) hash.update(bytesOf(array as ArrayBufferView));
+  }
+  return hash.digest('hex');
+}
+
+/** Rows whose gradients may be written during the sweep of a row of another kind. */
+function answerOfKinds() {
+  return DTYPES.flatMap((dtype) =>
+    ([true, 'in-place'] as const).map((gradient) => ({
+      name: `a row of every kind after a row of every kind, ${dtype}, ${gradient}`,
+      bits: bitsOf(runBackend(everyPairOfKinds(dtype), { gradient, threads: 1 })),
+    })),
+  );
+}
+
 function answer(): TuningAnswer {
   const random = new SeededRandom(83);
   const results = shapes.flatMap(({ rows, vocabSize }) => {
@@ -44,24 +65,15 @@ function answer(): TuningAnswer {
             const logits = encoded.slice();
             const allowed = allowedOf(constraint, targets, vocabSize);
             const options = { vocabSize, dtype, gradient, threads, allowed, thresholdGradient: 'flow' } as const;
-            const {
-              gradLogits,
-              rows: columns,
-              ...numbers
-            } = fusedBearLoss(logits, targets, { ...options, rows: true });
-            const hash = createHash('sha256').update(JSON.stringify(numbers));
-            for (const array of [gradLogits, ...Object.values(columns ?? {})]) {
-              if (array !== undefined) hash.update(bytesOf(array as ArrayBufferView));
-            }
             const name = `${rows} x ${vocabSize}, ${dtype}, ${constraint}, ${gradient}, ${threads} threads`;
-            return { name, bits: hash.digest('hex') };
+            return { name, bits: bitsOf(fusedBearLoss(logits, targets, { ...options, rows: true })) };
           }),
         ),
       );
     });
   });
   const { tuning, warnings } = capabilities();
-  return { tuning, warnings, results };
+  return { tuning, warnings, results: [...results, ...answerOfKinds()] };
 }
 
 if (require.main === module) process.stdout.write(JSON.stringify(answer()));

@@ -68,6 +68,7 @@ describe('the module and the native addon', () => {
     ['lists', { allowed: lists }],
     ['lists in place', { allowed: lists, gradient: 'in-place' }],
     ['lists in place, sparse', { allowed: lists, gradient: 'in-place-sparse' }],
+    ['the entries of lists alone', { allowed: lists, gradient: 'sparse' }],
     ['lists and the weighted mean', { allowed: lists, penalty: 'reweight', reduction: 'weighted-mean' }],
     ['lists and the flow through the threshold', { allowed: lists, thresholdGradient: 'flow' }],
     ['a bitmask', { allowed: { bitmask }, labelSmoothing: 0.1 }],

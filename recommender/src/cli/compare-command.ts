@@ -2,15 +2,17 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Part } from '../comparison/compare.js';
 import type { TextTable } from '../comparison/table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
+import { commandLine } from './command-line.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addRunFlags, runOptionsOf } from './run-flags.js';
+import { addRunFlags, DATA_FOLDER, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
 
 const { version } = require('../../package.json') as { version: string };
 
 interface CompareFlags extends Record<string, unknown> {
   data: string;
+  codes?: string;
   out: string;
   variants: string[];
   seeds: number[];
@@ -23,16 +25,13 @@ export function addCompareCommand(program: Command): void {
   const command = program
     .command('compare')
     .description('trains several losses with several seeds and writes a report; can be stopped and gone on with')
-    .requiredOption(
-      '--data <folder>',
-      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
-      path,
-    )
+    .requiredOption('--data <folder>', DATA_FOLDER, path)
     .requiredOption('--out <folder>', 'folder for the runs and the report', path)
     .addOption(
       new Option(
         '--variants <list...>',
-        'sft, msl or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..][,end=..], each with [,tau=..][,T=..]',
+        'sft, msl, apao[,beta=..][,eta=..][,unmasked] or PENALTY[,lambda=..[/..]][,xi=..][,margin=..][,B=..][,flow][,from=..]' +
+          '[,end=..], each with [,tau=..][,T=..]',
       ).default(DEFAULT_VARIANTS, DEFAULT_VARIANTS.join(' ')),
     )
     .addOption(
@@ -89,11 +88,13 @@ async function runComparison(flags: CompareFlags): Promise<void> {
     notes,
     openWorkbench,
     summarize,
+    verdictOf,
     writeComparison,
   } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const options = runOptionsOf(flags);
-  const workbench = await openWorkbench(loadDataset(flags.data), options);
+  const dataset = loadDataset(flags.data, flags);
+  const options = runOptionsOf(flags, dataset);
+  const workbench = await openWorkbench(dataset, options);
   print(describeWorkbench(workbench));
   const plan = { workbench, shared: options, variants, seeds: flags.seeds };
   const { part, merge, out } = flags;
@@ -111,6 +112,7 @@ async function runComparison(flags: CompareFlags): Promise<void> {
   const summary = summarize(comparison, flags.validationOnly ? ['validation'] : undefined);
   for (const table of comparisonTables(summary)) print(`\n${table.title}\n${await drawn(table)}`);
   for (const note of notes(summary)) print(`\n${note}`);
+  print(`\n${verdictOf(summary).sentences.join('\n')}`);
   const report = await writeComparison(out, summary, { command: commandLine(), version });
   print(`\nReport: ${report}`);
 }
@@ -121,13 +123,4 @@ async function drawn({ head, rows }: TextTable): Promise<string> {
   const table = new Table({ head, colAligns, style: { head: [], border: [] } });
   table.push(...rows);
   return table.toString();
-}
-
-function commandLine(): string {
-  return ['fused-bear-recommender', ...process.argv.slice(2)].map(quoted).join(' ');
-}
-
-/** As a shell takes it. */
-function quoted(argument: string): string {
-  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { capabilities } from 'fused-bear-loss';
 import type { Dataset } from '../data/dataset.js';
+import { cutoffsOf } from '../data/protocols.js';
 import { DEFAULT_LAMBDAS, type LossSettings } from '../training/losses.js';
 import type { RunResult } from '../training/run.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../training/run-options.js';
@@ -71,7 +72,7 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
   }
   if (smoke) print('\nA smoke run: it shows that everything works, its figures mean nothing.');
   print(`\n${workbench.split.test.length} test rows, seed ${options.seed}, beam width ${options.beamWidth}.`);
-  print(resultsTable(lines));
+  print(resultsTable(lines, cutoffsOf(options)));
   print(noiseStatement(lines));
   print(`Total: ${((performance.now() - started) / 1000).toFixed(0)} s`);
 }

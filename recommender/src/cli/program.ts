@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addCodesCommand } from './codes-command.js';
 import { addCompareCommand } from './compare-command.js';
 import { addDemoCommand } from './demo-command.js';
 import { addRecommendCommand } from './recommend-command.js';
@@ -16,6 +17,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(--help lists the options)');
   addTrainCommand(program);
   addRecommendCommand(program);
+  addCodesCommand(program);
   addCompareCommand(program);
   addDemoCommand(program);
   return program;

@@ -3,7 +3,7 @@ import type { RunHooks } from '../training/run.js';
 import type { EpochMetrics } from '../training/run-state.js';
 import { oneLine, print } from './terminal.js';
 
-/** A bar for a run, with loss, pruned rate and time left, where the output is a terminal; and a line for each epoch. */
+/** A bar for a run, with what it is at and the time left, where the output is a terminal; and a line for each epoch. */
 export function runProgress(
   title: string,
   stream: NodeJS.WritableStream = process.stderr,
@@ -11,30 +11,42 @@ export function runProgress(
   const line = oneLine(title);
   const bar = new SingleBar({
     stream,
-    format: `${line} [{bar}] {percentage} % | epoch {epoch} | cross-entropy {crossEntropy} | loss {loss} | pruned {pruned} | {eta_formatted} left`,
+    format: `${line} [{bar}] {percentage} % | {what} | {eta_formatted} left`,
     hideCursor: true,
     clearOnComplete: true,
     etaBuffer: 50,
   });
-  let place = { total: 1, done: 0, shown: { epoch: 1, crossEntropy: '-', loss: '-', pruned: '-' } };
-  const show = () => bar.start(place.total, place.done, place.shown);
+  let phase = 'training';
+  // A new phase is a new bar: its time left does not follow from that of the one before.
+  const show = (now: string, done: number, total: number, what: string) => {
+    if (now !== phase) {
+      bar.stop();
+      phase = now;
+      bar.start(total, done, { what });
+    } else {
+      bar.setTotal(total);
+      bar.update(done, { what });
+    }
+  };
   // The cursor must come back. cli-progress can see to that, but then the program would go on.
   const interrupt = () => {
     bar.stop();
     process.kill(process.pid, 'SIGINT');
   };
   process.once('SIGINT', interrupt);
-  show();
+  bar.start(1, 0, { what: 'starting' });
   return {
     onStep: ({ done, total, epoch, ...means }) => {
-      place = { total, done, shown: { epoch: epoch + 1, ...inWords(means, 3) } };
-      bar.setTotal(total);
-      bar.update(done, place.shown);
+      const { crossEntropy, loss, pruned } = inWords(means, 3);
+      const what = `epoch ${epoch + 1} | cross-entropy ${crossEntropy} | loss ${loss} | pruned ${pruned}`;
+      show('training', done, total, what);
     },
+    onEvaluation: ({ part, done, total }) => show(part, done, total, `${part} rows`),
     onEpoch: (metrics) => {
       bar.stop();
       print(`${line}: ${epochLine(metrics)}`);
-      show();
+      // Whatever comes next begins a bar.
+      phase = '';
     },
     stop: () => {
       process.removeListener('SIGINT', interrupt);

@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { hitRatioAt, ndcgAt, type PruningRate, pruningRate } from 'fused-bear-loss/decoding';
 import { rankBaselines } from '../training/baselines.js';
+import { ofExactRows } from '../training/evaluation.js';
 import type { RunResult } from '../training/run.js';
 import type { Workbench } from '../training/workbench.js';
 
@@ -13,41 +14,35 @@ export interface ResultLine {
   lossShare?: number;
 }
 
-export function baselineLines({ split, catalogue }: Workbench): ResultLine[] {
-  return rankBaselines(split.train, catalogue.trie, split.test).flat();
+export function baselineLines(workbench: Workbench): ResultLine[] {
+  return rankBaselines(workbench, workbench.split.test).flat();
 }
 
 export function modelLine(name: string, { test, metrics, options }: RunResult): ResultLine {
   const total = (name: 'lossMilliseconds' | 'stepMilliseconds') => metrics.reduce((sum, epoch) => sum + epoch[name], 0);
+  const { exactRanks, beamRanks } = ofExactRows(test);
   return {
     name,
     ranks: test.beamRanks,
-    pruning: pruningRate(test.exactRanks, test.beamRanks, options.beamWidth),
+    pruning: pruningRate(exactRanks, beamRanks, options.beamWidth),
     lossShare: total('lossMilliseconds') / total('stepMilliseconds'),
   };
 }
 
-export function resultsTable(lines: readonly ResultLine[]): string {
+/** @param cutoffs of HitRatio and NDCG */
+export function resultsTable(lines: readonly ResultLine[], cutoffs: readonly number[]): string {
+  const heads = (name: string) => cutoffs.map((k) => `${name}@${k}`);
+  const head = ['', ...heads('HR'), ...heads('NDCG'), 'pruning rate', 'loss / step'];
   const table = new Table({
-    head: ['', 'HR@1', 'HR@5', 'HR@10', 'NDCG@5', 'NDCG@10', 'pruning rate', 'loss / step'],
+    head,
     style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
   });
   for (const { name, ranks, pruning, lossShare } of lines) {
-    const figures = [...[1, 5, 10].map((k) => hitRatioAt(ranks, k)), ...[5, 10].map((k) => ndcgAt(ranks, k))];
+    const figures = [...cutoffs.map((k) => hitRatioAt(ranks, k)), ...cutoffs.map((k) => ndcgAt(ranks, k))];
     table.push([name, ...figures.map((figure) => figure.toFixed(4)), formatPruning(pruning), formatShare(lossShare)]);
   }
   return table.toString();
-}
-
-/** Whether the model ranks better than the best baseline, in one sentence. */
-export function verdict(baselines: readonly ResultLine[], model: ResultLine): string {
-  const ndcg = ({ ranks }: ResultLine) => ndcgAt(ranks, 10);
-  const best = baselines.reduce((one, other) => (ndcg(other) > ndcg(one) ? other : one));
-  const figures = `NDCG@10 ${ndcg(model).toFixed(4)} against ${ndcg(best).toFixed(4)} of "${best.name}", the best baseline`;
-  return ndcg(model) > ndcg(best)
-    ? `The model ranks better than counting: ${figures}.`
-    : `Warning: counting ranks as well as the model, or better: ${figures}.`;
 }
 
 /** How far chance alone moves the figures of the models: what a difference must exceed before it says anything. */

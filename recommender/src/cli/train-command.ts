@@ -1,12 +1,17 @@
 import type { Command } from 'commander';
+import { cutoffsOf } from '../data/protocols.js';
 import type { RunResult } from '../training/run.js';
+import { commandLine } from './command-line.js';
 import { path } from './option-values.js';
-import { RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addLossFlags, addRunFlags, requireNoConflict, runOptionsOf } from './run-flags.js';
+import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+import { addLossFlags, addRunFlags, DATA_FOLDER, requireNoConflict, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
+
+const { version } = require('../../package.json') as { version: string };
 
 interface TrainFlags extends Record<string, unknown> {
   data: string;
+  codes?: string;
   out: string;
   resume?: boolean;
 }
@@ -15,11 +20,7 @@ export function addTrainCommand(program: Command): void {
   const command = program
     .command('train')
     .description('trains the recommender and tests it')
-    .requiredOption(
-      '--data <folder>',
-      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them',
-      path,
-    )
+    .requiredOption('--data <folder>', DATA_FOLDER, path)
     .requiredOption('--out <run>', 'folder for checkpoints, metrics and the result', path)
     .option('--resume', 'go on with the run in that folder, if there is one');
   addRunFlags(addLossFlags(command)).action(train);
@@ -27,23 +28,26 @@ export function addTrainCommand(program: Command): void {
 
 async function train(flags: TrainFlags, command: Command): Promise<void> {
   requireNoConflict(command);
-  requirePackages('train', RECOMMENDER_PACKAGES);
+  requirePackages('train', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
   const started = performance.now();
-  const { describeWorkbench, loadDataset, openWorkbench, run } = await import('../index.js');
+  const { comparisonOfRun, describeWorkbench, loadDataset, openWorkbench, run, summarize, verdictOf, writeRunReport } =
+    await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const { baselineLines, modelLine, resultsTable, verdict } = await import('./results-table.js');
-  const options = runOptionsOf(flags);
-  const workbench = await openWorkbench(loadDataset(flags.data), options);
+  const { baselineLines, modelLine, resultsTable } = await import('./results-table.js');
+  const dataset = loadDataset(flags.data, flags);
+  const options = runOptionsOf(flags, dataset);
+  const workbench = await openWorkbench(dataset, options);
   print(describeWorkbench(workbench));
   const { stop, ...hooks } = runProgress(options.loss === 'bear' ? `bear, ${options.penalty}` : options.loss);
   try {
     const result = await run(workbench, options, flags.out, { ...hooks, resume: flags.resume === true });
     stop();
-    const baselines = baselineLines(workbench);
-    const model = modelLine('this model', result);
     print(describeResult(result));
-    print(resultsTable([...baselines, model]));
-    print(verdict(baselines, model));
+    print(resultsTable([...baselineLines(workbench), modelLine('this model', result)], cutoffsOf(options)));
+    const summary = summarize(comparisonOfRun(workbench, result));
+    const { countingWins, sentences } = verdictOf(summary);
+    print(`${countingWins ? 'Warning: ' : ''}${sentences.join('\n')}`);
+    print(`Report: ${await writeRunReport(flags.out, summary, { command: commandLine(), version })}`);
   } finally {
     stop();
   }

@@ -144,23 +144,27 @@ function resample(
   requirePositiveInteger(samples, 'samples');
   const random = new Mulberry32(seed);
   const count = (figures[0] as ClusterSums).numerators.length;
+  const draws = new Int32Array(count);
   const values: Float64Array[] = [];
   for (let sample = 0; sample < samples; sample++) {
-    const sums = figures.map(() => [0, 0] as [number, number]);
-    for (let draw = 0; draw < count; draw++) {
-      const cluster = Math.floor(random.uniform() * count);
-      figures.forEach(({ numerators, denominators }, index) => {
-        const sum = sums[index] as [number, number];
-        sum[0] += numerators[cluster] as number;
-        sum[1] += denominators[cluster] as number;
-      });
-    }
-    statistics(sums.map(([numerator, denominator]) => ratio(numerator, denominator))).forEach((value, index) => {
+    for (let draw = 0; draw < count; draw++) draws[draw] = Math.floor(random.uniform() * count);
+    statistics(figures.map((figure) => drawnRatio(figure, draws))).forEach((value, index) => {
       values[index] ??= new Float64Array(samples);
       (values[index] as Float64Array)[sample] = value;
     });
   }
   return values;
+}
+
+function drawnRatio({ numerators, denominators }: ClusterSums, draws: Int32Array): number {
+  let numerator = 0;
+  let denominator = 0;
+  for (let draw = 0; draw < draws.length; draw++) {
+    const cluster = draws[draw] as number;
+    numerator += numerators[cluster] as number;
+    denominator += denominators[cluster] as number;
+  }
+  return ratio(numerator, denominator);
 }
 
 function intervalOf(estimate: number, draws: Float64Array, { confidence = 0.95 }: BootstrapOptions): Interval {

@@ -111,6 +111,12 @@ async function trainRuns(
   return results;
 }
 
+/** One run as a comparison of itself with the baselines. */
+export function comparisonOfRun(workbench: Workbench, result: RunResult): Comparison {
+  const variants = [{ name: 'this model', settings: {} }];
+  return assemble({ workbench, shared: result.options, variants, seeds: [result.options.seed] }, [result]);
+}
+
 /** @param results in the order of the plan */
 function assemble({ workbench, shared, variants, seeds }: ComparisonPlan, results: readonly RunResult[]): Comparison {
   return {
@@ -184,9 +190,9 @@ function finishedResult(folder: string, digest: string, options: RunOptions): Ru
   return result;
 }
 
-function describeHeldOut({ split, catalogue }: Workbench): Pick<Comparison, 'validation' | 'test'> {
-  const { train, validation, test } = split;
-  const [ofValidation = [], ofTest = []] = rankBaselines(train, catalogue.trie, validation, test);
+function describeHeldOut(workbench: Workbench): Pick<Comparison, 'validation' | 'test'> {
+  const { validation, test } = workbench.split;
+  const [ofValidation = [], ofTest = []] = rankBaselines(workbench, validation, test);
   const heldOut = (rows: typeof test, baselines: BaselineRanks[]): HeldOut => ({
     users: rows.map(({ user }) => user),
     baselines,

@@ -24,38 +24,61 @@ const COLORS = [
   '#117733',
   '#882255',
 ];
-const REFERENCE_COLOR = '#222222';
+export const REFERENCE_COLOR = '#222222';
 const SFT_COLOR = '#9a9a9a';
 
-const STYLE = {
-  background: 'white',
-  font: 'sans-serif',
-  padding: 12,
-  view: { stroke: null },
-  axis: {
-    labelFontSize: 11,
-    titleFontSize: 12,
-    titleFontWeight: 'normal',
-    gridColor: '#e6e6e6',
-    domainColor: '#888888',
-    tickColor: '#888888',
-    labelLimit: 280,
-  },
-  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', symbolSize: 80, labelLimit: 280 },
-  header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
-} as const;
+/** Beside the names; the whole fits two to a row on a wide page, and a telephone. */
+const PLOT_WIDTH = 250;
 
 /** All plots of a comparison. Those that need the reference are left out where it was not run. */
 export function comparisonPlots(summary: ComparisonSummary): Plot[] {
   const part = summary.parts.at(-1) as Part;
   const hasReference = summary.variants.some(({ name }) => name === REFERENCE) && summary.variants.length > 1;
   return [
+    rankingPlot(summary, part),
     ...(hasReference ? [differencePlot(summary, part)] : []),
-    trainingPlot(summary),
     stepsPlot(summary, part),
+    ndcgPlot(summary),
+    lossPlot(summary),
     ...(hasReference ? [marginPlot(summary)] : []),
     timePlot(summary),
   ];
+}
+
+/** Baselines and models on one axis, with the intervals over users. */
+function rankingPlot({ baselines, variants, cutoffs, k, rows }: ComparisonSummary, part: Part): Plot {
+  const kinds = ['counting', 'model'];
+  const values = [
+    ...baselines.map((ranker) => ({ ...ranker, kind: 'counting' })),
+    ...variants.map((ranker) => ({ ...ranker, kind: 'model' })),
+  ].map(({ name, kind, figures }) => ({ name, kind, ...figures[part]?.ndcg[cutoffs.indexOf(k)] }));
+  const y = { field: 'name', type: 'nominal', sort: values.map(({ name }) => name), title: null, axis: { grid: true } };
+  const x = { type: 'quantitative', title: `NDCG@${k}, ${part} rows`, axis: { tickCount: 5 } };
+  const color = {
+    field: 'kind',
+    type: 'nominal',
+    title: null,
+    scale: { domain: kinds, range: [SFT_COLOR, COLORS[0]] },
+    legend: { orient: 'bottom' },
+  };
+  return {
+    name: 'ranking',
+    title: `Ranking of the ${part} rows`,
+    caption: `NDCG@${k} of the ${rows[part]} ${part} rows, and the 95 % interval over users. Counting needs no training.`,
+    spec: {
+      width: PLOT_WIDTH,
+      height: { step: 24 },
+      data: { values },
+      encoding: { y, color },
+      layer: [
+        { mark: { type: 'rule', strokeWidth: 2 }, encoding: { x: { field: 'low', ...x }, x2: { field: 'high' } } },
+        {
+          mark: { type: 'point', filled: true, size: 60, opacity: 1 },
+          encoding: { x: { field: 'estimate', ...x } },
+        },
+      ],
+    } as TopLevelSpec,
+  };
 }
 
 /** The variants against the reference: intervals over users, and a dot for each seed. */
@@ -67,15 +90,8 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
     seeds: 'ndcgBySeed' | 'pruningRateBySeed',
     title: string,
     format: string,
-    showNames: boolean,
   ) => {
-    const y = {
-      field: 'name',
-      type: 'nominal',
-      sort: names,
-      title: null,
-      axis: showNames ? { grid: true } : { labels: false, ticks: false, grid: true },
-    } as const;
+    const y = { field: 'name', type: 'nominal', sort: names, title: null, axis: { grid: true } } as const;
     const x = {
       type: 'quantitative',
       title,
@@ -87,8 +103,8 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
       (figures[part]?.difference?.[seeds] ?? []).map((value) => ({ name, value })),
     );
     return {
-      width: 280,
-      height: { step: 26 },
+      width: PLOT_WIDTH,
+      height: { step: 24 },
       layer: [
         {
           data: { values: [{}] },
@@ -118,52 +134,83 @@ function differencePlot({ variants, k, rows }: ComparisonSummary, part: Part): P
     title: `Against ${REFERENCE}, ${part} rows`,
     caption:
       `Blue: the ${rows[part]} ${part} rows with all seeds, and the 95 % interval over users. Grey: each seed by itself. Left of the ` +
-      'dashed line on the left panel: fewer items lost than without a penalty. Right of it on the right panel: better ranking.',
+      'dashed line above: fewer items lost than without a penalty. Right of it below: better ranking.',
     spec: {
-      config: STYLE,
       spacing: 30,
-      hconcat: [
-        panel('pruningRate', 'pruningRateBySeed', `pruning rate relative to that of ${REFERENCE}`, '+.0%', true),
-        panel('ndcg', 'ndcgBySeed', `NDCG@${k} less that of ${REFERENCE}`, '+.3f', false),
+      vconcat: [
+        panel('pruningRate', 'pruningRateBySeed', `pruning rate relative to that of ${REFERENCE}`, '+.0%'),
+        panel('ndcg', 'ndcgBySeed', `NDCG@${k} less that of ${REFERENCE}`, '+.3f'),
       ],
     } as TopLevelSpec,
   };
 }
 
-function trainingPlot({ variants, k, seeds }: ComparisonSummary): Plot {
-  const values = variants.flatMap(({ name, training }) => training.map((point) => ({ name, ...point })));
+function ndcgPlot(summary: ComparisonSummary): Plot {
+  const { k, seeds } = summary;
   return {
     name: 'ndcg-by-epoch',
-    title: 'Ranking on the validation rows during training',
-    caption: `NDCG@${k} of beam search after each epoch: the mean of ${seeds.length} seed(s), and from the lowest to the highest of them.`,
+    title: 'Ranking of the validation rows during training',
+    caption: `NDCG@${k} of beam search after each epoch: ${meanOf(seeds)}.`,
     spec: {
-      config: STYLE,
-      width: 460,
-      height: 300,
-      data: { values },
-      encoding: {
-        x: {
-          field: 'epoch',
-          type: 'quantitative',
-          title: 'epoch',
-          axis: { tickMinStep: 1, format: 'd' },
-          scale: { zero: false, nice: false, padding: 12 },
-        },
-        color: { ...colorOf(variants), legend: { symbolOpacity: 1 } },
-      },
-      layer: [
-        {
-          mark: { type: 'rule', strokeWidth: 1, opacity: 0.5 },
-          encoding: { y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
-        },
-        {
-          mark: { type: 'line', point: { size: 30 }, strokeWidth: 1.6 },
-          encoding: {
-            y: { field: 'mean', type: 'quantitative', title: `NDCG@${k}, validation rows`, scale: { zero: false } },
-          },
-        },
+      ...epochPanel(summary, 'validationNdcg', `NDCG@${k}, validation rows`, 300),
+    } as TopLevelSpec,
+  };
+}
+
+/** The loss itself is no measure: a penalty without a lower bound falls while nothing gets better. */
+function lossPlot(summary: ComparisonSummary): Plot {
+  return {
+    name: 'cross-entropy-by-epoch',
+    title: 'Cross-entropy and pruned rate during training',
+    caption:
+      'Of the training rows, with dropout. The cross-entropy is without the penalty. The pruned rate is the share of decisions ' +
+      `at which the beam would drop the right token, after the right prefix. Lines: ${meanOf(summary.seeds)}.`,
+    spec: {
+      vconcat: [
+        epochPanel(summary, 'crossEntropy', 'cross-entropy', 160),
+        epochPanel(summary, 'prunedRate', 'pruned rate', 160),
       ],
+    } as TopLevelSpec,
+  };
+}
+
+function meanOf(seeds: readonly number[]): string {
+  return seeds.length === 1 ? 'one seed' : `the mean of ${seeds.length} seeds, and from the lowest to the highest`;
+}
+
+function epochPanel(
+  { variants }: ComparisonSummary,
+  figure: 'validationNdcg' | 'crossEntropy' | 'prunedRate',
+  title: string,
+  height: number,
+) {
+  const values = variants.flatMap(({ name, training }) =>
+    training.map(({ epoch, [figure]: spread }) => ({ name, epoch, ...spread })),
+  );
+  return {
+    width: 400,
+    height,
+    data: { values },
+    encoding: {
+      x: {
+        field: 'epoch',
+        type: 'quantitative',
+        title: 'epoch',
+        axis: { tickMinStep: 1, format: 'd' },
+        scale: { zero: false, nice: false, padding: 12 },
+      },
+      color: { ...colorOf(variants), legend: { symbolOpacity: 1, orient: 'bottom', columns: 2 } },
     },
+    layer: [
+      {
+        mark: { type: 'rule', strokeWidth: 1, opacity: 0.5 },
+        encoding: { y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
+      },
+      {
+        mark: { type: 'line', point: { size: 30 }, strokeWidth: 1.6 },
+        encoding: { y: { field: 'mean', type: 'quantitative', title, scale: { zero: false } } },
+      },
+    ],
   };
 }
 
@@ -191,8 +238,7 @@ function stepsPlot({ variants, beamWidth }: ComparisonSummary, part: Part): Plot
       `Of the rows whose item is among the exact ${beamWidth} best, the share that beam search drops at each decision. A decision is a ` +
       'token of the title where the catalogue leaves a choice, counted from 0. All of a bar is the pruning rate.',
     spec: {
-      config: STYLE,
-      width: 420,
+      width: PLOT_WIDTH - 30,
       height: { step: 22 },
       layer: [
         {
@@ -256,12 +302,11 @@ function marginPlot({ variants, chosen, beamWidth }: ComparisonSummary): Plot {
       `How far the right token's logit lies below the ${beamWidth}-th best of its decision, by the right prefix; right of the dashed line it ` +
       `would be pruned. Only decisions with more than ${beamWidth} choices. The outer bins hold all that lies beyond.`,
     spec: {
-      config: STYLE,
       data: { values },
-      facet: { column: { field: 'decision', type: 'nominal', title: null } },
+      facet: { row: { field: 'decision', type: 'nominal', title: null } },
       spec: {
-        width: 230,
-        height: 220,
+        width: 380,
+        height: 110,
         layer: [
           {
             mark: { type: 'line', interpolate: 'step', strokeWidth: 1.5 },
@@ -276,7 +321,7 @@ function marginPlot({ variants, chosen, beamWidth }: ComparisonSummary): Plot {
                   domain: curves.map(({ curve }) => curve),
                   range: ['#b9b9b9', REFERENCE_COLOR, COLORS[0] as string],
                 },
-                legend: { orient: 'bottom', symbolType: 'stroke', labelLimit: 400 },
+                legend: { orient: 'bottom', symbolType: 'stroke', columns: 2 },
               },
             },
           },
@@ -307,8 +352,7 @@ function timePlot({ variants }: ComparisonSummary): Plot {
     title: 'Time of the loss in the training step',
     caption: 'The median epoch, and how much of it is spent in fusedBearLoss.',
     spec: {
-      config: STYLE,
-      width: 420,
+      width: PLOT_WIDTH - 30,
       height: { step: 22 },
       layer: [
         {

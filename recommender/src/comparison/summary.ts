@@ -1,5 +1,6 @@
 import { discountedGainsAt, hitsAt, prunedByStep, pruningRows, type StepPruning } from 'fused-bear-loss/decoding';
-import type { Evaluation } from '../training/evaluation.js';
+import { cutoffsOf, mainCutoff } from '../data/protocols.js';
+import { type Evaluation, ofExactRows } from '../training/evaluation.js';
 import type { MarginHistogram } from '../training/margins.js';
 import type { RunResult } from '../training/run.js';
 import type { RunOptions } from '../training/run-options.js';
@@ -14,9 +15,10 @@ export const REFERENCE = 'msl';
 
 /** Of a ranker on the rows of one part. Intervals hold 95 % of resamples of the users. */
 export interface Figures {
-  hitRatio: Interval;
-  ndcg: Interval;
-  /** Of the exact ranking of the whole catalogue: what beam search could have found. Baselines have no beam. */
+  /** At each of the summary's cutoffs. */
+  hitRatio: Interval[];
+  ndcg: Interval[];
+  /** NDCG@k of the exact ranking of the whole catalogue: what beam search could have found. Baselines have no beam. */
   exactNdcg?: Interval;
   pruning?: { rate: Interval; pruned: number; eligible: number };
   /** To the reference, on the same users and seeds. */
@@ -37,13 +39,29 @@ export interface VariantSummary {
   figures: Partial<Record<Part, Figures>>;
   /** By decision, over the rows whose target is among the exact best: how many the beam still held and how many it lost. */
   steps: Partial<Record<Part, StepPruning[]>>;
-  /** NDCG@10 on the validation rows after each epoch that every seed reached: mean, lowest and highest of the seeds. */
-  training: { epoch: number; mean: number; low: number; high: number }[];
+  /** After each epoch that every seed reached. */
+  training: EpochSummary[];
   /** Of the median epoch, in milliseconds: another program on the machine may hold up some epochs. */
   time: { loss: number; rest: number };
   /** Sums over the seeds, of the validation rows. */
   marginsBefore: MarginHistogram;
   marginsAfter: MarginHistogram;
+}
+
+/** Over the seeds. */
+interface Spread {
+  mean: number;
+  low: number;
+  high: number;
+}
+
+export interface EpochSummary {
+  epoch: number;
+  /** NDCG@10 on the validation rows. */
+  validationNdcg: Spread;
+  /** Of the training rows, during the epoch. */
+  crossEntropy: Spread;
+  prunedRate: Spread;
 }
 
 export interface ComparisonSummary {
@@ -52,7 +70,9 @@ export interface ComparisonSummary {
   /** What all runs share. */
   options: RunOptions;
   beamWidth: number;
-  /** HitRatio@K and NDCG@K: 10, or the beam width where that is less. */
+  /** Of HitRatio@K and NDCG@K. */
+  cutoffs: readonly number[];
+  /** The one that differences and choices are by. */
   k: number;
   parts: readonly Part[];
   rows: Record<Part, number>;
@@ -73,13 +93,14 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
   const { description, seeds, options, validation, test } = comparison;
   const { beamWidth } = options;
   const reference = comparison.variants.find(({ name }) => name === REFERENCE)?.results;
-  const k = Math.min(10, beamWidth);
+  const k = mainCutoff(options);
+  const cutoffs = cutoffsOf(options);
   const byPart = <T>(of: (part: Part, heldOut: HeldOut) => T) =>
     Object.fromEntries(parts.map((part) => [part, of(part, comparison[part])])) as Partial<Record<Part, T>>;
   const variants = comparison.variants.map(({ name, results }) => ({
     name,
     figures: byPart((part, { users }) => ({
-      ...modelFigures(evaluations(results, part), users, k, beamWidth),
+      ...modelFigures(evaluations(results, part), users, { cutoffs, k, beamWidth }),
       ...(reference &&
         name !== REFERENCE && {
           difference: difference(evaluations(results, part), evaluations(reference, part), users, k, beamWidth),
@@ -93,7 +114,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
   }));
   const baselines = validation.baselines.map(({ name }, index) => ({
     name,
-    figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, k)),
+    figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, cutoffs)),
   }));
   const rows = { validation: validation.users.length, test: test.users.length };
   return {
@@ -101,6 +122,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     seeds,
     options,
     beamWidth,
+    cutoffs,
     k,
     parts,
     rows,
@@ -132,23 +154,31 @@ function pooledUsers(users: readonly number[], seeds: number): number[] {
   return Array.from({ length: seeds }, () => users).flat();
 }
 
-function rankFigures(ranks: readonly number[][], users: readonly number[], k: number): Figures {
+function rankFigures(
+  ranks: readonly number[][],
+  users: readonly number[],
+  cutoffs: ComparisonSummary['cutoffs'],
+): Figures {
   const clusters = pooledUsers(users, ranks.length);
   return {
-    hitRatio: bootstrapInterval(hitsAt(ranks.flat(), k), { clusters }),
-    ndcg: bootstrapInterval(discountedGainsAt(ranks.flat(), k), { clusters }),
+    hitRatio: cutoffs.map((k) => bootstrapInterval(hitsAt(ranks.flat(), k), { clusters })),
+    ndcg: cutoffs.map((k) => bootstrapInterval(discountedGainsAt(ranks.flat(), k), { clusters })),
   };
 }
 
-function modelFigures(runs: readonly Evaluation[], users: readonly number[], k: number, beamWidth: number): Figures {
-  const clusters = pooledUsers(users, runs.length);
+function modelFigures(
+  runs: readonly Evaluation[],
+  users: readonly number[],
+  { cutoffs, k, beamWidth }: Pick<ComparisonSummary, 'cutoffs' | 'k' | 'beamWidth'>,
+): Figures {
+  const clusters = usersOfExactRows(runs, users);
   const exactRanks = runs.flatMap((run) => run.exactRanks);
   const pruning = pooledPruning(runs, beamWidth);
   return {
     ...rankFigures(
       runs.map(({ beamRanks }) => beamRanks),
       users,
-      k,
+      cutoffs,
     ),
     exactNdcg: bootstrapInterval(discountedGainsAt(exactRanks, k), { clusters }),
     pruning: {
@@ -167,6 +197,7 @@ function difference(
   beamWidth: number,
 ): Difference {
   const options = { clusters: pooledUsers(users, runs.length) };
+  const ofSample = { clusters: usersOfExactRows(runs, users) };
   const gains = (each: readonly Evaluation[]) =>
     discountedGainsAt(
       each.flatMap(({ beamRanks }) => beamRanks),
@@ -177,16 +208,22 @@ function difference(
   return {
     ndcg: bootstrapDifference(gains(runs), gains(reference), options).difference,
     ndcgBySeed: bySeed((run, other) => mean(gains([run])) - mean(gains([other]))),
-    pruningRate: bootstrapDifference(pooledPruning(runs, beamWidth), pooledPruning(reference, beamWidth), options)
+    pruningRate: bootstrapDifference(pooledPruning(runs, beamWidth), pooledPruning(reference, beamWidth), ofSample)
       .relative,
     pruningRateBySeed: bySeed((run, other) => rateOf([run], beamWidth) / rateOf([other], beamWidth) - 1),
   };
 }
 
+/** The users of the rows whose exact ranking is known, one seed after the other. */
+function usersOfExactRows(runs: readonly Evaluation[], users: readonly number[]): number[] {
+  return runs.flatMap(({ exactRows }) => exactRows.map((row) => users[row] as number));
+}
+
 function pooledPruning(runs: readonly Evaluation[], beamWidth: number): Required<RatioRows> {
+  const samples = runs.map(ofExactRows);
   return pruningRows(
-    runs.flatMap(({ exactRanks }) => exactRanks),
-    runs.flatMap(({ beamRanks }) => beamRanks),
+    samples.flatMap(({ exactRanks }) => exactRanks),
+    samples.flatMap(({ beamRanks }) => beamRanks),
     beamWidth,
   );
 }
@@ -197,16 +234,28 @@ function rateOf(runs: readonly Evaluation[], beamWidth: number): number {
 }
 
 function stepPruning(runs: readonly Evaluation[], beamWidth: number): StepPruning[] {
-  const droppedAt = Int32Array.from(runs.flatMap((run) => run.droppedAt));
-  const steps = Int32Array.from(runs.flatMap((run) => run.steps));
+  const samples = runs.map(ofExactRows);
+  const droppedAt = Int32Array.from(samples.flatMap((run) => run.droppedAt));
+  const steps = Int32Array.from(samples.flatMap((run) => run.steps));
   return prunedByStep({ droppedAt, steps }, pooledPruning(runs, beamWidth).denominators);
 }
 
 function trainingCurve(results: readonly RunResult[]): VariantSummary['training'] {
   const epochs = Math.min(...results.map(({ metrics }) => metrics.length));
+  const spread = (values: readonly number[]): Spread => ({
+    mean: mean(values),
+    low: Math.min(...values),
+    high: Math.max(...values),
+  });
   return Array.from({ length: epochs }, (_, index) => {
-    const values = results.map(({ metrics }) => metrics[index]?.validationNdcg ?? Number.NaN);
-    return { epoch: index + 1, mean: mean(values), low: Math.min(...values), high: Math.max(...values) };
+    const of = (name: 'validationNdcg' | 'crossEntropy' | 'prunedRate') =>
+      spread(results.map(({ metrics }) => metrics[index]?.[name] ?? Number.NaN));
+    return {
+      epoch: index + 1,
+      validationNdcg: of('validationNdcg'),
+      crossEntropy: of('crossEntropy'),
+      prunedRate: of('prunedRate'),
+    };
   });
 }
 

@@ -12,18 +12,24 @@ export interface TextTable {
 
 const NONE = '-';
 
-/** Ranking and pruning on the rows of one part: figures with their intervals. */
-export function figuresTable({ baselines, variants, k, rows }: ComparisonSummary, part: Part): TextTable {
+/** Ranking and pruning on the rows of one part: figures, with their intervals at the main cutoff. */
+export function figuresTable({ baselines, variants, cutoffs, k, rows }: ComparisonSummary, part: Part): TextTable {
   const line = (name: string, figures: Figures | undefined) => [
     name,
-    interval(figures?.hitRatio, 4),
-    interval(figures?.ndcg, 4),
+    ...cutoffs.map((cutoff, index) => figureCell(figures?.hitRatio[index], cutoff === k)),
+    ...cutoffs.map((cutoff, index) => figureCell(figures?.ndcg[index], cutoff === k)),
     figures?.exactNdcg?.estimate.toFixed(4) ?? NONE,
     pruningCell(figures?.pruning),
   ];
   return {
     title: `${capitalized(part)}, ${rows[part]} rows`,
-    head: ['', `HR@${k}`, `NDCG@${k}`, `exact NDCG@${k}`, 'pruning rate'],
+    head: [
+      '',
+      ...cutoffs.map((cutoff) => `HR@${cutoff}`),
+      ...cutoffs.map((cutoff) => `NDCG@${cutoff}`),
+      `exact NDCG@${k}`,
+      'pruning rate',
+    ],
     rows: [...baselines, ...variants].map(({ name, figures }) => line(name, figures[part])),
   };
 }
@@ -112,31 +118,37 @@ export function timeTable({ variants }: ComparisonSummary): TextTable {
 }
 
 /** Options that a variant sets or that tell its runs apart: not shared. */
-const OWN_OPTIONS = ['loss', 'penalty', 'lambda', 'xi', 'margin', 'thresholdGradient', 'lossBeamWidth', 'seed'];
+const PENALTY_OPTIONS = ['penalty', 'lambda', 'xi', 'margin', 'thresholdGradient'];
+const APAO_OPTIONS = ['beta', 'eta'];
+const OWN_OPTIONS = ['loss', ...PENALTY_OPTIONS, ...APAO_OPTIONS, 'lossBeamWidth', 'seed'];
 
 /** What all runs share, by the names of the command line's flags. */
-export function settingsTable({ options }: ComparisonSummary): TextTable {
-  const shared = Object.entries(options).filter(([name]) => !OWN_OPTIONS.includes(name));
+export function settingsTable({ options, variants }: ComparisonSummary): TextTable {
+  const isOneRun = variants.length === 1;
+  const own = [...(options.loss === 'bear' ? [] : PENALTY_OPTIONS), ...(options.loss === 'apao' ? [] : APAO_OPTIONS)];
+  const shared = Object.entries(options).filter(([name]) => !(isOneRun ? own : OWN_OPTIONS).includes(name));
   return {
-    title: 'Settings of all runs',
+    title: isOneRun ? 'Settings' : 'Settings of all runs',
     head: ['', ''],
     rows: shared.map(([name, value]) => [flagOf(name), String(value)]),
   };
 }
 
 /** What the intervals mean and what was chosen. */
-export function notes({ seeds, chosen, parts, beamWidth }: ComparisonSummary): string[] {
+export function notes({ seeds, chosen, parts, beamWidth, rows, options, variants }: ComparisonSummary): string[] {
   const choice =
     chosen === undefined
       ? `Chosen on the validation rows: none. No variant has a lower pruning rate there than ${REFERENCE} at no lower NDCG.`
       : `Chosen on the validation rows: ${chosen}. It has the lowest pruning rate there, of the variants whose NDCG is not ` +
         `below that of ${REFERENCE}.`;
+  const isSampled = parts.some((part) => rows[part] > options.exactRows);
   return [
     `Beam of ${beamWidth}; seeds ${seeds.join(', ')}. Pruning rate: of the rows whose item is among the exact ${beamWidth} best, the ` +
-      'share that the beam does not return.',
+      'share that the beam does not return.' +
+      (isSampled ? ` Exact rankings are those of a random sample of ${options.exactRows} rows (--exact-rows).` : ''),
     'Brackets: 95 % intervals, by resampling the users 2000 times. The rows of all seeds are pooled, and those of a user are ' +
       'drawn together over all seeds. Differences take the same users for both. What the seed moves is not in the interval.',
-    choice,
+    ...(variants.length > 1 ? [choice] : []),
     ...(parts.includes('test') ? [] : ['The test rows were not looked at.']),
   ];
 }
@@ -148,6 +160,10 @@ export function toMarkdown({ head, rows }: TextTable): string {
 
 function lastPruningStep(steps: readonly { pruned: number }[]): number {
   return steps.reduce((last, { pruned }, step) => (pruned > 0 ? step : last), -1);
+}
+
+function figureCell(figure: Interval | undefined, hasInterval: boolean): string {
+  return hasInterval ? interval(figure, 4) : (figure?.estimate.toFixed(4) ?? NONE);
 }
 
 function pruningCell(pruning: Figures['pruning']): string {

@@ -4,6 +4,7 @@ import {
   hasMargin,
   hasScale,
   hasThresholdGradient,
+  LOSSES,
   type LossName,
   type LossSettings,
   PENALTIES,
@@ -24,6 +25,9 @@ interface NumberSetting {
 }
 
 const isOfAny = () => true;
+const isApao = (kind: string) => kind === 'apao';
+/** Those that have no penalty. */
+const PLAIN_LOSSES = LOSSES.filter((name) => name !== 'bear');
 const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   lambda: { setting: 'lambda', range: FROM_ZERO },
   xi: { setting: 'xi', range: POSITIVE, isOf: hasScale },
@@ -33,6 +37,8 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   end: { setting: 'penaltyEnd', range: COUNT },
   tau: { setting: 'temperature', range: POSITIVE, isOf: isOfAny },
   T: { setting: 'searchTemperature', range: POSITIVE, isOf: isOfAny },
+  beta: { setting: 'beta', range: FROM_ZERO, isOf: isApao },
+  eta: { setting: 'eta', range: FINITE, isOf: isApao },
 };
 
 /** Masked and unmasked cross-entropy, and every penalty; `reweight` as the authors' sample command has it. */
@@ -47,25 +53,25 @@ export const DEFAULT_VARIANTS = [
 ];
 
 /**
- * Reads a variant: `sft`, `msl`, or a penalty, followed by what differs from the defaults, as in
+ * Reads a variant: `sft`, `msl`, `apao`, or a penalty, followed by what differs from the defaults, as in
  * `hinge,lambda=1,margin=0.5`. `B=5` is the beam width of the loss, `flow` lets the gradient through the threshold, `from=1`
  * and `end=3` keep the penalty to decisions 1 and 2, counted from 0, `lambda=16/4/1` has a lambda for decision 0, for decision 1
  * and for all later ones. `tau=1.5` is the temperature of the loss and of the search, `T=0.8` that of the finished model's
- * search alone; both for `sft` and `msl`, too.
+ * search alone; both for the losses without a penalty, too. `apao` has `beta=0.1`, `eta=0` and `unmasked`.
  *
  * @throws Error that says what is wrong with the text
  */
 export function parseVariant(text: string): Variant {
   const [kind = '', ...parts] = text.split(',').map((part) => part.trim());
   const penalty = PENALTIES.find((name) => name === kind);
-  if (!penalty && kind !== 'sft' && kind !== 'msl') {
-    throw new Error(
-      `variant ${JSON.stringify(text)}: expected sft, msl or one of ${PENALTIES.join(', ')}, got ${JSON.stringify(kind)}`,
-    );
+  const plain = PLAIN_LOSSES.find((name) => name === kind);
+  if (!penalty && !plain) {
+    const kinds = [...PLAIN_LOSSES, ...PENALTIES].join(', ');
+    throw new Error(`variant ${JSON.stringify(text)}: expected one of ${kinds}, got ${JSON.stringify(kind)}`);
   }
   const settings: Variant['settings'] = penalty
     ? { loss: 'bear', penalty, lambda: DEFAULT_LAMBDAS[penalty] }
-    : { loss: kind as LossName };
+    : { loss: plain as LossName };
   const names = parts.map((part) => part.split('=')[0]);
   parts.forEach((part, index) => {
     Object.assign(settings, parseSetting(part, text, kind));
@@ -83,11 +89,16 @@ function parseSetting(part: string, text: string, kind: string): Variant['settin
   const isPenalty = (name: string) => PENALTIES.some((penalty) => penalty === name);
   const canFlow = hasThresholdGradient(kind);
   if (part === 'flow' && canFlow) return { thresholdGradient: 'flow' };
+  if (part === 'unmasked' && isApao(kind)) return { unmasked: true };
   const [, name = '', value = ''] = /^(\w+)=(.+)$/.exec(part) ?? [];
   const known = Object.entries(NUMBERS).filter(([, { isOf = isPenalty }]) => isOf(kind));
   const found = known.find(([key]) => key === name)?.[1];
   if (!found) {
-    const choices = [...known.map(([key]) => `${key}=NUMBER`), ...(canFlow ? ['flow'] : [])].join(', ');
+    const choices = [
+      ...known.map(([key]) => `${key}=NUMBER`),
+      ...(canFlow ? ['flow'] : []),
+      ...(isApao(kind) ? ['unmasked'] : []),
+    ].join(', ');
     throw new Error(`variant ${JSON.stringify(text)}: expected ${choices}, got ${JSON.stringify(part)}`);
   }
   const texts = name === 'lambda' ? value.split('/') : [value];

@@ -24,20 +24,23 @@ export interface Catalogue {
   branches: Branches;
   itemsBelow: ItemsBelow;
   leafSpans: LeafSpans;
-  /** Items whose title another item has, too. */
-  itemsWithSharedTitle: number;
+  /** Items whose title or code another item has, too. */
+  itemsWithSharedLeaf: number;
 }
 
 /**
- * @param tokenize from titles to token ids; default the tokens of the titles; titles with the same tokens share a leaf
+ * @param tokenize from titles and ids to token ids; default the tokens of the titles; items with the same tokens share a leaf
  * @throws Error for an item without any token, and where there is only one title
  */
 export async function buildCatalogue(
   titles: ReadonlyMap<number, string>,
-  tokenize: (titles: readonly string[]) => Promise<number[][]> = tokenizeTitles,
+  tokenize: (titles: readonly string[], ids: readonly number[]) => Promise<number[][]> | number[][] = tokenizeTitles,
 ): Promise<Catalogue> {
   const ids = [...titles.keys()].sort((a, b) => a - b);
-  const tokenizerIds = await tokenize(ids.map((id) => titles.get(id) as string));
+  const tokenizerIds = await tokenize(
+    ids.map((id) => titles.get(id) as string),
+    ids,
+  );
   const bare = ids.find((_, index) => tokenizerIds[index]?.length === 0);
   if (bare !== undefined)
     throw new Error(`item ${bare} has no token: its title is ${JSON.stringify(titles.get(bare))}`);
@@ -45,9 +48,8 @@ export async function buildCatalogue(
   const itemTokens = tokenizerIds.map((sequence) => vocabulary.encode(sequence));
   const trie = TokenTrie.fromSequences(itemTokens, ids);
   if (trie.leafCount === 1) {
-    throw new Error(
-      `there is nothing to choose from: all ${ids.length} items have the title ${JSON.stringify(titles.get(ids[0] as number))}`,
-    );
+    const what = tokenize === tokenizeTitles ? `the title ${JSON.stringify(titles.get(ids[0] as number))}` : 'one code';
+    throw new Error(`there is nothing to choose from: all ${ids.length} items have ${what}`);
   }
   const choices = itemTokens.map((tokens) => choicesAlong(trie, tokens));
   const branches = numberBranches(trie);
@@ -61,7 +63,7 @@ export async function buildCatalogue(
     branches,
     itemsBelow: itemsBelowEdges(trie, branches, choices),
     leafSpans: spanLeaves(trie, ids),
-    itemsWithSharedTitle: ids.filter((id) => trie.items(trie.leafOf(id)).length > 1).length,
+    itemsWithSharedLeaf: ids.filter((id) => trie.items(trie.leafOf(id)).length > 1).length,
   };
 }
 

@@ -1,70 +1,48 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
+import { readCodeIndex } from './code-index.js';
 import { CATALOGUE_FILE, type Dataset, LATER_ROWS_FILE, ROWS_FILE, type Row } from './dataset.js';
-import { readRegularFile } from './regular-file.js';
+import { holdsHistories, loadHistories } from './history-files.js';
+import { ITEM_ID, readJsonObject, readText } from './json-object.js';
+
+export interface DatasetOptions {
+  /** File with codes of the items, in the `index.json` form; default that of the folder, if it has one. */
+  codes?: string;
+}
 
 /**
- * Reads a folder in the format of the BEAR authors' published data: `id2name4Rec.json`, an object from item id to title, and
- * `train.csv`, if need be `test_5000.csv`, with the columns user_id, item_ids ("[a, b, ..., z]", the last is the target) and
- * timestamp.
+ * Reads a data folder. It is in the format of the BEAR authors' published data: `id2name4Rec.json`, an object from item id to
+ * title, and `train.csv`, if need be `test_5000.csv`, with the columns user_id, item_ids ("[a, b, ..., z]", the last is the
+ * target) and timestamp. Or it holds histories and codes, as `loadHistories` reads them.
  *
  * @throws Error that names the file, and the line where it is one line
  */
-export function loadDataset(folder: string): Dataset {
-  const titles = readTitles(join(folder, CATALOGUE_FILE));
+export function loadDataset(folder: string, { codes }: DatasetOptions = {}): Dataset {
+  const catalogue = join(folder, CATALOGUE_FILE);
+  if (!existsSync(catalogue) && holdsHistories(folder)) return loadHistories(folder, codes);
+  const titles = readTitles(catalogue);
   const rows = readRows(join(folder, ROWS_FILE), titles);
   const laterFile = join(folder, LATER_ROWS_FILE);
-  return { description: folder, titles, rows, laterRows: existsSync(laterFile) ? readRows(laterFile, titles) : [] };
+  return {
+    description: folder,
+    titles,
+    rows,
+    laterRows: existsSync(laterFile) ? readRows(laterFile, titles) : [],
+    ...(codes !== undefined && { codes: readCodeIndex(codes, titles.keys()) }),
+  };
 }
 
-/** As text, without the byte order mark that some editors write. */
-function readText(file: string): string {
-  try {
-    return readRegularFile(file, { followLinks: true })
-      .toString()
-      .replace(/^\uFEFF/, '');
-  } catch (cause) {
-    // A text has at most half a billion characters.
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_STRING_TOO_LONG') throw cause;
-    throw new Error(`${file}: cannot be read (ERR_STRING_TOO_LONG)`, { cause });
-  }
-}
-
-const ITEM_ID = /^(0|[1-9]\d{0,8})$/;
 const COLUMNS = ['user_id', 'item_ids', 'timestamp'];
 
 function readTitles(file: string): Map<number, string> {
-  const text = readText(file);
-  const fail = (what: string, place?: string | number): never => {
-    throw new Error(`${file}${lineOf(text, place)}: ${what}`);
-  };
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (cause) {
-    const { message } = cause as SyntaxError;
-    return fail(`not JSON (${message})`, Number(/position (\d+)/.exec(message)?.[1] ?? text.length));
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    return fail('expected an object from item id to title');
-  }
-  const titles = new Map<number, string>();
-  for (const [key, title] of Object.entries(content)) {
-    // One spelling for each id: "7" and "07" would be one item with two titles.
-    if (!ITEM_ID.test(key)) fail(`expected whole numbers as item ids, got ${JSON.stringify(key)}`, key);
-    if (typeof title !== 'string') fail(`the title of item ${key} is not a string`, key);
-    titles.set(Number(key), title);
-  }
-  if (titles.size === 0) fail('no items');
-  return titles;
-}
-
-/** `, line n`, of a position in the text or of a key of its JSON object. */
-function lineOf(text: string, place: string | number | undefined): string {
-  if (place === undefined) return '';
-  const position = typeof place === 'number' ? place : text.indexOf(`${JSON.stringify(place)}`);
-  return `, line ${text.slice(0, Math.max(0, position)).split('\n').length}`;
+  const { entries, fail } = readJsonObject(file, 'item id to title', 'item');
+  return new Map(
+    entries.map(([item, title]) => {
+      if (typeof title !== 'string') return fail(`the title of item ${item} is not a string`, `${item}`);
+      return [item, title];
+    }),
+  );
 }
 
 function readRows(file: string, titles: ReadonlyMap<number, string>): Row[] {

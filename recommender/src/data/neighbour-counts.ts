@@ -77,7 +77,16 @@ function pairsInTime(train: readonly Row[]): Map<number, Pair[]> {
   return pairs;
 }
 
-function forEachPair({ history, target }: Row, visit: (item: number, later: number, weight: number) => void): void {
+function forEachPair(
+  { history, target, isNested }: Row,
+  visit: (item: number, later: number, weight: number) => void,
+): void {
+  if (isNested) {
+    history.slice(-REACH).forEach((item, index, { length }) => {
+      visit(item, target, UNIT / (length - index));
+    });
+    return;
+  }
   const items = [...history, target];
   items.forEach((item, place) => {
     items.slice(place + 1, place + 1 + REACH).forEach((later, index) => {

@@ -1,8 +1,6 @@
 import { Random } from '../random/random.js';
 import { type Dataset, LATER_ROWS_FILE, type Row } from './dataset.js';
-
-export const SPLITS = ['user', 'time'] as const;
-export type SplitName = (typeof SPLITS)[number];
+import type { SplitName } from './protocols.js';
 
 /** Parameters are fitted to `train`, everything else is chosen on `validation`, `test` is looked at once. */
 export interface Split {
@@ -24,8 +22,14 @@ const SPLIT_SEED = 1;
 const TEST_SHARE = 0.15;
 const VALIDATION_SHARE = 0.1;
 
+const SPLITTERS: Readonly<Record<SplitName, (dataset: Dataset) => Split>> = {
+  user: (dataset) => splitByUser(withTimes(dataset, 'user').rows, SPLIT_SEED),
+  time: (dataset) => splitByTime(withTimes(dataset, 'time')),
+  'leave-one-out': leaveOneOut,
+};
+
 export function splitDataset(dataset: Dataset, options: SplitOptions): Split {
-  const split = options.split === 'user' ? splitByUser(dataset.rows, SPLIT_SEED) : splitByTime(dataset);
+  const split = SPLITTERS[options.split](dataset);
   const random = new Random(SPLIT_SEED);
   const sample = (rows: Row[], limit = Number.POSITIVE_INFINITY) =>
     rows.length <= limit ? rows : random.shuffled(rows).slice(0, limit);
@@ -34,6 +38,25 @@ export function splitDataset(dataset: Dataset, options: SplitOptions): Split {
     validation: sample(split.validation, options.testRows),
     test: sample(split.test, options.testRows),
   };
+}
+
+function withTimes(dataset: Dataset, split: SplitName): Dataset {
+  if (!dataset.isUntimed) return dataset;
+  throw new Error(`${dataset.description}: holds histories without times, which a split by ${split} needs`);
+}
+
+/** Of each user the last item tests, the one before validates, and all earlier ones but the first are training targets. */
+function leaveOneOut({ rows, isUntimed, description }: Dataset): Split {
+  if (!isUntimed) throw new Error(`${description}: a leave-one-out split needs whole histories (NAME.inter.json)`);
+  const split = {
+    train: rows.filter(({ time }) => time < -1),
+    validation: rows.filter(({ time }) => time === -1),
+    test: rows.filter(({ time }) => time === 0),
+  };
+  if (split.train.length === 0) {
+    throw new Error(`${description}: a leave-one-out split needs a history of at least four items`);
+  }
+  return split;
 }
 
 /** No row of a validation or test user is trained on: rows of one user are overlapping windows of one history. */

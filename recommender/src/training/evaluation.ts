@@ -1,12 +1,23 @@
-import { beamSearch, exactTopItems, ndcgAt, type RankedItem, rankOfItem, traceTargets } from 'fused-bear-loss/decoding';
+import {
+  beamSearch,
+  exactTopItems,
+  ndcgAt,
+  type RankedItem,
+  rankOfItem,
+  type StepFunction,
+  traceTargets,
+} from 'fused-bear-loss/decoding';
 import type { Row } from '../data/dataset.js';
 import type { Recommender } from '../model/model.js';
 import { makeSearchStep, queriesAtOnce } from '../model/search-step.js';
+import { Random } from '../random/random.js';
 
 export interface Evaluation {
   /** Rank of each row's target in the result of beam search, counted from 0; -1 where it is not there. */
   beamRanks: number[];
-  /** The same among all items, by exact scores. */
+  /** The rows whose exact ranking was computed, ascending. */
+  exactRows: number[];
+  /** Rank of the targets of `exactRows` among all items, by exact scores. */
   exactRanks: number[];
   /** As `traceTargets` has them: the decision at which the beam lost each row's target, or -1, and how many there were. */
   droppedAt: number[];
@@ -15,16 +26,41 @@ export interface Evaluation {
   searchMilliseconds: number;
 }
 
+export interface EvaluationOptions {
+  beamWidth: number;
+  /** Divides the logits; default 1. */
+  temperature?: number;
+  /** Most rows whose exact ranking is computed: a random sample, the same for all models. Default all. */
+  exactRows?: number;
+  /** Called now and then. `total` counts each row, and each row of the exact ranking once more. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Searched at once, so that progress can be seen. */
+const MOST_ROWS = 256;
+/** One sample for all runs: their results are paired by row. */
+const SAMPLE_SEED = 1;
+
 /** Beam search, and what it should have found. */
 export async function evaluate(
   model: Recommender,
   rows: readonly Row[],
-  beamWidth: number,
-  temperature = 1,
+  { beamWidth, temperature = 1, exactRows = rows.length, onProgress }: EvaluationOptions,
 ): Promise<Evaluation> {
   const { trie } = model.catalogue;
-  const evaluation: Evaluation = { beamRanks: [], exactRanks: [], droppedAt: [], steps: [], searchMilliseconds: 0 };
-  for (const some of chunks(rows, queriesAtOnce(model))) {
+  const sample = new Set(sampleOf(rows.length, exactRows));
+  const evaluation: Evaluation = {
+    beamRanks: [],
+    exactRows: [...sample],
+    exactRanks: [],
+    droppedAt: [],
+    steps: [],
+    searchMilliseconds: 0,
+  };
+  let first = 0;
+  const tell = () =>
+    onProgress?.(evaluation.beamRanks.length + evaluation.exactRanks.length, rows.length + sample.size);
+  for (const some of chunks(model, rows)) {
     const started = performance.now();
     const step = await makeSearchStep(model, some);
     const targets = some.map(({ target }) => target);
@@ -34,23 +70,54 @@ export async function evaluate(
     evaluation.beamRanks.push(...targetRanks(rankings, some));
     evaluation.droppedAt.push(...droppedAt);
     evaluation.steps.push(...steps);
-    evaluation.exactRanks.push(...targetRanks(await exactTopItems({ ...search, count: beamWidth }), some));
+    tell();
+    const sampled = [...some.keys()].filter((index) => sample.has(first + index));
+    first += some.length;
+    if (sampled.length === 0) continue;
+    const exact = { ...search, step: stepOf(step, sampled), users: sampled.length, count: beamWidth };
+    const sampledRows = sampled.map((index) => some[index] as Row);
+    evaluation.exactRanks.push(...targetRanks(await exactTopItems(exact), sampledRows));
+    tell();
   }
   return evaluation;
+}
+
+/** Of the rows whose exact ranking is known: what tells the search from the model. */
+export function ofExactRows({
+  exactRows,
+  exactRanks,
+  ...all
+}: Evaluation): Pick<Evaluation, 'exactRanks' | 'beamRanks' | 'droppedAt' | 'steps'> {
+  const pick = (values: readonly number[]) => exactRows.map((row) => values[row] as number);
+  return { exactRanks, beamRanks: pick(all.beamRanks), droppedAt: pick(all.droppedAt), steps: pick(all.steps) };
+}
+
+function sampleOf(rows: number, count: number): number[] {
+  const all = Array.from({ length: rows }, (_, row) => row);
+  if (count >= rows) return all;
+  return new Random(SAMPLE_SEED)
+    .shuffled(all)
+    .slice(0, count)
+    .sort((a, b) => a - b);
+}
+
+/** A step for some of the queries of another: user i is `users[i]` there. */
+function stepOf(step: StepFunction<undefined>, users: readonly number[]): StepFunction<undefined> {
+  return (request) => step({ ...request, users: request.users.map((user) => users[user] as number) });
 }
 
 /** NDCG@10 of the beam search alone: what validation looks at. */
 export async function validationNdcg(
   model: Recommender,
   rows: readonly Row[],
-  beamWidth: number,
-  temperature = 1,
+  { beamWidth, temperature = 1, onProgress }: Omit<EvaluationOptions, 'exactRows'>,
 ): Promise<number> {
   const ranks: number[] = [];
-  for (const some of chunks(rows, queriesAtOnce(model))) {
+  for (const some of chunks(model, rows)) {
     const step = await makeSearchStep(model, some);
     const found = await beamSearch({ step, trie: model.catalogue.trie, users: some.length, beamWidth, temperature });
     ranks.push(...targetRanks(found, some));
+    onProgress?.(ranks.length, rows.length);
   }
   return ndcgAt(ranks, 10);
 }
@@ -59,8 +126,9 @@ function targetRanks(rankings: readonly RankedItem[][], rows: readonly Row[]): n
   return rankings.map((ranking, row) => rankOfItem(ranking, rows[row]?.target ?? -1));
 }
 
-function chunks<T>(values: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(values.length / size) }, (_, index) =>
-    values.slice(index * size, (index + 1) * size),
+function chunks(model: Recommender, rows: readonly Row[]): Row[][] {
+  const size = Math.min(MOST_ROWS, queriesAtOnce(model));
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) =>
+    rows.slice(index * size, (index + 1) * size),
   );
 }

@@ -1,6 +1,7 @@
 import type { BearLossOptions, Penalty, ThresholdGradient } from 'fused-bear-loss';
+import type { ApaoSettings } from './apao.js';
 
-export const LOSSES = ['sft', 'msl', 'bear'] as const;
+export const LOSSES = ['sft', 'msl', 'bear', 'apao'] as const;
 export type LossName = (typeof LOSSES)[number];
 
 /** Those of the loss `bear`. */
@@ -30,9 +31,14 @@ export function hasThresholdGradient(penalty: string): boolean {
 }
 
 /** What is minimised. The penalty's settings count for `bear` only. */
-export interface LossSettings {
-  /** `sft`: cross-entropy over all tokens; `msl`: over those that the trie allows; `bear`: that with the penalty. */
+export interface LossSettings extends ApaoSettings {
+  /**
+   * `sft`: cross-entropy over all tokens; `msl`: over those that the trie allows; `bear`: that with the penalty; `apao`: that
+   * with the losses of the prefixes.
+   */
   loss: LossName;
+  /** For `apao`: over all tokens, as it was published. */
+  unmasked?: true;
   penalty: (typeof PENALTIES)[number];
   /** At least 0: a negative one would reward what the penalty is against. */
   lambda: number;
@@ -49,6 +55,11 @@ export interface LossSettings {
   penaltyStart?: number;
   penaltyEnd?: number;
   threads?: number;
+}
+
+/** Whether the loss is over the tokens that the trie allows, or over all. */
+export function isMasked({ loss, unmasked }: Pick<LossSettings, 'loss' | 'unmasked'>): boolean {
+  return loss !== 'sft' && !(loss === 'apao' && unmasked);
 }
 
 /** The authors' scripts divide the `reweight` loss by the sum of the weights. */

@@ -1,7 +1,7 @@
 import { beamSearch } from 'fused-bear-loss/decoding';
 import { buildCatalogue } from '../data/catalogue.js';
+import { type ItemCodes, tokenizeByCode } from '../data/code-index.js';
 import type { Query } from '../data/dataset.js';
-import { tokenizeByCode } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence } from '../model/evidence.js';
 import { Recommender } from '../model/model.js';
@@ -36,11 +36,19 @@ export async function openTrainedRun(folder: string): Promise<TrainedRun> {
   return { model, options, endOfTraining: train.reduce((latest, { time }) => Math.max(latest, time), 0) + 1 };
 }
 
+/** @throws Error where the run has none, and as {@link openTrainedRun} */
+export function codesOfRun(folder: string): ItemCodes {
+  const { codes } = readSearchableRun(folder).data;
+  if (!codes) throw new Error(`${folder}: its items have no codes, as it was trained with --item-tokens titles`);
+  return codes;
+}
+
 export interface Recommendation {
+  /** Of the item; where items share a code, the different titles of all of them. */
   title: string;
-  /** Item ids with this title. */
+  /** Item ids with this title or code. */
   items: number[];
-  /** Natural logarithm of the title's probability. */
+  /** Natural logarithm of the probability of the title or code. */
   logProbability: number;
 }
 
@@ -62,7 +70,7 @@ export async function recommend(
   const step = await makeSearchStep(model, [query]);
   const [ranking = []] = await beamSearch({ step, trie, users: 1, beamWidth, maxResults: beamWidth, temperature });
   return ranking.map(({ items, logProbability }) => ({
-    title: titles.get(items[0] as number) as string,
+    title: [...new Set([...items].map((item) => titles.get(item) as string))].join(' | '),
     items: [...items],
     logProbability,
   }));

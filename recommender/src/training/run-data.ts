@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { ItemCodes } from '../data/code-index.js';
 import type { Row } from '../data/dataset.js';
-import type { TitleCodes } from '../data/title-codes.js';
 import { FINITE, ITEM_ID, WHOLE } from '../ranges.js';
 import { type RunHead, runHeadFields } from './run-state.js';
-import { listOf, numberIn, objectOf, pairOf, type Shape, ShapeError, text, unexpected } from './shape.js';
+import { isTrue, listOf, numberIn, objectOf, pairOf, type Shape, ShapeError, text, unexpected } from './shape.js';
 import type { Workbench } from './workbench.js';
 
 /** What a trained model needs of its data: the titles or their codes, and the rows that its evidence is counted from. */
 export interface RunData {
   titles: Map<number, string>;
-  codes?: TitleCodes;
+  codes?: ItemCodes;
   train: Row[];
 }
 
@@ -27,18 +27,18 @@ const item = numberIn(ITEM_ID);
 const user: Shape<number> = (value, place) =>
   Number.isInteger(value) ? (value as number) : unexpected(place, 'a whole number', value);
 
-const dataShape = objectOf<RunHead & { titles: [number, string][]; train: Row[] }, { codes: [string, number[]][] }>(
+const dataShape = objectOf<RunHead & { titles: [number, string][]; train: Row[] }, { codes: [number, number[]][] }>(
   {
     ...runHeadFields,
     titles: listOf(pairOf(item, text)),
     train: listOf(
-      objectOf<Omit<Row, 'knownUntil'>, { knownUntil: number }>(
+      objectOf<Omit<Row, 'knownUntil' | 'isNested'>, { knownUntil: number; isNested: true }>(
         { user, history: listOf(item), target: item, time: numberIn(FINITE) },
-        { knownUntil: numberIn(FINITE) },
+        { knownUntil: numberIn(FINITE), isNested: isTrue },
       ),
     ),
   },
-  { codes: listOf(pairOf(text, listOf(numberIn(WHOLE)))) },
+  { codes: listOf(pairOf(item, listOf(numberIn(WHOLE)))) },
 );
 
 /** @throws ShapeError for what `runDataText` would not write */
@@ -56,8 +56,8 @@ export function parseRunData(content: string): RunHead & RunData {
   }
   if (codePairs === undefined) return { ...head, titles, train };
   const codes = uniqueKeys('codes', codePairs);
-  for (const title of titles.values()) {
-    if (!codes.get(title)?.length) throw new ShapeError(`codes: there is none for ${JSON.stringify(title)}`);
+  for (const item of titles.keys()) {
+    if (!codes.get(item)?.length) throw new ShapeError(`codes: there is none for item ${item}`);
   }
   return { ...head, titles, codes, train };
 }

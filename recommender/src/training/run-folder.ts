@@ -40,6 +40,9 @@ const METRICS_FILE = 'metrics.jsonl';
 const DATA_FILE = 'data.json';
 const RESULT_FILE = 'result.json';
 
+/** For people: nothing reads it again. */
+export const REPORT_FILE = 'report.html';
+
 /** What to do about a file that is damaged, or not of this run. */
 const REMEDIES: Readonly<Record<string, string>> = {
   [CHECKPOINT_FILE]: 'put back a copy of it, or train again in another folder',
@@ -242,7 +245,8 @@ function namesIn(folder: string): string[] {
 }
 
 function isOfRun(name: string): boolean {
-  return Object.hasOwn(REMEDIES, name.replace(/\.partial$/, '')) || isLockFile(name);
+  const whole = name.replace(/\.partial$/, '');
+  return Object.hasOwn(REMEDIES, whole) || whole === REPORT_FILE || isLockFile(name);
 }
 
 function requireSameRun(folder: string, stored: RunHead, fresh: RunHead): void {

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import { SPLITS, type SplitOptions } from '../data/splits.js';
+import { SPLITS } from '../data/protocols.js';
+import type { SplitOptions } from '../data/splits.js';
 import { CODE_SOURCES, type CodeSource, ITEM_TOKENS, type ItemTokens } from '../data/title-codes.js';
 import { EVIDENCE, type EvidenceKind } from '../model/evidence.js';
 import type { ModelSize } from '../model/network-parameters.js';
 import { COUNT, FINITE, FROM_ZERO, POSITIVE, SEED, SHARE, WHOLE } from '../ranges.js';
 import { DEFAULT_LAMBDAS, LOSSES, type LossSettings, PENALTIES } from './losses.js';
-import { listOf, numberIn, objectOf, oneOf } from './shape.js';
+import { isTrue, listOf, numberIn, objectOf, oneOf } from './shape.js';
 
 /** All that the numbers of a run depend on, beside the data and the threads, on which they do not depend. */
 export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
@@ -22,6 +23,8 @@ export interface RunOptions extends LossSettings, SplitOptions, ModelSize {
    * of the model are for. Lower sharpens.
    */
   searchTemperature?: number;
+  /** Most validation and most test rows whose exact ranking is computed, for the pruning rate: a random sample of them. */
+  exactRows: number;
   /** Most epochs. */
   epochs: number;
   /** Epochs without a better NDCG@10 on the validation rows after which training ends. */
@@ -44,9 +47,12 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   xi: 1,
   margin: 0,
   thresholdGradient: 'detach',
+  beta: 0.1,
+  eta: 0,
   lossBeamWidth: 10,
   temperature: 1,
   beamWidth: 10,
+  exactRows: 1000,
   split: 'user',
   itemTokens: 'codes',
   codeSource: 'titles-and-purchases',
@@ -54,7 +60,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   dimension: 64,
   historyPlaces: 10,
   epochs: 14,
-  patience: 3,
+  patience: 6,
   batchSize: 64,
   learningRate: 4e-3,
   weightDecay: 0.2,
@@ -63,6 +69,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
 };
 
 type OptionalOption =
+  | 'unmasked'
   | 'lambdas'
   | 'penaltyStart'
   | 'penaltyEnd'
@@ -82,9 +89,12 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     xi: numberIn(POSITIVE),
     margin: numberIn(FINITE),
     thresholdGradient: oneOf(['detach', 'flow']),
+    beta: numberIn(FROM_ZERO),
+    eta: numberIn(FINITE),
     lossBeamWidth: count,
     temperature: numberIn(POSITIVE),
     beamWidth: count,
+    exactRows: count,
     split: oneOf(SPLITS),
     itemTokens: oneOf(ITEM_TOKENS),
     codeSource: oneOf(CODE_SOURCES),
@@ -100,6 +110,7 @@ export const runOptionsShape = objectOf<Omit<RunOptions, OptionalOption>, Requir
     seed: numberIn(SEED),
   },
   {
+    unmasked: isTrue,
     lambdas: listOf(numberIn(FROM_ZERO)),
     penaltyStart: numberIn(WHOLE),
     penaltyEnd: count,

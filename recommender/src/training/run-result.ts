@@ -24,6 +24,7 @@ const whole = numberIn(WHOLE);
 
 const evaluationFields = objectOf<Evaluation>({
   beamRanks: listOf(rank),
+  exactRows: listOf(whole),
   exactRanks: listOf(rank),
   droppedAt: listOf(rank),
   steps: listOf(whole),
@@ -31,8 +32,15 @@ const evaluationFields = objectOf<Evaluation>({
 });
 
 const evaluationShape: Shape<Evaluation> = (value, place) => {
-  const { searchMilliseconds: _, ...lists } = evaluationFields(value, place);
+  const { searchMilliseconds: _, exactRows, exactRanks, ...lists } = evaluationFields(value, place);
   const { length } = lists.beamRanks;
+  if (exactRanks.length !== exactRows.length) {
+    throw new ShapeError(`${place}.exactRanks: expected ${exactRows.length} rows, got ${exactRanks.length}`);
+  }
+  exactRows.forEach((row, index) => {
+    const before = exactRows[index - 1] ?? -1;
+    if (row <= before || row >= length) unexpected(`${place}.exactRows[${index}]`, 'ascending numbers of rows', row);
+  });
   for (const [name, list] of Object.entries(lists)) {
     if (list.length !== length) throw new ShapeError(`${place}.${name}: expected ${length} rows, got ${list.length}`);
   }

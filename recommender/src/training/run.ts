@@ -1,7 +1,7 @@
 import { Recommender } from '../model/model.js';
 import { evaluate, validationNdcg } from './evaluation.js';
 import { withFolderLock } from './folder-lock.js';
-import { lossOptions } from './losses.js';
+import { isMasked, lossOptions } from './losses.js';
 import { marginHistogram } from './margins.js';
 import { requireTrainable } from './memory.js';
 import { requireUsableOptions } from './option-check.js';
@@ -25,6 +25,8 @@ export type { RunResult } from './run-result.js';
 
 export interface RunHooks {
   onStep?: TrainingOptions['onStep'];
+  /** Called while validation or test rows are searched, during training and after it. */
+  onEvaluation?: (progress: { part: 'validation' | 'test'; done: number; total: number }) => void;
   onEpoch?: (metrics: EpochMetrics) => void;
 }
 
@@ -59,13 +61,19 @@ async function runLocked(
   hooks: RunHooks,
 ): Promise<RunResult> {
   const { catalogue, evidence, split, dataset } = workbench;
-  const { beamWidth, temperature } = options;
-  const searchTemperature = searchTemperatureOf(options);
+  const { beamWidth, temperature, exactRows } = options;
+  const searchOf = (part: 'validation' | 'test') => ({
+    beamWidth,
+    onProgress: (done: number, total: number) => hooks.onEvaluation?.({ part, done, total }),
+  });
+  const evaluatePart = (part: 'validation' | 'test') =>
+    evaluate(model, split[part], { ...searchOf(part), temperature: searchTemperatureOf(options), exactRows });
   const model = new Recommender(catalogue, evidence, options, options.seed);
   const trainer = new Trainer(model, split.train, {
     ...options,
     loss: lossOptions(options),
-    isMasked: options.loss !== 'sft',
+    isMasked: isMasked(options),
+    ...(options.loss === 'apao' && { apao: options }),
     ...(hooks.onStep && { onStep: hooks.onStep }),
   });
   const fresh = { options, data: dataset.description, dataDigest: digestOf(workbench), metrics: [] };
@@ -77,7 +85,7 @@ async function runLocked(
     const report = await trainer.trainEpoch(epoch);
     const metrics = {
       epoch: epoch + 1,
-      validationNdcg: await validationNdcg(model, split.validation, beamWidth, temperature),
+      validationNdcg: await validationNdcg(model, split.validation, { ...searchOf('validation'), temperature }),
       ...report,
     };
     state.metrics.push(metrics);
@@ -89,8 +97,8 @@ async function runLocked(
     ...state,
     bestEpoch: bestEpoch(state.metrics),
     parameterCount: model.parameterCount,
-    validation: await evaluate(model, split.validation, beamWidth, searchTemperature),
-    test: await evaluate(model, split.test, beamWidth, searchTemperature),
+    validation: await evaluatePart('validation'),
+    test: await evaluatePart('test'),
     marginsBefore,
     marginsAfter: await marginHistogram(model, split.validation, beamWidth, temperature),
   };

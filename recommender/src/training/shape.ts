@@ -20,6 +20,9 @@ export function numberIn({ isValid, words }: Range): Shape<number> {
 export const text: Shape<string> = (value, place) =>
   typeof value === 'string' ? value : unexpected(place, 'a text', value);
 
+/** Of a flag that is there only where it is set. */
+export const isTrue: Shape<true> = (value, place) => (value === true ? value : unexpected(place, 'true', value));
+
 export function oneOf<T extends string>(choices: readonly T[]): Shape<T> {
   return (value, place) =>
     choices.find((choice) => choice === value) ?? unexpected(place, `one of ${choices.join(', ')}`, value);

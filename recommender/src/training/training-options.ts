@@ -1,4 +1,5 @@
 import type { BearLossOptions } from 'fused-bear-loss';
+import type { ApaoSettings } from './apao.js';
 import type { PenaltyDecisions } from './losses.js';
 
 export interface StepProgress {
@@ -17,6 +18,8 @@ export interface TrainingOptions extends PenaltyDecisions {
   loss: BearLossOptions;
   /** Whether the loss is over the tokens that the trie allows, or over all. */
   isMasked: boolean;
+  /** Weights of the tokens, on top of the loss; default none. */
+  apao?: ApaoSettings;
   epochs: number;
   batchSize: number;
   /** At the first step; falls to 0 in a straight line. */

@@ -4,6 +4,7 @@ import type { Batch } from '../model/batches.js';
 import type { Dropout, Recommender } from '../model/model.js';
 import type { LossInput } from '../model/output-layer.js';
 import type { AdamW } from './adam.js';
+import { apaoTokenWeights } from './apao.js';
 import { type PenaltyDecisions, penaltyWeights } from './losses.js';
 import type { TrainingOptions } from './training-options.js';
 
@@ -51,7 +52,7 @@ export async function unmaskedLossInput(model: Recommender, batch: Batch, dropou
 export async function trainStep(
   model: Recommender,
   batch: Batch,
-  { loss, isMasked, ...decisions }: Pick<TrainingOptions, 'loss' | 'isMasked'> & PenaltyDecisions,
+  { loss, isMasked, apao, ...decisions }: Pick<TrainingOptions, 'loss' | 'isMasked' | 'apao'> & PenaltyDecisions,
   dropout: Dropout,
   optimizer: AdamW,
   learningRate: number,
@@ -60,12 +61,20 @@ export async function trainStep(
   const input = await (isMasked ? lossInput : unmaskedLossInput)(model, batch, dropout);
   const weights = penaltyWeights(decisions, model.decisionNumbers(batch));
   const lossStarted = performance.now();
-  const result = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
+  const logits = { data: input.logits, shape: input.shape };
+  const tokenWeights = apao && apaoTokenWeights(rowLosses(), batch, model.catalogue.trie, apao);
+  const result = fusedBearLoss(logits, batch.targets, {
     ...loss,
     rows: true,
     ...(weights && { penaltyWeights: weights }),
+    ...(tokenWeights && { tokenWeights }),
     ...(isMasked ? { allowed: batch.allowed, gradient: 'in-place-sparse' } : { gradient: 'in-place' }),
   });
+  /** One forward call: the weights of APAO need the cross-entropy of all rows. */
+  function rowLosses(): Float32Array {
+    const options = { ...loss, rows: true as const, gradient: false as const };
+    return fusedBearLoss(logits, batch.targets, { ...options, ...(isMasked && { allowed: batch.allowed }) }).rows.nll;
+  }
   const lossMilliseconds = performance.now() - lossStarted;
   const gradAllowed = new Float32Array(batch.allowed.tokens.length);
   forEachPlace(batch.allowed, input.shape[1], (entry, place) => {

@@ -45,6 +45,27 @@ describe('runProgress', () => {
     ]);
   });
 
+  it('goes through evaluation, too, with a bar for each part', () => {
+    const { stream, text } = openTerminal();
+    const { onStep, onEvaluation, onEpoch, stop } = runProgress('msl', stream);
+    onStep?.({ done: 20, total: 40, epoch: 0, loss: 1, crossEntropy: 1, prunedRate: 0 });
+    onEvaluation?.({ part: 'validation', done: 10, total: 40 });
+    onEpoch?.(EPOCH);
+    onStep?.({ done: 30, total: 40, epoch: 1, loss: 1, crossEntropy: 1, prunedRate: 0 });
+    onEvaluation?.({ part: 'test', done: 30, total: 40 });
+    stop();
+    const shown = [...text().matchAll(/(\d+) % \| (epoch \d|\w+)/g)].map(
+      ([, percentage, what]) => `${what} ${percentage}`,
+    );
+    expect(shown.filter((each, index) => each !== shown[index - 1])).toEqual([
+      'starting 0',
+      'epoch 1 50',
+      'validation 25',
+      'epoch 2 75',
+      'test 75',
+    ]);
+  });
+
   it('writes only the lines where there is no terminal', () => {
     const stream = new PassThrough();
     const { onStep, onEpoch, stop } = runProgress('msl', stream);

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../support/program';
-import { TINY_DATASET, withFolder, writeDataFolder } from '../support/recommender';
+import { TINY_DATASET, withFolder, writeDataFolder, writeHistoryFolder } from '../support/recommender';
 
 const SMALL = ['--dimension', '4', '--batch-size', '32', '--beam-width', '3', '--epochs', '2'];
 
@@ -37,8 +37,10 @@ describe('train', () => {
       expect(output).toMatch(/│ item-to-item counts +│ [\d.]+ │/);
       expect(output).toMatch(/│ this model +│ [\d.]+ │.+│ +(-|[\d.]+ %) \(\d+ of \d+\) │ +[\d.]+ % │/);
       expect(output).toMatch(
-        /^(The model ranks better|Warning: counting ranks as well).+NDCG@10 [\d.]+ against [\d.]+ of "[\w, -]+"/m,
+        /^(The model ranks better|Warning: Counting ranks as well).+NDCG@3 [\d.]+ against [\d.]+ of "[\w, -]+"/m,
       );
+      expect(output).toContain(`Report: ${join(run, 'report.html')}`);
+      expect(readFileSync(join(run, 'report.html'), 'utf8')).toContain('<p class="verdict">');
       expect(output).toMatch(/^Training steps: [\d.]+ s\. Beam search of width 3: \d+ users a second\.$/m);
 
       renameSync(data, join(root, 'elsewhere'));
@@ -91,6 +93,68 @@ describe('train', () => {
       expect((await runCommand('recommend', '--run', run, '--history', history.join(','))).error).toBeUndefined();
     }));
 
+  it('runs the protocol of whole histories by itself, and writes their codes again', () =>
+    withFolder(async (root) => {
+      const data = join(root, 'data');
+      mkdirSync(data);
+      writeHistoryFolder(data, TINY_DATASET);
+      const run = join(root, 'run');
+      const small = ['--dimension', '4', '--batch-size', '32', '--epochs', '1'];
+      const { output, error } = await runCommand('train', '--data', data, '--out', run, ...small);
+      expect(error).toBeUndefined();
+      expect(output).toContain(
+        '80 training rows of 20 users, 20 validation rows of 20 users, 20 test rows of 20 users',
+      );
+      expect(output).toMatch(/│ +│ +HR@10 │ +HR@20 │ +NDCG@10 │ +NDCG@20 │/);
+      expect(output).toMatch(/Beam search of width 20/);
+      const [head = ''] = readFileSync(join(run, 'metrics.jsonl'), 'utf8').split('\n');
+      expect(JSON.parse(head).options).toMatchObject({
+        split: 'leave-one-out',
+        itemTokens: 'codes',
+        beamWidth: 20,
+        lossBeamWidth: 20,
+        historyPlaces: 20,
+      });
+
+      const file = join(root, 'again.json');
+      expect((await runCommand('codes', '--run', run, '--out', file)).output).toBe(`Codes of 30 items: ${file}`);
+      const again = JSON.parse(readFileSync(file, 'utf8'));
+      const given = JSON.parse(readFileSync(join(data, 'Tiny.index.json'), 'utf8'));
+      for (const [item, [first, second]] of Object.entries<[string, string]>(given)) {
+        const shared = (level: 0 | 1, token: string) =>
+          Object.keys(given).filter(
+            (other) => given[other][level] === token && again[other][level] !== again[item][level],
+          );
+        expect([...shared(0, first), ...shared(1, second)]).toEqual([]);
+      }
+
+      writeFileSync(file, JSON.stringify({ ...given, 31: ['<a_1>', '<b_1>'] }));
+      const other = await runCommand('train', '--data', data, '--out', join(root, 'other'), '--codes', file, ...small);
+      expect(other.error).toBeUndefined();
+      const resumed = await runCommand('train', '--data', data, '--out', run, '--codes', file, '--resume', ...small);
+      expect(resumed.error).toMatch(/cannot go on with other data/);
+    }));
+
+  it('trains on given codes in place of titles, and refuses those of other items', () =>
+    withFolder(async (root) => {
+      const data = makeDataFolder(root);
+      writeHistoryFolder(root, TINY_DATASET);
+      const codes = join(root, 'Tiny.index.json');
+      const train = ['train', '--data', data, '--codes', codes, ...SMALL];
+      const { output, error } = await runCommand(...train, '--out', join(root, 'run'));
+      expect(error).toBeUndefined();
+      expect(output).toContain('30 items, 12 tokens of codes');
+      expect((await runCommand(...train, '--out', join(root, 'b'), '--item-tokens', 'titles')).error).toBe(
+        '--codes has no effect with --item-tokens titles',
+      );
+      const fewer = Object.entries(JSON.parse(readFileSync(codes, 'utf8'))).slice(1);
+      writeFileSync(codes, JSON.stringify(Object.fromEntries(fewer)));
+      expect((await runCommand(...train, '--out', join(root, 'b'))).error).toBe(
+        `${codes}: there is no code for item 1`,
+      );
+      expect(existsSync(join(root, 'b'))).toBe(false);
+    }));
+
   it('refuses a data folder without the files, and writes nothing', () =>
     withFolder(async (root) => {
       const run = join(root, 'run');
@@ -123,6 +187,10 @@ describe('train', () => {
     [['--loss', 'sft', '--penalty', 'hinge'], /^--penalty is for --loss bear only, and --loss is sft$/],
     [['--loss', 'msl', '--lambda', '1'], /^--lambda is for --loss bear only, and --loss is msl$/],
     [['--loss', 'msl', '--threshold-gradient', 'detach'], /^--threshold-gradient is for --loss bear only/],
+    [['--loss', 'msl', '--beta', '1'], /^--beta is for --loss apao only, and --loss is msl$/],
+    [['--unmasked'], /^--unmasked is for --loss apao only, and --loss is bear$/],
+    [['--loss', 'apao', '--xi', '1'], /^--xi is for --loss bear only, and --loss is apao$/],
+    [['--loss', 'apao', '--beta', '-1'], /--beta <factor>.*at least 0/],
     [['--xi', '2', '--penalty', 'hinge'], /^--xi has no effect with --penalty hinge$/],
     [['--margin', '1'], /^--margin has no effect with --penalty log-sigmoid$/],
     [
@@ -175,6 +243,19 @@ describe('train', () => {
     expect((await runCommand('train', '--out', 'b')).error).toMatch(/required option '--data <folder>'/);
     expect((await runCommand('train', '--data', 'a')).error).toMatch(/required option '--out <run>'/);
   });
+});
+
+describe('codes', () => {
+  it('refuses a run of titles', () =>
+    withFolder(async (root) => {
+      const run = join(root, 'run');
+      const titles = ['--item-tokens', 'titles'];
+      await runCommand('train', '--data', makeDataFolder(root), '--out', run, ...SMALL, ...titles);
+      const file = join(root, 'codes.json');
+      const { error } = await runCommand('codes', '--run', run, '--out', file);
+      expect(error).toBe(`${run}: its items have no codes, as it was trained with --item-tokens titles`);
+      expect(existsSync(file)).toBe(false);
+    }));
 });
 
 describe('recommend', () => {

@@ -4,7 +4,9 @@ import { comparisonPlots } from '../../src/comparison/plots';
 import { comparisonTables } from '../../src/comparison/report';
 import { summarize } from '../../src/comparison/summary';
 import { notes, toMarkdown } from '../../src/comparison/table';
-import { writeComparison } from '../../src/comparison/write-comparison';
+import { verdictOf } from '../../src/comparison/verdict';
+import { writeComparison, writeRunReport } from '../../src/comparison/write-comparison';
+import { DEFAULT_RUN_OPTIONS } from '../../src/training/run-options';
 import { madeUpComparison } from '../support/comparison';
 import { withFolder } from '../support/recommender';
 
@@ -74,7 +76,7 @@ describe('the tables of a comparison', () => {
 
   it('have the settings that all runs share, by their flags', () => {
     const settings = Object.fromEntries(table(/^Settings/).rows);
-    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': '0.002' });
+    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': `${DEFAULT_RUN_OPTIONS.learningRate}` });
     for (const own of ['--seed', '--lambda', '--loss']) expect(settings).not.toHaveProperty(own);
   });
 
@@ -86,6 +88,15 @@ describe('the tables of a comparison', () => {
     expect(comparisonTables(early).filter(({ title }) => /test/i.test(title))).toEqual([]);
   });
 
+  it('say how large the sample of the exact rankings is', () => {
+    const comparison = madeUpComparison();
+    const sampled = summarize({ ...comparison, options: { ...comparison.options, exactRows: 3 } });
+    expect(notes(sampled).join('\n')).toContain(
+      'Exact rankings are those of a random sample of 3 rows (--exact-rows).',
+    );
+    expect(notes(summary).join('\n')).not.toContain('sample');
+  });
+
   it('are Markdown tables of as many columns as the head has', () => {
     expect(toMarkdown({ title: '', head: ['', 'a'], rows: [['x|y', '1']] })).toBe(
       '|  | a |\n| --- | ---: |\n| x\\|y | 1 |',
@@ -94,11 +105,13 @@ describe('the tables of a comparison', () => {
 });
 
 describe('the plots of a comparison', () => {
-  it('are the five that the report needs', () => {
+  it('are those that the report needs, the ranking first', () => {
     expect(comparisonPlots(summary).map(({ name }) => name)).toEqual([
+      'ranking',
       'differences',
-      'ndcg-by-epoch',
       'pruned-by-decision',
+      'ndcg-by-epoch',
+      'cross-entropy-by-epoch',
       'margins',
       'time-of-the-loss',
     ]);
@@ -108,7 +121,13 @@ describe('the plots of a comparison', () => {
     const comparison = madeUpComparison();
     comparison.variants = comparison.variants.filter(({ name }) => name !== 'msl');
     const names = comparisonPlots(summarize(comparison)).map(({ name }) => name);
-    expect(names).toEqual(['ndcg-by-epoch', 'pruned-by-decision', 'time-of-the-loss']);
+    expect(names).toEqual([
+      'ranking',
+      'pruned-by-decision',
+      'ndcg-by-epoch',
+      'cross-entropy-by-epoch',
+      'time-of-the-loss',
+    ]);
   });
 
   it('show the test rows only where they may be looked at', () => {
@@ -144,10 +163,25 @@ describe('writeComparison', () => {
       }
     }));
 
+  it('begins with the verdict, then has the plots, then the tables', () =>
+    withFolder(async (folder) => {
+      const html = readFileSync(await writeComparison(folder, summary, SETTINGS), 'utf8');
+      const [verdict = '', plots = '', tables = ''] = ['class="verdict"', '<svg', '<table'].map(
+        (mark) => html.split(mark)[0],
+      );
+      expect(verdict).toMatch(/<h1>Comparison of losses<\/h1>\n<p $/);
+      expect(verdict.length).toBeLessThan(plots.length);
+      expect(plots.length).toBeLessThan(tables.length);
+      expect(html.lastIndexOf('<svg')).toBe(tables.lastIndexOf('<svg'));
+      for (const sentence of verdictOf(summary).sentences) {
+        expect(html).toContain(sentence.replaceAll('"', '&quot;'));
+      }
+    }));
+
   it('draws the names of all variants', () =>
     withFolder(async (folder) => {
       await writeComparison(folder, summary, SETTINGS);
-      for (const name of ['ndcg-by-epoch', 'pruned-by-decision', 'time-of-the-loss']) {
+      for (const name of ['ranking', 'ndcg-by-epoch', 'pruned-by-decision', 'time-of-the-loss']) {
         const svg = readFileSync(join(folder, 'plots', `${name}.svg`), 'utf8');
         for (const text of ['msl', 'hinge,lambda=1']) expect(svg).toContain(`>${text}</text>`);
       }
@@ -160,5 +194,24 @@ describe('writeComparison', () => {
       for (const each of comparisonTables(summary)) expect(markdown).toContain(toMarkdown(each));
       const json = JSON.parse(readFileSync(join(folder, 'comparison.json'), 'utf8'));
       expect(json).toEqual(JSON.parse(JSON.stringify(summary)));
+    }));
+});
+
+describe('writeRunReport', () => {
+  it('reports on one run, with its own settings and without a choice', () =>
+    withFolder(async (folder) => {
+      const comparison = madeUpComparison();
+      const [{ results } = { results: [] }] = comparison.variants;
+      const options = { ...comparison.options, loss: 'msl' as const };
+      const variants = [{ name: 'this model', results: results.slice(0, 1) }];
+      const one = summarize({ ...comparison, options, seeds: [1], variants });
+      const html = readFileSync(await writeRunReport(folder, one, SETTINGS), 'utf8');
+      expect(readdirSync(folder)).toEqual(['report.html']);
+      expect(html).toContain('<h1>A trained recommender</h1>');
+      expect(html).toContain('<td>--loss</td><td>msl</td>');
+      // Of the penalty, which msl does not have.
+      expect(html).not.toContain('<td>--lambda</td>');
+      expect(html).not.toContain('Chosen on the validation rows');
+      expect(html.match(/<svg/g)).toHaveLength(5);
     }));
 });

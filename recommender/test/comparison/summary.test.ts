@@ -4,6 +4,7 @@ import {
   summarize,
   type VariantSummary,
 } from '../../src/comparison/summary';
+import type { SplitName } from '../../src/data/protocols';
 import { madeUpComparison } from '../support/comparison';
 
 const SECOND_RANK = 1 / Math.log2(3);
@@ -17,8 +18,8 @@ describe('summarize', () => {
 
   it('pools the rows of all seeds', () => {
     const figures = variant(summary, 'hinge,lambda=1').figures.validation;
-    expect(figures?.hitRatio.estimate).toBeCloseTo(3 / 8);
-    expect(figures?.ndcg.estimate).toBeCloseTo((2 + SECOND_RANK) / 8);
+    expect(figures?.hitRatio[0]?.estimate).toBeCloseTo(3 / 8);
+    expect(figures?.ndcg[0]?.estimate).toBeCloseTo((2 + SECOND_RANK) / 8);
     expect(figures?.exactNdcg?.estimate).toBeCloseTo((1 + SECOND_RANK + 0.5) / 4);
     expect(figures?.pruning).toMatchObject({ pruned: 3, eligible: 6, rate: { estimate: 0.5 } });
   });
@@ -34,12 +35,12 @@ describe('summarize', () => {
 
   it('resamples whole users: only one of the two has a hit, so the interval reaches from none to its share', () => {
     // User 7 has 3 hits in 4 rows, user 8 none. Rows by themselves would hardly ever all be those of one user.
-    expect(variant(summary, 'hinge,lambda=1').figures.validation?.hitRatio).toMatchObject({ low: 0, high: 0.75 });
+    expect(variant(summary, 'hinge,lambda=1').figures.validation?.hitRatio[0]).toMatchObject({ low: 0, high: 0.75 });
   });
 
   it('has baselines, which have no beam', () => {
     expect(summary.baselines).toHaveLength(1);
-    expect(summary.baselines[0]?.figures.test?.hitRatio.estimate).toBe(0.25);
+    expect(summary.baselines[0]?.figures.test?.hitRatio[0]?.estimate).toBe(0.25);
     expect(summary.baselines[0]?.figures.test).not.toHaveProperty('pruning');
   });
 
@@ -53,8 +54,13 @@ describe('summarize', () => {
 
   it('follows training as long as every seed was trained', () => {
     const [first, second, ...more] = variant(summary, 'msl').training;
-    expect(first).toEqual({ epoch: 1, mean: expect.closeTo(0.15), low: 0.1, high: 0.2 });
-    expect(second).toEqual({ epoch: 2, mean: expect.closeTo(0.3), low: 0.2, high: 0.4 });
+    expect(first).toEqual({
+      epoch: 1,
+      validationNdcg: { mean: expect.closeTo(0.15), low: 0.1, high: 0.2 },
+      crossEntropy: { mean: 1, low: 1, high: 1 },
+      prunedRate: { mean: 0, low: 0, high: 0 },
+    });
+    expect(second).toMatchObject({ epoch: 2, validationNdcg: { mean: expect.closeTo(0.3), low: 0.2, high: 0.4 } });
     expect(more).toEqual([]);
   });
 
@@ -65,8 +71,16 @@ describe('summarize', () => {
     expect(time).toEqual({ loss: 50, rest: 950 });
   });
 
-  it('says K of a beam that is narrower than 10', () => {
-    expect(summary.k).toBe(3);
+  it('has the cutoffs of the protocol, and none beyond the beam', () => {
+    const of = (split: SplitName, beamWidth: number) => {
+      const comparison = madeUpComparison();
+      return summarize({ ...comparison, options: { ...comparison.options, split, beamWidth } });
+    };
+    expect([summary.cutoffs, summary.k]).toEqual([[3], 3]);
+    expect(of('user', 10)).toMatchObject({ cutoffs: [5, 10], k: 10 });
+    const { cutoffs, k, variants } = of('leave-one-out', 20);
+    expect([cutoffs, k]).toEqual([[10, 20], 10]);
+    expect(variants[0]?.figures.test?.hitRatio).toHaveLength(2);
   });
 
   it('leaves the test rows alone when asked to', () => {
@@ -96,8 +110,8 @@ describe('the choice of a setting', () => {
     name,
     figures: {
       validation: {
-        hitRatio: at(0),
-        ndcg: at(0),
+        hitRatio: [at(0)],
+        ndcg: [at(0)],
         difference: { ndcg: at(ndcg), ndcgBySeed: [], pruningRate: at(pruningRate), pruningRateBySeed: [] },
       },
     },

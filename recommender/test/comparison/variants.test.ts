@@ -31,8 +31,18 @@ describe('parseVariant', () => {
     expect(parseVariant('sft,T=0.8').settings).toEqual({ loss: 'sft', searchTemperature: 0.8 });
   });
 
+  it('reads APAO, masked or as published', () => {
+    expect(parseVariant('apao').settings).toEqual({ loss: 'apao' });
+    const { settings } = parseVariant('apao,beta=0.5,eta=-1,unmasked,tau=2');
+    expect(settings).toEqual({ loss: 'apao', beta: 0.5, eta: -1, unmasked: true, temperature: 2 });
+  });
+
   it.each([
-    ['adam', /expected sft, msl or one of hinge, softplus, sigmoid, log-sigmoid, reweight, got "adam"/],
+    ['apao,lambda=1', /expected tau=NUMBER, T=NUMBER, beta=NUMBER, eta=NUMBER, unmasked, got "lambda=1"/],
+    ['apao,beta=-1', /beta must be a number of at least 0, got "-1"/],
+    ['msl,unmasked', /expected tau=NUMBER, T=NUMBER, got "unmasked"/],
+    ['hinge,beta=1', /expected lambda=NUMBER, .*, flow, got "beta=1"/],
+    ['adam', /expected one of sft, msl, apao, hinge, softplus, sigmoid, log-sigmoid, reweight, got "adam"/],
     ['msl,lambda=1', /expected tau=NUMBER, T=NUMBER, got "lambda=1"/],
     ['hinge,xl=1', /expected lambda=NUMBER, .*, flow, got "xl=1"/],
     ['hinge,lambda=', /expected .*, got "lambda="/],

@@ -72,8 +72,8 @@ describe('buildCatalogue', () => {
   });
 
   it('counts items that share a title, and gives them one leaf', async () => {
-    const { trie, itemsWithSharedTitle } = await buildCatalogue(TITLES);
-    expect(itemsWithSharedTitle).toBe(2);
+    const { trie, itemsWithSharedLeaf } = await buildCatalogue(TITLES);
+    expect(itemsWithSharedLeaf).toBe(2);
     expect([...trie.items(trie.leafOf(7))]).toEqual([7, 9]);
   });
 });

@@ -51,3 +51,29 @@ describe('the split by time', () => {
     expect(() => splitDataset(dataset, { split: 'time' })).toThrow('test_5000.csv');
   });
 });
+
+describe('the split by leave-one-out', () => {
+  const rows = [1, 2].flatMap((user) =>
+    [-3, -2, -1, 0].map((time): Row => ({ user, history: [1], target: 2, time, isNested: true })),
+  );
+  const histories: Dataset = { ...dataset, rows, isUntimed: true };
+
+  it("tests on each user's last row, validates on the one before, and trains on all earlier ones", () => {
+    const { train, validation, test } = splitDataset(histories, { split: 'leave-one-out' });
+    expect(test).toEqual([rows[3], rows[7]]);
+    expect(validation).toEqual([rows[2], rows[6]]);
+    expect(train).toEqual([rows[0], rows[1], rows[4], rows[5]]);
+  });
+
+  it('is for whole histories, and whole histories for it', () => {
+    expect(() => splitDataset(dataset, { split: 'leave-one-out' })).toThrow('needs whole histories (NAME.inter.json)');
+    for (const split of ['user', 'time'] as const) {
+      expect(() => splitDataset(histories, { split })).toThrow(`without times, which a split by ${split} needs`);
+    }
+  });
+
+  it('refuses histories that leave nothing to train on', () => {
+    const short = { ...histories, rows: rows.filter(({ time }) => time >= -1) };
+    expect(() => splitDataset(short, { split: 'leave-one-out' })).toThrow('needs a history of at least four items');
+  });
+});

@@ -6,7 +6,8 @@ import { DEFAULT_RUN_OPTIONS } from '../../src/training/run-options';
 
 /** Of rows that take two decisions each. */
 function evaluation(exactRanks: number[], beamRanks: number[], droppedAt: number[]): Evaluation {
-  return { exactRanks, beamRanks, droppedAt, steps: droppedAt.map(() => 2), searchMilliseconds: 1 };
+  const exactRows = [...exactRanks.keys()];
+  return { exactRows, exactRanks, beamRanks, droppedAt, steps: droppedAt.map(() => 2), searchMilliseconds: 1 };
 }
 
 function histogram(counts: number[]): MarginHistogram {

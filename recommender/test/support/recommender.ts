@@ -56,6 +56,15 @@ export function writeDataFolder(folder: string, { titles, rows }: Dataset): void
   writeFileSync(join(folder, ROWS_FILE), `user_id,item_ids,timestamp\n${lines.join('')}`);
 }
 
+/** Writes the users' histories and a code of two tokens for each item, as MiniOneRec and APAO publish theirs. */
+export function writeHistoryFolder(folder: string, { titles, rows }: Dataset): void {
+  // The last row of a user has the longest history.
+  const histories = Object.fromEntries(rows.map(({ user, history, target }) => [user, [...history, target]]));
+  const codes = [...titles.keys()].map((item) => [item, [`<a_${item % 6}>`, `<b_${Math.floor(item / 6)}>`]]);
+  writeFileSync(join(folder, 'Tiny.inter.json'), JSON.stringify(histories));
+  writeFileSync(join(folder, 'Tiny.index.json'), JSON.stringify(Object.fromEntries(codes)));
+}
+
 /** What the files of a folder hold, to see that nothing was written. */
 export function contentOf(folder: string): Record<string, string> {
   return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'base64')]));

@@ -1,5 +1,16 @@
-import { TokenTrie } from 'fused-bear-loss/decoding';
-import { baselineRanks, itemToItem, popularity, recentPopularity, type Scorer } from '../../src/training/baselines';
+import { hitRatioAt, TokenTrie } from 'fused-bear-loss/decoding';
+import { loadDataset } from '../../src/data/dataset-files';
+import {
+  baselineRanks,
+  itemToItem,
+  newestPopularity,
+  popularity,
+  rankBaselines,
+  recentPopularity,
+  type Scorer,
+} from '../../src/training/baselines';
+import { openWorkbench } from '../../src/training/workbench';
+import { describeWithData } from '../support/shared-data';
 
 // Items 4 and 5 have the same title.
 const trie = TokenTrie.fromSequences([[1], [2], [3], [4], [4]], [1, 2, 3, 4, 5]);
@@ -75,5 +86,59 @@ describe('baselines', () => {
     // Item 1 is followed by 2, 4 and 5 at once and by 3 later; item 3, one place older, by 2 at once and 3 later.
     expect(scores.get(2)).toBe(1 + 1 / 2);
     expect(scores.get(3)).toBe(0.5 + 0.5 / 2);
+  });
+
+  it('ranks the same whether the ranking is made once for all rows or for each', () => {
+    const shared = popularity(train);
+    const rows = [1, 2, 3, 4, 5].flatMap((target) => [1, 2].map((user) => ({ user, history: [1], target, time: 50 })));
+    const fresh: Scorer = (query) => new Map(shared(query));
+    expect(baselineRanks(shared, rows, trie)).toEqual(baselineRanks(fresh, rows, trie));
+  });
+
+  it('count only the newest target of each user where there are no times', () => {
+    const places = [
+      { user: 1, history: [1], target: 3, time: -3 },
+      { user: 1, history: [1, 3], target: 4, time: -2 },
+      { user: 2, history: [2], target: 4, time: -2 },
+      { user: 3, history: [4], target: 2, time: -4 },
+    ];
+    expect(newestPopularity(places)({ history: [], time: 0 })).toEqual(
+      new Map([
+        [4, 2],
+        [2, 1],
+      ]),
+    );
+  });
+
+  it('count a pair once where rows are nested, by the row whose target is the later item', () => {
+    const nested = [
+      { user: 1, history: [1], target: 2, time: -4, isNested: true as const },
+      { user: 1, history: [1, 2], target: 3, time: -3, isNested: true as const },
+      { user: 1, history: [1, 2, 3], target: 4, time: -2, isNested: true as const },
+    ];
+    const scorer = itemToItem(nested);
+    expect(scorer({ history: [1], time: 0 })).toEqual(
+      new Map([
+        [2, 1],
+        [3, 1 / 2],
+        [4, 1 / 3],
+      ]),
+    );
+  });
+});
+
+describeWithData('semantic-ids-office', (folder) => {
+  it('has baselines that were counted by another program, too', async () => {
+    // By a script that knows nothing of rows: it goes through the pairs of each history once.
+    const workbench = await openWorkbench(loadDataset(folder), { split: 'leave-one-out', itemTokens: 'codes' });
+    const [lines = []] = rankBaselines(workbench, workbench.split.test);
+    const hits = Object.fromEntries(
+      lines.map(({ name, ranks }) => [name, [10, 20].map((k) => Math.round(ranks.length * hitRatioAt(ranks, k)))]),
+    );
+    expect(hits).toEqual({
+      popularity: [15, 40],
+      'popularity, recent': [157, 262],
+      'item-to-item counts': [450, 634],
+    });
   });
 });

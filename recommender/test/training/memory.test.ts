@@ -36,7 +36,7 @@ describe('a run', () => {
     [{ dropout: 1 }, /dropout: expected a number in \[0, 1\), got 1/],
     [{ batchSize: 0 }, /batchSize: expected a positive whole number, got 0/],
     [{ epochs: Number.NaN }, /epochs: expected a positive whole number/],
-    [{ loss: 'hinge' as never }, /loss: expected one of sft, msl, bear, got "hinge"/],
+    [{ loss: 'hinge' as never }, /loss: expected one of sft, msl, bear, apao, got "hinge"/],
     [{ penalty: 'softplus', xi: 1e-300 }, /the loss refuses the options \(.*--xi 1e-300.*\): /],
     [{ lambda: 1e300 }, /the loss refuses the options \(--lambda 1e\+300.*\): /],
     [{ lambdas: [1, 1e300] }, /the loss refuses the options \(--lambda 1,1e\+300.*\): /],

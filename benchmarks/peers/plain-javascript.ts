@@ -1,6 +1,6 @@
 // What a user without this package would write: the loss and its gradient as plain loops over typed arrays. In float64
 // throughout, so that with a Float64Array for the gradient it is also what the accuracy is measured against.
-import { losses, type Shape } from './cases';
+import { losses, type Shape } from '../cases';
 
 const { beamWidth, lambda } = losses.BEAR;
 

@@ -1,0 +1,1 @@
+export function isCurrent(file: string, others: readonly string[]): boolean;
