@@ -76,7 +76,11 @@ describe('the tables of a comparison', () => {
 
   it('have the settings that all runs share, by their flags', () => {
     const settings = Object.fromEntries(table(/^Settings/).rows);
-    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': `${DEFAULT_RUN_OPTIONS.learningRate}` });
+    expect(settings).toMatchObject({
+      '--beam-width': '3',
+      '--split': 'user',
+      '--learning-rate': `${DEFAULT_RUN_OPTIONS.learningRate}`,
+    });
     for (const own of ['--seed', '--lambda', '--loss']) expect(settings).not.toHaveProperty(own);
   });
 
