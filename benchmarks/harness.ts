@@ -1,5 +1,5 @@
-// Timing: rivals take turns (A B C A B C ...), so that a slow phase of the machine hits all of them, and low percentiles
-// tell what the code costs when nothing else runs.
+// Timing: rivals take turns (A B C C B A ...), so that a slow phase of the machine hits all of them, and none always follows
+// the same one; low percentiles tell what the code costs when nothing else runs.
 
 export interface Contender {
   name: string;
@@ -49,8 +49,10 @@ export function summarize(name: string, samples: number[]): Measurement {
 export async function measure(contenders: readonly Contender[], schedule: Schedule): Promise<Measurement[]> {
   const samples = contenders.map((): number[] => []);
   let turn = 0;
+  let isReversed = false;
   const round = async (record: boolean) => {
-    for (const [index, contender] of contenders.entries()) {
+    const inOrder = [...contenders.entries()];
+    for (const [index, contender] of isReversed ? inOrder.reverse() : inOrder) {
       const own = samples[index] as number[];
       if (own.length >= (contender.mostRounds ?? schedule.mostRounds)) continue;
       const buffer = turn++ % schedule.bufferCount;
@@ -58,6 +60,7 @@ export async function measure(contenders: readonly Contender[], schedule: Schedu
       const milliseconds = await contender.run(buffer);
       if (record) own.push(milliseconds);
     }
+    isReversed = !isReversed;
     // Otherwise a contender would meet the same buffer in every round.
     if (contenders.length % schedule.bufferCount === 0) turn++;
   };

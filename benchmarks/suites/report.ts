@@ -13,6 +13,10 @@ function milliseconds({ percentile10, median }: Measurement): string {
   return `${number(percentile10, digits)} (${number(median, digits)})`;
 }
 
+function ratioText(ratio: number | undefined): string {
+  return ratio !== undefined && ratio < 0.1 ? ratio.toPrecision(2) : number(ratio, 2);
+}
+
 function caseTable(cases: readonly SuiteCaseResult[]): string {
   const hasMemory = cases.some(({ memory }) => memory.length > 0);
   const head = ['case', 'contender', 'ms', '/ reference', ...(hasMemory ? ['peak memory, MB'] : [])];
@@ -20,7 +24,7 @@ function caseTable(cases: readonly SuiteCaseResult[]): string {
   for (const each of cases) {
     each.measurements.forEach((measurement, index) => {
       const { name } = measurement;
-      const ratio = number(ratioOf(each, name, each.reference), 2);
+      const ratio = ratioText(ratioOf(each, name, each.reference));
       table.push([
         index === 0 ? each.name : '',
         name === each.reference ? `${name} (reference)` : name,

@@ -75,7 +75,7 @@ void ListedWeightGradient::compute_block(const ListedRows& rows, const TokenClus
   const std::int64_t first = cluster.first + number * kBlockTokens;
   const std::int64_t tokens = std::min(kBlockTokens, cluster.first + cluster.tokens - first);
   const std::int32_t* positions[kBlockTokens];
-  std::int32_t weight_rows[kBlockTokens];
+  std::int32_t weight_rows[kBlockTokens] = {};
   for (std::int64_t t = 0; t < tokens; ++t) {
     positions[t] = clusters_.positions(clusters_.listed(first + t));
     weight_rows[t] = static_cast<std::int32_t>(weight_row(clusters_.listed(first + t).token));

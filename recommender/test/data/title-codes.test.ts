@@ -15,6 +15,10 @@ const row = (user: number, ...items: number[]) => ({
   time: user,
 });
 
+function byItem(titles: ReadonlyMap<number, string>, codes: TitleCodes): Map<number, number[]> {
+  return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
+}
+
 function cosine(a: Float64Array, b: Float64Array): number {
   const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, number, k) => sum + number * (y[k] as number), 0);
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
@@ -58,9 +62,8 @@ describe('a run that writes short codes', () => {
   it('takes them from the training rows only', async () => {
     const dataset = syntheticDataset({ items: 60, users: 20, purchases: 7 }, 5);
     const { split, codes } = await openWorkbench(dataset, { split: 'user', itemTokens: 'codes' });
-    const byItem = (made: TitleCodes) => new Map([...dataset.titles].map(([item, title]) => [item, made.get(title)]));
-    expect(codes).toEqual(byItem(titleCodes(dataset.titles, split.train)));
-    expect(codes).not.toEqual(byItem(titleCodes(dataset.titles, dataset.rows)));
+    expect(codes).toEqual(byItem(dataset.titles, titleCodes(dataset.titles, split.train)));
+    expect(codes).not.toEqual(byItem(dataset.titles, titleCodes(dataset.titles, dataset.rows)));
     // Other validation and test rows, the same codes.
     const strangers = new Set([...split.validation, ...split.test].map(({ user }) => user));
     const rows = dataset.rows.map((row) =>
@@ -74,10 +77,9 @@ describe('a run that writes short codes', () => {
   it('takes them from titles alone if told so', async () => {
     const options = { split: 'user', itemTokens: 'codes', codeSource: 'titles' } as const;
     const { codes, split } = await openWorkbench(TINY_DATASET, options);
-    const byItem = (made: TitleCodes) =>
-      new Map([...TINY_DATASET.titles].map(([item, title]) => [item, made.get(title)]));
-    expect(codes).toEqual(byItem(titleCodes(TINY_DATASET.titles, [])));
-    expect(codes).not.toEqual(byItem(titleCodes(TINY_DATASET.titles, split.train)));
+    const { titles } = TINY_DATASET;
+    expect(codes).toEqual(byItem(titles, titleCodes(titles, [])));
+    expect(codes).not.toEqual(byItem(titles, titleCodes(titles, split.train)));
   });
 
   it('has a leaf for each title, reached by its code', async () => {
