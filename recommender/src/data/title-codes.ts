@@ -26,8 +26,3 @@ export function titleCodes(
   const codes = itemCodes([...vectors.values()]);
   return new Map([...vectors.keys()].map((title, index) => [title, codes[index] as number[]]));
 }
-
-/** A code of one token for each distinct title. */
-export function oneTokenCodes(titles: ReadonlyMap<number, string>): TitleCodes {
-  return new Map([...new Set(titles.values())].sort().map((title, index) => [title, [index]]));
-}

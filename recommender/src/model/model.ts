@@ -46,6 +46,15 @@ export function makeDropout(
   };
 }
 
+/** Parameters that weight decay would pull away from what they mean: biases, and the weights of counts. */
+export const UNDECAYED: ReadonlySet<string> = new Set([
+  'encoder.distance',
+  'encoder.widenBias',
+  'decoder.widenBias',
+  'edgeBias',
+  'evidenceWeights',
+]);
+
 /**
  * A generative recommender. A causal transformer reads the history, where an item is the mean of its tokens plus a vector of
  * its own. A decoder writes the next item token by token, where the catalogue leaves a choice: from the context and the prefix,

@@ -2,6 +2,8 @@ import type { Tensor } from '../model/tensor.js';
 
 export interface AdamOptions {
   weightDecay?: number;
+  /** Names of parameters without weight decay. */
+  undecayed?: ReadonlySet<string>;
   beta1?: number;
   beta2?: number;
 }
@@ -20,7 +22,7 @@ export class AdamW {
     gradients: Readonly<Record<string, Float32Array>>,
     learningRate: number,
   ): void {
-    const { weightDecay = 0.01, beta1 = 0.9, beta2 = 0.98 } = this.options;
+    const { weightDecay = 0.01, undecayed, beta1 = 0.9, beta2 = 0.98 } = this.options;
     this.steps++;
     const firstScale = 1 / (1 - beta1 ** this.steps);
     const secondScale = 1 / (1 - beta2 ** this.steps);
@@ -28,6 +30,7 @@ export class AdamW {
       const gradient = gradients[name];
       if (gradient?.length !== data.length) throw new Error(`no gradient of the right size for ${name}`);
       const { first, second } = this.momentsOf(name, data.length);
+      const decay = undecayed?.has(name) ? 0 : weightDecay;
       for (let index = 0; index < data.length; index++) {
         const slope = gradient[index] as number;
         const mean = beta1 * (first[index] as number) + (1 - beta1) * slope;
@@ -36,7 +39,7 @@ export class AdamW {
         second[index] = square;
         const step = (mean * firstScale) / (Math.sqrt(square * secondScale) + 1e-8);
         const weight = data[index] as number;
-        data[index] = weight - learningRate * (step + weightDecay * weight);
+        data[index] = weight - learningRate * (step + decay * weight);
       }
     }
   }

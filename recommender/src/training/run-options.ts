@@ -60,7 +60,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
   dimension: 64,
   historyPlaces: 10,
   epochs: 14,
-  patience: 3,
+  patience: 6,
   batchSize: 64,
   learningRate: 4e-3,
   weightDecay: 0.2,

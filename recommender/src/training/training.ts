@@ -1,7 +1,7 @@
 import type { Row } from '../data/dataset.js';
 import { cutWindows, userSequences } from '../data/sequences.js';
 import { makeBatch, planBatches } from '../model/batches.js';
-import { makeDropout, type Recommender } from '../model/model.js';
+import { makeDropout, type Recommender, UNDECAYED } from '../model/model.js';
 import { Random } from '../random/random.js';
 import { AdamW } from './adam.js';
 import { effectiveBatchSize } from './memory.js';
@@ -30,7 +30,7 @@ export class Trainer {
     private readonly options: TrainingOptions,
   ) {
     this.sequences = userSequences(rows);
-    this.optimizer = new AdamW({ weightDecay: options.weightDecay });
+    this.optimizer = new AdamW({ weightDecay: options.weightDecay, undecayed: UNDECAYED });
     this.random = new Random(options.seed);
   }
 

@@ -2,14 +2,14 @@ import { buildCatalogue, type Catalogue } from '../data/catalogue.js';
 import { type ItemCodes, tokenizeByCode } from '../data/code-index.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
-import { type CodeSource, type ItemTokens, oneTokenCodes, titleCodes } from '../data/title-codes.js';
+import { type CodeSource, type ItemTokens, titleCodes } from '../data/title-codes.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
   dataset: Dataset;
-  /** Where the decoder does not write titles: what it writes in their place, for each item. */
+  /** Where the decoder does not write titles: what it writes for each item. */
   codes?: ItemCodes;
   catalogue: Catalogue;
   split: Split;
@@ -28,6 +28,9 @@ export interface WorkbenchOptions extends SplitOptions {
 export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions): Promise<Workbench> {
   const split = splitDataset(dataset, options);
   const codes = codesOf(dataset, split, options);
+  if (!codes && dataset.isUntitled) {
+    throw new Error(`${dataset.description}: its items have no titles; train on codes (--item-tokens codes)`);
+  }
   const catalogue = await buildCatalogue(dataset.titles, codes && tokenizeByCode(codes));
   await startDevice();
   return {
@@ -39,20 +42,31 @@ export async function openWorkbench(dataset: Dataset, options: WorkbenchOptions)
   };
 }
 
-/** For each item; undefined where the decoder writes titles. */
 function codesOf(
-  { titles, codes, isUntitled, description }: Dataset,
+  dataset: Dataset,
   { train }: Split,
   { itemTokens = 'titles', codeSource }: WorkbenchOptions,
 ): ItemCodes | undefined {
-  if (itemTokens === 'titles' && isUntitled) {
-    throw new Error(`${description}: its items have no titles; train on codes (--item-tokens codes)`);
-  }
   if (itemTokens === 'titles') return undefined;
-  if (itemTokens === 'codes' && codes) return codes;
+  if (itemTokens === 'items') return oneTokenCodes(dataset);
+  if (dataset.codes) return dataset.codes;
+  const { titles, isUntitled, description } = dataset;
   if (isUntitled) throw new Error(`${description}: its items have no titles to make codes of`);
-  const made = itemTokens === 'items' ? oneTokenCodes(titles) : titleCodes(titles, train, codeSource);
-  return new Map([...titles].map(([item, title]) => [item, made.get(title) as number[]]));
+  const codes = titleCodes(titles, train, codeSource);
+  return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
+}
+
+/** Items of one title, or of one given code, have one token, so that a hit is the same whatever the decoder writes. */
+function oneTokenCodes({ titles, codes }: Dataset): ItemCodes {
+  const tokens = new Map<string, number>();
+  return new Map(
+    [...titles].map(([item, title]) => {
+      const key = codes?.get(item)?.join() ?? title;
+      const token = tokens.get(key) ?? tokens.size;
+      tokens.set(key, token);
+      return [item, [token]];
+    }),
+  );
 }
 
 /** The data in a few lines, with what is not clean about it. */

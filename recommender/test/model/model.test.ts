@@ -1,6 +1,6 @@
 import { cutWindows, userSequences } from '../../src/data/sequences';
 import { type Batch, makeBatch } from '../../src/model/batches';
-import { makeDropout, type Recommender } from '../../src/model/model';
+import { makeDropout, type Recommender, UNDECAYED } from '../../src/model/model';
 import { Random } from '../../src/random/random';
 import { lossInput, unmaskedLossInput } from '../../src/training/training-step';
 import type { Workbench } from '../../src/training/workbench';
@@ -74,6 +74,11 @@ describe('the gradient of the model', () => {
     const gradients = await model.unmaskedGradients(batch, dropout, upstream, Float32Array.from(ofAllowed));
     await expectSlopes(model, gradients, surrogate);
   });
+});
+
+it('names parameters of its own that do not decay', () => {
+  const names = Object.keys(tinyModel(workbench, 3).parameters);
+  for (const name of UNDECAYED) expect(names).toContain(name);
 });
 
 it('has the logits of the network alone where there is no evidence', async () => {

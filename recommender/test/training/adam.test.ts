@@ -9,6 +9,13 @@ describe('AdamW', () => {
     expect(parameters.w.data[0]).toBeCloseTo(2 + 0.1 - 0.1 * 0.5 * 2, 6);
   });
 
+  it('does not decay what it is told not to', () => {
+    const parameters = one(2);
+    const undecayed = new Set(['w']);
+    new AdamW({ weightDecay: 0.5, undecayed }).update(parameters, { w: Float32Array.of(-7) }, 0.1);
+    expect(parameters.w.data[0]).toBeCloseTo(2 + 0.1, 6);
+  });
+
   it('follows the formula over several steps', () => {
     const parameters = one(1);
     const optimizer = new AdamW({ weightDecay: 0, beta1: 0.9, beta2: 0.99 });
