@@ -33,8 +33,11 @@ constexpr std::int64_t kAccumulators = 4;
 // as the bound gets better by what it has seen.
 constexpr std::int64_t kFirstChunkBlocks = 16;
 constexpr std::int64_t kChunkBlocks = 64;
-// Halvings of the interval in which the first bound lies: it only has to be close.
-constexpr int kBoundSteps = 12;
+// Halvings of the interval in which a bound from maxima lies: it only has to be close.
+constexpr int kMaximaSteps = 12;
+// Of a chunk's blocks. More of them are a rise, in which nearly every logit would pass for a moment: then the chunk's
+// own maxima give a bound first.
+constexpr int kManyHits = 32;
 // In units of the scaled logits. exp(40) * 2^20 logits is far from float's limit, and exp(-40) far below its precision.
 constexpr double kReferenceSlack = 40;
 
@@ -323,7 +326,7 @@ inline float bound_from_maxima(const Vec* maxima, std::int64_t width) {
   }
   const Vec negated = subtract(broadcast(0), smallest);
   const float low = -horizontal_max(negated);
-  return select_largest(values, kMaxima, width, low, largest_lane(maxima), kBoundSteps);
+  return select_largest(values, kMaxima, width, low, largest_lane(maxima), kMaximaSteps);
 }
 
 // A bit for each logit of a float32 or 16-bit block that is above the bound.
@@ -435,7 +438,9 @@ class RowSweep {
   void add_chunk(std::int64_t begin, std::int64_t end, Companion& companion) {
     std::uint64_t hits;
     double sum = sum_blocks<kKeep>(row_, begin, end, relative_, top_.bound(), hits, exponentials_, companion);
-    if (outgrows_reference(visit_hits(row_, begin, hits, top_))) {
+    const float risen = __builtin_popcountll(hits) > kManyHits ? raise_bound(begin, end) : -INFINITY;
+    const float visited = visit_hits(row_, begin, hits, top_);
+    if (outgrows_reference(visited > risen ? visited : risen)) {
       const double before = scaled_logit(scale_, sums_.reference_logit);
       kept_ = false;
       if (!set_reference(max_of_blocks(row_, begin, row_.blocks()))) return;
@@ -444,6 +449,19 @@ class RowSweep {
       sum = sum_blocks<false>(row_, begin, end, relative_, top_.bound(), hits, exponentials_, none);
     }
     sums_.sum_others += sum;
+  }
+
+  // Raises the bound by the maxima of a chunk, but for the target's block; returns the largest.
+  FBL_NEVER_INLINE float raise_bound(std::int64_t begin, std::int64_t end) {
+    const std::int64_t target_block = row_.target / kBlock;
+    const std::int64_t skipped = target_block >= begin && target_block < end ? target_block : end;
+    Vec maxima[kAccumulators];
+    Vec others[kAccumulators];
+    lane_maxima(row_, begin, skipped, maxima);
+    lane_maxima(row_, skipped + 1, end, others);
+    for (int a = 0; a < kAccumulators; ++a) maxima[a] = max(others[a], maxima[a]);
+    top_.raise_bound(bound_from_maxima(maxima, top_.width()));
+    return largest_lane(maxima);
   }
 
   bool outgrows_reference(float logit) const {

@@ -71,8 +71,8 @@ class TopCandidates {
   // Only larger logits matter: at least `width` logits of the row are >= bound, or bound is -infinity.
   float bound() const { return bound_; }
 
-  // Sets a bound that at least `width` of the row's logits reach. Call it before any insertion.
-  void raise_bound(float bound) { bound_ = bound; }
+  // Takes note that at least `width` of the row's logits reach `bound`.
+  void raise_bound(float bound) { bound_ = bound > bound_ ? bound : bound_; }
 
   // A logit above the bound when the caller compared. It need not be any more: prune() may have raised the bound, and
   // memory that another thread writes to (a SharedArrayBuffer) may hold another number at the second read, a NaN too.
@@ -118,8 +118,8 @@ class TopCandidates {
   float largest(std::int64_t rank) const {
     rank = effective_rank(rank);
     if (rank == 0 || count_ < rank) return bound_;
-    if (capacity_ == 0) return list_values_[rank - 1];
-    return select(rank);
+    const float inserted = capacity_ == 0 ? list_values_[rank - 1] : select(rank, kExactSteps);
+    return inserted < bound_ ? bound_ : inserted; // what equals the bound need not have been inserted
   }
 
   // The rank itself, or the number of logits above -infinity where the row has fewer.
@@ -141,18 +141,27 @@ class TopCandidates {
     for (int v = 0; v < kListVectors; ++v) store(out + v * kLanes, list_[v]);
   }
 
-  float select(std::int64_t rank) const {
+  static constexpr int kExactSteps = 32;
+  // Enough for a bound, unless the logits are of very different magnitudes.
+  static constexpr int kBoundSteps = 14;
+
+  float select(std::int64_t rank, int steps) const {
     float low = buffer_[0];
     float high = buffer_[0];
     for (std::int64_t i = 1; i < count_; ++i) {
       low = buffer_[i] < low ? buffer_[i] : low;
       high = buffer_[i] > high ? buffer_[i] : high;
     }
-    return select_largest(buffer_, count_, rank, low, high, 32);
+    return select_largest(buffer_, count_, rank, low, high, steps);
   }
 
   void prune() {
-    bound_ = select(width_);
+    keep_above(select(width_, kBoundSteps));
+    if (count_ > width_ + width_ / 4) keep_above(select(width_, kExactSteps));
+  }
+
+  void keep_above(float bound) {
+    raise_bound(bound);
     std::int64_t kept = 0;
     for (std::int64_t i = 0; i < count_; ++i) {
       buffer_[kept] = buffer_[i];
