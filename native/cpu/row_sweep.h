@@ -345,10 +345,24 @@ FBL_ALWAYS_INLINE void offer(TopCandidates& top, float logit, std::int64_t) { to
 // The target, which no block holds: before all others.
 FBL_ALWAYS_INLINE void offer_target(TopCandidates& top, float logit, std::int64_t) { top.insert(logit); }
 
+// Whether there are candidates that take all vectors of a block together.
+template <class Candidates>
+constexpr bool kTakesVectors = false;
+#if defined(__AVX512F__)
+template <>
+constexpr bool kTakesVectors<TopCandidates> = true;
+#endif
+
 // `position` is that of the block's first logit.
 template <class Element, class Candidates>
 FBL_ALWAYS_INLINE float insert_block(const Element* block, std::int64_t position, Vec bound, float largest,
                                      Candidates& top) {
+  if constexpr (kTakesVectors<Candidates>) {
+    if (top.has_buffer()) {
+      const float found = top.template insert_vectors<kVectors>(block);
+      return found > largest ? found : largest;
+    }
+  }
   for (std::uint64_t above = lanes_above(block, bound); above != 0; above &= above - 1) {
     const int lane = __builtin_ctzll(above);
     const float logit = to_float(block[lane]);

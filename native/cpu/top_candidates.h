@@ -93,6 +93,30 @@ class TopCandidates {
     }
   }
 
+#if defined(__AVX512F__)
+  bool has_buffer() const { return capacity_ != 0; }
+
+  // Inserts what of kVectors vectors is above the bound into the buffer, which has room for so many more after it was
+  // pruned. Returns the largest, or -infinity. Each logit is read once, so that no other thread can change it between.
+  template <int kVectors, class Element>
+  FBL_ALWAYS_INLINE_MEMBER float insert_vectors(const Element* logits) {
+    if (count_ + kVectors * kLanes > capacity_) prune();
+    const Vec bound = broadcast(bound_);
+    float* end = buffer_ + count_; // a copy that no store can be taken to change
+    Vec largest = broadcast(-INFINITY);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec x = load(logits + v * kLanes);
+      const Mask above = greater(x, bound);
+      store(end, _mm512_maskz_compress_ps(above, x));
+      end += __builtin_popcount(above);
+      largest = FBL_INSTRUCTION_SET::select(above, max(x, largest), largest);
+    }
+    count_ = end - buffer_;
+    return horizontal_max(largest);
+  }
+#endif
+
   // Raises the bound to what the logits so far allow.
   void update_bound() {
     if (capacity_ != 0) {
@@ -146,13 +170,18 @@ class TopCandidates {
   static constexpr int kBoundSteps = 14;
 
   float select(std::int64_t rank, int steps) const {
-    float low = buffer_[0];
-    float high = buffer_[0];
-    for (std::int64_t i = 1; i < count_; ++i) {
-      low = buffer_[i] < low ? buffer_[i] : low;
-      high = buffer_[i] > high ? buffer_[i] : high;
+    // The last vector may overlap the one before it.
+    const bool is_short = count_ < kLanes;
+    const auto few = static_cast<int>(count_);
+    Vec low = is_short ? load_first(buffer_, few, INFINITY) : load(buffer_ + count_ - kLanes);
+    Vec high = is_short ? load_first(buffer_, few, -INFINITY) : low;
+    for (std::int64_t i = 0; i + kLanes <= count_; i += kLanes) {
+      const Vec x = load(buffer_ + i);
+      low = min(x, low);
+      high = max(x, high);
     }
-    return select_largest(buffer_, count_, rank, low, high, steps);
+    const Vec negated = subtract(broadcast(0), low);
+    return select_largest(buffer_, count_, rank, -horizontal_max(negated), horizontal_max(high), steps);
   }
 
   void prune() {
@@ -163,7 +192,16 @@ class TopCandidates {
   void keep_above(float bound) {
     raise_bound(bound);
     std::int64_t kept = 0;
-    for (std::int64_t i = 0; i < count_; ++i) {
+    std::int64_t i = 0;
+#if defined(__AVX512F__)
+    for (; i + kLanes <= count_; i += kLanes) {
+      const Vec x = load(buffer_ + i);
+      const Mask above = greater(x, broadcast(bound_));
+      store(buffer_ + kept, _mm512_maskz_compress_ps(above, x));
+      kept += __builtin_popcount(above);
+    }
+#endif
+    for (; i < count_; ++i) {
       buffer_[kept] = buffer_[i];
       kept += buffer_[i] > bound_ ? 1 : 0;
     }
