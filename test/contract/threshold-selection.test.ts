@@ -77,6 +77,39 @@ describeContract('the threshold, the rank and pruned, exactly', () => {
     });
   });
 
+  // Long enough for chunks in which more than half of the blocks have a logit above all before them.
+  const RISES: readonly Row[] = [
+    { name: 'rises', logits: (length) => Float32Array.from({ length }, (_, j) => j / 1024 - 8) },
+    {
+      name: 'rises in steps',
+      logits: (length) => Float32Array.from({ length }, (_, j) => Math.floor(j / 100) / 8 - 8),
+    },
+    {
+      name: 'rises from chunk to chunk',
+      logits: (length, random) => random.normals(length).map((z, j) => z + j / 256),
+    },
+    { name: 'outgrows its beginning', logits: (length) => Float32Array.from({ length }, (_, j) => (j * j) / 1e6) },
+    { name: 'jumps once', logits: (length) => Float32Array.from({ length }, (_, j) => (j < 5000 ? -3 : 2)) },
+  ];
+  const LONG = 14000;
+
+  it.each(RISES)('of a long row that $name', ({ logits }) => {
+    const row = Float32Array.from(logits(LONG, new SeededRandom(6)));
+    for (const dtype of ['float32', 'bfloat16'] as const) {
+      for (const beamWidth of [1, 2, 10, 16, 17, 63, 64, 65, 256, 1024]) {
+        const targets = [0, 1500, 9000, LONG - 70, LONG - 1];
+        expectExactSelection(
+          callOf(
+            targets.map(() => row),
+            targets,
+            { beamWidth },
+            dtype,
+          ),
+        );
+      }
+    }
+  });
+
   it.each([1, 2, 3, 31, 32, 33])('of a vocabulary of %i, at every beam width up to one above', (vocabSize) => {
     const random = new SeededRandom(vocabSize);
     for (let beamWidth = 1; beamWidth <= vocabSize + 1; ++beamWidth) {
