@@ -30,6 +30,12 @@ export async function openTfjs(backend: TfjsBackend): Promise<Tf> {
   return tf;
 }
 
+/** Without these kernels the wasm backend's products of transposed matrices take many times as long. They stay. */
+export async function registerTrainingKernels(): Promise<void> {
+  await openTfjs('wasm');
+  (await import('fused-bear-loss/tfjs')).registerWasmTrainingKernels();
+}
+
 /** Cross-entropy, mean over the rows. */
 export function tfjsCrossEntropy(tf: Tf, logits: Tfjs.Tensor, targets: Int32Array): Tfjs.Scalar {
   const vocabSize = logits.shape.at(-1) as number;

@@ -4,7 +4,15 @@ import type * as JaxModule from '@jax-js/jax';
 import type * as Tfjs from '@tensorflow/tfjs-core';
 import { fusedBearLoss, fusedLinearBearLoss } from 'fused-bear-loss';
 import { openJax, openJaxCrossEntropy } from '../peers/jax';
-import { openTfjs, openTfjsLayer, type Tf, type TfjsBackend, type TfjsLayer, tfjsCrossEntropy } from '../peers/tfjs';
+import {
+  openTfjs,
+  openTfjsLayer,
+  registerTrainingKernels,
+  type Tf,
+  type TfjsBackend,
+  type TfjsLayer,
+  tfjsCrossEntropy,
+} from '../peers/tfjs';
 import { TorchPeer } from '../peers/torch';
 import {
   blockFile,
@@ -219,7 +227,7 @@ function withKernels(shape: LinearShape): SuiteCase {
       peer: 'tfjs',
       computes: 'BEAR',
       open: async () => {
-        (await adapter()).registerWasmTrainingKernels();
+        await registerTrainingKernels();
         return openTfjsLayer('wasm', shape, factors(), await productLayer(targets));
       },
     },

@@ -4,7 +4,7 @@ import { fusedLinearBearLoss, type LinearBearLossOptions } from 'fused-bear-loss
 import { threadsName } from '../cases';
 import { openJaxCrossEntropy } from '../peers/jax';
 import { openProducts } from '../peers/onnxruntime';
-import { openTfjsLayer, tfjsCrossEntropy } from '../peers/tfjs';
+import { openTfjsLayer, registerTrainingKernels, tfjsCrossEntropy } from '../peers/tfjs';
 import { TorchPeer } from '../peers/torch';
 import { blockFile, hiddenStates, type LinearShape, targetsOf, touched, weightScale, weights } from './inputs';
 import { megabytesOf, ratioOf } from './results';
@@ -116,8 +116,7 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
       computes: 'cross-entropy',
       mostRounds: 2,
       open: async () => {
-        // Without these its products of transposed matrices take many times as long.
-        (await import('fused-bear-loss/tfjs')).registerWasmTrainingKernels();
+        await registerTrainingKernels();
         return openTfjsLayer('wasm', shape, { hidden: inputs.hidden(), weight: inputs.weight() }, (tf, x, w) =>
           tfjsCrossEntropy(tf, tf.matMul(x, w, false, true), inputs.targets()),
         );

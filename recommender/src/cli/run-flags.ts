@@ -136,8 +136,8 @@ export function runOptionsOf(flags: Record<string, unknown>, dataset: Dataset): 
   const split = (flags.split as RunOptions['split'] | undefined) ?? defaultSplit(dataset);
   const options = { ...D, split, ...protocolOptions(split) } as Record<string, unknown>;
   for (const name of Object.keys(flags)) if (name in D || OPTIONAL.has(name)) options[name] = flags[name];
-  if (flags.codes !== undefined && options.itemTokens === 'titles') {
-    throw new Error('--codes has no effect with --item-tokens titles');
+  if (flags.codes !== undefined && options.itemTokens !== 'codes') {
+    throw new Error(`--codes has no effect with --item-tokens ${options.itemTokens}`);
   }
   options.lambda = flags.lambda ?? DEFAULT_LAMBDAS[options.penalty as RunOptions['penalty']];
   options.lossBeamWidth = flags.lossBeamWidth ?? options.beamWidth;

@@ -144,9 +144,10 @@ describe('train', () => {
       const { output, error } = await runCommand(...train, '--out', join(root, 'run'));
       expect(error).toBeUndefined();
       expect(output).toContain('30 items, 12 tokens of codes');
-      expect((await runCommand(...train, '--out', join(root, 'b'), '--item-tokens', 'titles')).error).toBe(
-        '--codes has no effect with --item-tokens titles',
-      );
+      for (const kind of ['titles', 'items']) {
+        const other = await runCommand(...train, '--out', join(root, 'b'), '--item-tokens', kind);
+        expect(other.error).toBe(`--codes has no effect with --item-tokens ${kind}`);
+      }
       const fewer = Object.entries(JSON.parse(readFileSync(codes, 'utf8'))).slice(1);
       writeFileSync(codes, JSON.stringify(Object.fromEntries(fewer)));
       expect((await runCommand(...train, '--out', join(root, 'b'))).error).toBe(

@@ -76,11 +76,8 @@ describe('the tables of a comparison', () => {
 
   it('have the settings that all runs share, by their flags', () => {
     const settings = Object.fromEntries(table(/^Settings/).rows);
-    expect(settings).toMatchObject({
-      '--beam-width': '3',
-      '--split': 'user',
-      '--learning-rate': `${DEFAULT_RUN_OPTIONS.learningRate}`,
-    });
+    const rate = String(DEFAULT_RUN_OPTIONS.learningRate);
+    expect(settings).toMatchObject({ '--beam-width': '3', '--split': 'user', '--learning-rate': rate });
     for (const own of ['--seed', '--lambda', '--loss']) expect(settings).not.toHaveProperty(own);
   });
 
