@@ -104,12 +104,12 @@ export async function searchUsers<State>(
     const prefixes = beams.flatMap((beam) => beam.prefixes);
     if (prefixes.length === 0) return beams.map(({ complete }) => rank(search, complete));
     const selections = beams.map(({ complete }) => beginSelection(search, complete));
-    state = await prolongPrefixes(search, prefixes, state, beamWidth, ({ user }, row, child, logProbability) => {
+    ({ state } = await prolongPrefixes(search, prefixes, state, beamWidth, ({ user }, row, child, logProbability) => {
       const selection = selections[user - firstUser] as TopSelection<Hypothesis>;
       const score = normalizedScore(logProbability, step + 1, lengthPenalty);
       if (!selection.takes(score, child)) return;
       selection.offer({ score, id: child, logProbability, complete: undefined, row });
-    });
+    }));
     const searching = new Set(prefixes.map(({ user }) => user));
     beams = selections.map((selection, index) => {
       const beam = nextBeam(search, selection, firstUser + index, step + 1);

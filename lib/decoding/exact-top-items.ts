@@ -73,11 +73,11 @@ async function scoreUsers<State>(
     const prefixes = live;
     live = [];
     const bestLength = Math.max(length, longest);
-    state = await prolongPrefixes(search, prefixes, state, Infinity, ({ user }, row, child, logProbability) => {
+    ({ state } = await prolongPrefixes(search, prefixes, state, Infinity, ({ user }, row, child, logProbability) => {
       const bestScore = normalizedScore(logProbability, bestLength, lengthPenalty);
       if (bestScore < (bounds[user - firstUser] as number)) return;
       place(prolong(search, user, row, child, logProbability), length);
-    });
+    }));
   }
   return rankings.map((ranking) => ranking.ranked());
 }

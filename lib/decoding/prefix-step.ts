@@ -63,7 +63,7 @@ export function normalizedScore(logProbability: number, length: number, lengthPe
  * One step of a search: asks the model about the prefixes and visits the `width` best children of each, as
  * `forEachBestChild`.
  *
- * @returns the model's state, for the next step
+ * @returns the model's state, for the next step: within an object, as a promise would take a state that has `then` apart
  */
 export async function prolongPrefixes<State>(
   search: Search<State>,
@@ -71,11 +71,11 @@ export async function prolongPrefixes<State>(
   state: State | undefined,
   width: number,
   visit: ChildVisitor,
-): Promise<State> {
+): Promise<{ state: State }> {
   const allowed = search.trie.allowed(prefixes.map(({ node }) => node));
   const result = await askModel(search, makeRequest(prefixes, allowed, state));
   forEachBestChild(search, prefixes, allowed, result, width, visit);
-  return result.state;
+  return { state: result.state };
 }
 
 /** What the model is asked. The search keeps `allowed`, and the model gets a copy that it may do anything to. */

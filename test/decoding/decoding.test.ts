@@ -367,3 +367,34 @@ function plainBeamSearch(
   }
   return beam.sort((a, b) => b.score - a.score || firstItem(a.path) - firstItem(b.path)).map(({ path }) => path.join());
 }
+
+describe('the state that a step returns', () => {
+  const trie = TokenTrie.fromSequences([
+    [1, 2],
+    [1, 3],
+    [2, 3],
+  ]);
+
+  function revokedProxy(): object {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  }
+
+  // A promise would call the one, and cannot hold the other.
+  it.each([
+    ['an object with a function `then`', Object.fromEntries([['then', () => undefined]])],
+    ['a revoked Proxy', revokedProxy()],
+  ])('may be %s, and comes back as it is', async (_, kept) => {
+    for (const search of [beamSearch, exactTopItems]) {
+      const seen: unknown[] = [];
+      const step: StepFunction<object> = ({ users, state }) => {
+        seen.push(state);
+        return { logits: new Float32Array(4 * users.length), state: kept };
+      };
+      await search({ trie, users: 1, step, forcedTokens: 'step' });
+      expect(seen.length).toBeGreaterThanOrEqual(2);
+      expect(seen[1] === kept).toBe(true);
+    }
+  });
+});
