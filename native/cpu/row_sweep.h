@@ -391,6 +391,20 @@ FBL_NEVER_INLINE float visit_hits(const Row<Element>& row, std::int64_t begin, s
   return largest;
 }
 
+// Raises the bound by the maxima of a chunk, but for the target's block; returns the largest.
+template <class Element, class Candidates>
+FBL_NEVER_INLINE float raise_bound(const Row<Element>& row, std::int64_t begin, std::int64_t end, Candidates& top) {
+  const std::int64_t target_block = row.target / kBlock;
+  const std::int64_t skipped = target_block >= begin && target_block < end ? target_block : end;
+  Vec maxima[kAccumulators];
+  Vec others[kAccumulators];
+  lane_maxima(row, begin, skipped, maxima);
+  lane_maxima(row, skipped + 1, end, others);
+  for (int a = 0; a < kAccumulators; ++a) maxima[a] = max(others[a], maxima[a]);
+  top.raise_bound(bound_from_maxima(maxima, top.width()));
+  return largest_lane(maxima);
+}
+
 inline std::int64_t next_chunk_end(std::int64_t begin, std::int64_t blocks) {
   std::int64_t size = begin < kFirstChunkBlocks ? kFirstChunkBlocks : begin;
   size = size < kChunkBlocks ? size : kChunkBlocks;
@@ -452,7 +466,7 @@ class RowSweep {
   void add_chunk(std::int64_t begin, std::int64_t end, Companion& companion) {
     std::uint64_t hits;
     double sum = sum_blocks<kKeep>(row_, begin, end, relative_, top_.bound(), hits, exponentials_, companion);
-    const float risen = __builtin_popcountll(hits) > kManyHits ? raise_bound(begin, end) : -INFINITY;
+    const float risen = __builtin_popcountll(hits) > kManyHits ? raise_bound(row_, begin, end, top_) : -INFINITY;
     const float visited = visit_hits(row_, begin, hits, top_);
     if (outgrows_reference(visited > risen ? visited : risen)) {
       const double before = scaled_logit(scale_, sums_.reference_logit);
@@ -463,19 +477,6 @@ class RowSweep {
       sum = sum_blocks<false>(row_, begin, end, relative_, top_.bound(), hits, exponentials_, none);
     }
     sums_.sum_others += sum;
-  }
-
-  // Raises the bound by the maxima of a chunk, but for the target's block; returns the largest.
-  FBL_NEVER_INLINE float raise_bound(std::int64_t begin, std::int64_t end) {
-    const std::int64_t target_block = row_.target / kBlock;
-    const std::int64_t skipped = target_block >= begin && target_block < end ? target_block : end;
-    Vec maxima[kAccumulators];
-    Vec others[kAccumulators];
-    lane_maxima(row_, begin, skipped, maxima);
-    lane_maxima(row_, skipped + 1, end, others);
-    for (int a = 0; a < kAccumulators; ++a) maxima[a] = max(others[a], maxima[a]);
-    top_.raise_bound(bound_from_maxima(maxima, top_.width()));
-    return largest_lane(maxima);
   }
 
   bool outgrows_reference(float logit) const {

@@ -99,7 +99,7 @@ class TopCandidates {
   // Inserts what of kVectors vectors is above the bound into the buffer, which has room for so many more after it was
   // pruned. Returns the largest, or -infinity. Each logit is read once, so that no other thread can change it between.
   template <int kVectors, class Element>
-  FBL_ALWAYS_INLINE_MEMBER float insert_vectors(const Element* logits) {
+  FBL_NEVER_INLINE float insert_vectors(const Element* logits) {
     if (count_ + kVectors * kLanes > capacity_) prune();
     const Vec bound = broadcast(bound_);
     float* end = buffer_ + count_; // a copy that no store can be taken to change
@@ -184,7 +184,7 @@ class TopCandidates {
     return select_largest(buffer_, count_, rank, -horizontal_max(negated), horizontal_max(high), steps);
   }
 
-  void prune() {
+  FBL_NEVER_INLINE void prune() {
     keep_above(select(width_, kBoundSteps));
     if (count_ > width_ + width_ / 4) keep_above(select(width_, kExactSteps));
   }
