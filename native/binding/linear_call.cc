@@ -146,10 +146,7 @@ LinearCall read_linear_call(const Napi::Value& number_array, const Napi::Value& 
   call.problem.allowed_bias = arrays.floats(LinearArray::kAllowedBias, call.allowed_token_count);
   read_weight_tokens(arrays, call.problem, call.outputs);
   read_gradients(arrays, call.problem, call.allowed_token_count, call.outputs);
-  const LinearOutputs& outputs = call.outputs;
-  const bool differentiates = outputs.grad_hidden != nullptr || outputs.grad_weight != nullptr ||
-                              outputs.grad_bias != nullptr || outputs.grad_allowed_bias != nullptr;
-  call.problem.gradient = differentiates ? GradientMode::kInPlace : GradientMode::kNone;
+  call.problem.gradient = call.outputs.has_gradient() ? GradientMode::kInPlace : GradientMode::kNone;
   return call;
 }
 

@@ -4,16 +4,10 @@
 #include <cstring>
 
 #include "native/core/dtype.h"
+#include "native/core/element_sums.h"
 
 namespace fused_bear_loss {
 namespace {
-
-template <class Element>
-void add_to(const void* sums, std::int64_t count, void* destination) {
-  const auto* const from = static_cast<const Element*>(sums);
-  auto* const to = static_cast<Element*>(destination);
-  for (std::int64_t i = 0; i < count; ++i) from_float(to_float(to[i]) + to_float(from[i]), to[i]);
-}
 
 constexpr auto place_of(LinearArray array) { return static_cast<std::size_t>(array); }
 
@@ -88,9 +82,9 @@ void LinearJob::copy_outputs(const LinearOutputs& destination) const {
           copy.elements * (is_half ? std::int64_t{sizeof(BFloat16)} : std::int64_t{sizeof(float)});
       std::memcpy(gradients[i], copy.memory->data(), static_cast<std::size_t>(bytes));
     } else if (is_half) {
-      add_to<BFloat16>(copy.memory->data(), copy.elements, gradients[i]);
+      add_elements_to<BFloat16>(copy.memory->data(), copy.elements, gradients[i]);
     } else {
-      add_to<float>(copy.memory->data(), copy.elements, gradients[i]);
+      add_elements_to<float>(copy.memory->data(), copy.elements, gradients[i]);
     }
   }
 }

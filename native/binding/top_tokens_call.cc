@@ -184,28 +184,29 @@ ComputeStatus compute_product(TopTokensCall& call) {
   return compute_linear_top_tokens(product, call.outputs);
 }
 
+// `read_source` reads what the rows come from. As refusal_of().
+Napi::Object read_call(const Napi::CallbackInfo& info, void (*read_source)(const Napi::CallbackInfo&, TopTokensCall&),
+                       TopTokensCall& call) {
+  read_numbers(info.Env(), info[0], call.problem);
+  read_constraint(info, call);
+  read_source(info, call);
+  read_outputs(info, call);
+  return refusal_of(info.Env(), call);
+}
+
 } // namespace
 
 Napi::Value top_tokens_from_js(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
   TopTokensCall call;
-  read_numbers(env, info[0], call.problem);
-  read_constraint(info, call);
-  read_logits(info, call);
-  read_outputs(info, call);
-  const Napi::Object refusal = refusal_of(env, call);
+  const Napi::Object refusal = read_call(info, read_logits, call);
   if (!refusal.IsEmpty()) return refusal;
-  return result_of(env, compute_top_tokens(call.problem, call.outputs));
+  return result_of(info.Env(), compute_top_tokens(call.problem, call.outputs));
 }
 
 Napi::Value linear_top_tokens_from_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   TopTokensCall call;
-  read_numbers(env, info[0], call.problem);
-  read_constraint(info, call);
-  read_product(info, call);
-  read_outputs(info, call);
-  const Napi::Object refusal = refusal_of(env, call);
+  const Napi::Object refusal = read_call(info, read_product, call);
   if (!refusal.IsEmpty()) return refusal;
   if (call.problem.rows == 0) return env.Undefined();
   call.product.workspace_floats = linear_workspace_floats(call.product, call.product.workspace_floats);

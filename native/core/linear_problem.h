@@ -33,6 +33,10 @@ struct LinearOutputs {
   // Where it is: the tokens of the rows, ascending, with every one of the lists among them.
   const std::int32_t* weight_tokens = nullptr;
   bool weight_is_zero = false; // whether grad_weight is so where nothing is accumulated
+
+  bool has_gradient() const {
+    return grad_hidden != nullptr || grad_weight != nullptr || grad_bias != nullptr || grad_allowed_bias != nullptr;
+  }
 };
 
 constexpr std::int64_t kLineFloats = 16;

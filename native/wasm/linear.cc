@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "native/core/call_fields.h"
+#include "native/core/element_sums.h"
 #include "native/cpu/linear_run.h"
 #include "native/wasm/module_call.h"
 
@@ -40,18 +41,6 @@ void read_linear_arrays(void* const* pointers, LinearCall& call) {
   call.outputs.weight_tokens = static_cast<const std::int32_t*>(array(LinearArray::kWeightTokens));
 }
 
-bool has_gradient(const LinearOutputs& outputs) {
-  return outputs.grad_hidden != nullptr || outputs.grad_weight != nullptr || outputs.grad_bias != nullptr ||
-         outputs.grad_allowed_bias != nullptr;
-}
-
-template <class Element>
-void add_all(const void* elements, std::int32_t count, void* sums) {
-  const auto* const from = static_cast<const Element*>(elements);
-  auto* const to = static_cast<Element*>(sums);
-  for (std::int32_t i = 0; i < count; ++i) from_float(to_float(to[i]) + to_float(from[i]), to[i]);
-}
-
 } // namespace
 
 // Numbers in the order of kTopTokensNumberNames; `product` is hiddenSize and workspaceBytes; arrays are hidden, weight,
@@ -61,13 +50,8 @@ FBL_EXPORT(linear_top_tokens)
 void linear_top_tokens(const double* numbers, const double* product, void* const* arrays, double entries,
                        double* report) {
   LinearProblem problem;
-  problem.rows = static_cast<std::int64_t>(numbers[0]);
-  problem.vocab_size = static_cast<std::int64_t>(numbers[1]);
-  problem.operand_dtype = static_cast<DType>(static_cast<std::int32_t>(numbers[3]));
-  problem.beam_width = static_cast<std::int64_t>(numbers[4]);
-  problem.temperature = numbers[5];
-  problem.softcap = numbers[6];
-  problem.threads = 1;
+  static_cast<LogitRows&>(problem) = read_top_tokens_rows(numbers);
+  problem.operand_dtype = problem.dtype;
   problem.hidden_size = static_cast<std::int64_t>(product[0]);
   problem.hidden = arrays[0];
   problem.weight = arrays[1];
@@ -93,7 +77,7 @@ void linear_top_tokens(const double* numbers, const double* product, void* const
 // Adds elements to those of `sums`: float32, or bfloat16 where `is_half`.
 FBL_EXPORT(add_elements)
 void add_elements(std::int32_t is_half, const void* elements, std::int32_t count, void* sums) {
-  is_half != 0 ? add_all<BFloat16>(elements, count, sums) : add_all<float>(elements, count, sums);
+  is_half != 0 ? add_elements_to<BFloat16>(elements, count, sums) : add_elements_to<float>(elements, count, sums);
 }
 
 // Null where it cannot be had.
@@ -117,7 +101,7 @@ LinearCall* linear_begin(const double* numbers, void* const* arrays, const doubl
   call->outputs.rows = read_outputs(arrays);
   call->outputs.weight_rows = static_cast<std::int64_t>(weight_rows);
   call->outputs.weight_is_sparse = call->outputs.weight_tokens != nullptr;
-  problem.gradient = has_gradient(call->outputs) ? GradientMode::kInPlace : GradientMode::kNone;
+  problem.gradient = call->outputs.has_gradient() ? GradientMode::kInPlace : GradientMode::kNone;
   problem.workspace_floats = linear_workspace_floats(problem, problem.workspace_floats);
   call->workspace.resize(static_cast<std::size_t>(problem.workspace_floats + kLineFloats));
   problem.workspace = line_start(call->workspace);

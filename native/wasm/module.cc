@@ -231,15 +231,8 @@ void top_tokens(const double* numbers, const void* logits, float* wide, const st
                 const std::int32_t* tokens, const std::uint32_t* bitmask, double longest_row, std::int32_t* out_tokens,
                 float* log_probabilities, float* log_sum_exp) {
   TopTokensProblem problem;
-  problem.rows = static_cast<std::int64_t>(numbers[0]);
-  problem.vocab_size = static_cast<std::int64_t>(numbers[1]);
-  problem.row_stride = problem.vocab_size;
-  problem.dtype = static_cast<DType>(static_cast<std::int32_t>(numbers[3]));
-  problem.beam_width = static_cast<std::int64_t>(numbers[4]);
-  problem.temperature = numbers[5];
-  problem.softcap = numbers[6];
+  static_cast<LogitRows&>(problem) = read_top_tokens_rows(numbers);
   problem.listed_logits = offsets != nullptr;
-  problem.threads = 1;
   problem.logits = logits;
   problem.allowed_offsets = offsets;
   problem.allowed_tokens = tokens;

@@ -67,6 +67,20 @@ inline LossProblem read_problem(const double* numbers, void* const* pointers) {
   return problem;
 }
 
+// Numbers in the order of kTopTokensNumberNames; the rows lie packed.
+inline LogitRows read_top_tokens_rows(const double* numbers) {
+  LogitRows rows;
+  rows.rows = static_cast<std::int64_t>(numbers[0]);
+  rows.vocab_size = static_cast<std::int64_t>(numbers[1]);
+  rows.row_stride = rows.vocab_size;
+  rows.dtype = static_cast<DType>(static_cast<std::int32_t>(numbers[3]));
+  rows.beam_width = static_cast<std::int64_t>(numbers[4]);
+  rows.temperature = numbers[5];
+  rows.softcap = numbers[6];
+  rows.threads = 1;
+  return rows;
+}
+
 inline LossOutputs read_outputs(void* const* pointers) {
   const Arrays arrays(pointers);
   LossOutputs outputs;
