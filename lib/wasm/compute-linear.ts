@@ -1,7 +1,6 @@
 // The linear form on the module: at once, or in chunks between which the event loop turns.
 import type { NativeOutcome } from '../native/binding.js';
-import { CALL_FIELDS } from '../native/call-fields.js';
-import { type GivenLinearCall, LinearCall } from './linear-call.js';
+import { type GivenLinearCall, LinearCall, linearNumberIndex } from './linear-call.js';
 import { numberIndex } from './loss-call.js';
 import { whileModuleHasMemory } from './module.js';
 import { enqueue, isAborted } from './slices.js';
@@ -10,7 +9,7 @@ import { enqueue, isAborted } from './slices.js';
 const SLICE_BYTES = 1 << 20;
 
 const workspaceBytesOf = ({ linearNumbers }: GivenLinearCall) =>
-  linearNumbers[CALL_FIELDS.linearNumbers.indexOf('workspaceBytes')] as number;
+  linearNumbers[linearNumberIndex.workspaceBytes] as number;
 
 export function computeLinear(given: GivenLinearCall, faultNames: readonly string[]): NativeOutcome {
   return whileModuleHasMemory(() => {

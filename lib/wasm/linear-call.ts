@@ -1,10 +1,12 @@
 // One call of the linear form in a module of its own: its arrays are copied into that module's memory.
-import type { NativeArray, NativeFault, NativeOutcome } from '../native/binding.js';
+import type { NativeArray, NativeOutcome } from '../native/binding.js';
 import { type ArrayField, CALL_FIELDS, LENDABLE } from '../native/call-fields.js';
-import { lengthOf, shareMemory } from '../options/typed-arrays.js';
-import { Layout, viewOfModule } from './blocks.js';
-import { cleanView, elementType, numberIndex, typeOfField, type VIEW_TYPES } from './loss-call.js';
-import { instantiate, type ModuleExports, OUT_OF_MEMORY } from './module.js';
+import { lengthOf } from '../options/typed-arrays.js';
+import { viewOfModule } from './blocks.js';
+import { findOverlap, REPORT_NUMBERS, readFault, spansOf } from './checks.js';
+import { cleanView, elementType, numberIndex, typeOfField } from './loss-call.js';
+import { OUT_OF_MEMORY } from './module.js';
+import { OwnModule } from './own-module.js';
 
 /** As the facade hands it over. */
 export interface GivenLinearCall {
@@ -24,9 +26,14 @@ const OUTPUTS: readonly ArrayName[] = [
   ...(['rowLosses', 'nll', 'logSumExp', 'threshold', 'margins', 'penalties', 'rank'] as const),
   ...GRADIENTS,
 ];
-/** What a gradient must not lie on, by the name that the caller knows. */
-const PUBLIC_NAMES: Partial<Record<ArrayName, string>> = {
-  ...Object.fromEntries(GRADIENTS.map((name) => [name, `out.${name}`])),
+// By the names that the caller knows: gradients, and what they must not lie on.
+const PUBLIC_GRADIENTS = {
+  gradHidden: 'out.gradHidden',
+  gradWeight: 'out.gradWeight',
+  gradBias: 'out.gradBias',
+  gradAllowedBias: 'out.gradAllowedBias',
+};
+const PUBLIC_INPUTS: Partial<Record<ArrayName, string>> = {
   hidden: 'hidden',
   weight: 'weight',
   bias: 'bias',
@@ -40,10 +47,9 @@ const PUBLIC_NAMES: Partial<Record<ArrayName, string>> = {
 /** Elements that are added to the caller's at a time. */
 const ADDED_ELEMENTS = 1 << 18;
 
-const linearNumberIndex = Object.fromEntries(CALL_FIELDS.linearNumbers.map((name, index) => [name, index])) as Record<
-  LinearNumberName,
-  number
->;
+export const linearNumberIndex = Object.fromEntries(
+  CALL_FIELDS.linearNumbers.map((name, index) => [name, index]),
+) as Record<LinearNumberName, number>;
 
 type Arrays = Partial<Record<ArrayName, NativeArray>>;
 
@@ -67,37 +73,17 @@ function cleanViews(arrays: Arrays, operandDType: number): Arrays {
   return Object.fromEntries(entries.map(([name, array]) => [name, cleanView(array, typeOf(name))]));
 }
 
-/** The public name of what a gradient shares memory with. */
-function findOverlap(arrays: Arrays): string | undefined {
-  const spans = Object.entries(PUBLIC_NAMES).flatMap(([name, publicName]) => {
-    const array = arrays[name as ArrayName];
-    return array === undefined ? [] : [{ publicName, array }];
-  });
-  const gradients = spans.filter(({ publicName }) => publicName.startsWith('out.'));
-  for (const [index, { array }] of gradients.entries()) {
-    const other = spans
-      .slice(index + 1)
-      .find((span) => shareMemory(array, array.length, span.array, span.array.length));
-    if (other) return other.publicName;
-  }
-  return undefined;
-}
-
 export class LinearCall {
   private readonly arrays: Arrays;
-  private readonly places: Partial<Record<ArrayName, number>> = {};
-  private readonly lengths: Partial<Record<ArrayName, number>> = {};
-  private wasm!: ModuleExports;
-  private base = 0;
+  private readonly own: OwnModule<ArrayName>;
   private call = 0;
-  private readonly layout = new Layout();
   private readonly numbersAt: number;
   private readonly linearNumbersAt: number;
   private readonly pointersAt: number;
+  private readonly linearPointersAt: number;
   private readonly reportAt: number;
   private readonly nonFiniteAt: number;
   private readonly sumsAt: number;
-  private readonly rows: number;
 
   /**
    * `whenDone`: gradients are added to the caller's when all is done, whatever is there then; else they go on from what is
@@ -109,78 +95,63 @@ export class LinearCall {
     private readonly whenDone: boolean,
   ) {
     this.arrays = cleanViews(givenArrays(given), this.operandDType);
-    this.rows = given.numbers[numberIndex.rows] as number;
-    const { layout } = this;
-    this.numbersAt = layout.place(8 * given.numbers.length);
-    this.linearNumbersAt = layout.place(8 * given.linearNumbers.length);
-    this.pointersAt = layout.place(4 * (CALL_FIELDS.arrays.length + LINEAR_ARRAYS.length));
-    this.reportAt = layout.place(8 * 4);
-    this.nonFiniteAt = layout.place(4 * this.rows);
-    this.sumsAt = layout.place(whenDone && this.accumulates ? 4 * ADDED_ELEMENTS : 0);
-    for (const [name, { byteLength, length }] of Object.entries(this.arrays)) {
-      this.places[name as ArrayName] = layout.place(byteLength);
-      this.lengths[name as ArrayName] = length;
-    }
+    const own = new OwnModule(this.arrays);
+    this.own = own;
+    this.numbersAt = own.place(8 * given.numbers.length);
+    this.linearNumbersAt = own.place(8 * given.linearNumbers.length);
+    this.pointersAt = own.place(4 * CALL_FIELDS.arrays.length);
+    this.linearPointersAt = own.place(4 * LINEAR_ARRAYS.length);
+    this.reportAt = own.place(8 * REPORT_NUMBERS);
+    this.nonFiniteAt = own.place(4 * (given.numbers[numberIndex.rows] as number));
+    this.sumsAt = own.place(this.addsWhenDone ? 4 * ADDED_ELEMENTS : 0);
   }
 
   /** Copies what the call reads; how it ends, where it does before anything is computed. */
   begin(workspaceBytes: number): NativeOutcome | undefined {
-    const input = findOverlap(this.arrays);
+    const { own, given, arrays } = this;
+    const input = findOverlap(spansOf(arrays, PUBLIC_GRADIENTS), spansOf(arrays, PUBLIC_INPUTS));
     if (input !== undefined) return { status: 'overlap', input };
-    this.wasm = instantiate();
-    this.base = this.wasm.allocate(this.layout.bytes);
-    if (this.base === 0) return OUT_OF_MEMORY;
-    const { wasm, base, given, arrays } = this;
+    if (!own.allocate()) return OUT_OF_MEMORY;
     this.copyIn();
     const linearNumbers = Float64Array.from(given.linearNumbers);
     if (this.whenDone) linearNumbers[linearNumberIndex.accumulate] = 0;
     linearNumbers[linearNumberIndex.weightIsZero] = 0; // the module's memory is not
     linearNumbers[linearNumberIndex.workspaceBytes] = workspaceBytes;
-    viewOfModule(wasm, 'Float64Array', base + this.numbersAt, given.numbers.length).set(given.numbers);
-    viewOfModule(wasm, 'Float64Array', base + this.linearNumbersAt, linearNumbers.length).set(linearNumbers);
-    const pointers = [...CALL_FIELDS.arrays, ...LINEAR_ARRAYS].map((name) => this.pointer(name));
-    viewOfModule(wasm, 'Uint32Array', base + this.pointersAt, pointers.length).set(pointers);
-    this.call = wasm.linear_begin(
-      base + this.numbersAt,
-      base + this.pointersAt,
-      base + this.linearNumbersAt,
-      base + this.pointersAt + 4 * CALL_FIELDS.arrays.length,
+    own.writeNumbers(this.numbersAt, given.numbers);
+    own.writeNumbers(this.linearNumbersAt, linearNumbers);
+    own.writePointers(this.pointersAt, CALL_FIELDS.arrays);
+    own.writePointers(this.linearPointersAt, LINEAR_ARRAYS);
+    this.call = own.wasm.linear_begin(
+      own.at(this.numbersAt),
+      own.at(this.pointersAt),
+      own.at(this.linearNumbersAt),
+      own.at(this.linearPointersAt),
       arrays.allowedTokens?.length ?? 0,
       arrays.weightTokens?.length ?? (given.numbers[numberIndex.vocabSize] as number),
-      base + this.reportAt,
+      own.at(this.reportAt),
     );
-    if (this.call !== 0) return undefined;
-    const [error, row, value] = viewOfModule(wasm, 'Float64Array', base + this.reportAt, 3) as unknown as [
-      number,
-      number,
-      number,
-    ];
-    return { status: 'invalid', fault: this.faultNames[error] as NativeFault, row, value };
+    return readFault(own.wasm, own.at(this.reportAt), this.faultNames);
   }
 
   /** Computes a chunk of rows; returns whether it was the last. */
   step(): boolean {
-    return this.wasm.linear_step(this.call) !== 0;
+    return this.own.wasm.linear_step(this.call) !== 0;
   }
 
   /** Writes what the call came to. */
   end(): NativeOutcome {
-    const { wasm, base } = this;
+    const { own } = this;
     const now = givenArrays(this.given);
-    const written = OUTPUTS.filter((name) => (this.lengths[name] ?? 0) > 0);
-    if (written.some((name) => lengthOf(now[name] as NativeArray) !== this.lengths[name])) {
+    const written = OUTPUTS.filter((name) => (own.lengthOf(name) ?? 0) > 0);
+    if (written.some((name) => lengthOf(now[name] as NativeArray) !== own.lengthOf(name))) {
       return { status: 'detached' };
     }
     const outputs = cleanViews(Object.fromEntries(written.map((name) => [name, now[name]])), this.operandDType);
-    const count = wasm.linear_end(this.call, base + this.reportAt, base + this.nonFiniteAt);
+    const count = own.wasm.linear_end(this.call, own.at(this.reportAt), own.at(this.nonFiniteAt));
     for (const [name, array] of Object.entries(outputs)) this.copyOut(name as ArrayName, array);
-    const [loss, countedRows, prunedRows, topRankedRows] = viewOfModule(
-      wasm,
-      'Float64Array',
-      base + this.reportAt,
-      4,
-    ) as unknown as [number, number, number, number];
-    const nonFiniteRows = Array.from(viewOfModule(wasm, 'Int32Array', base + this.nonFiniteAt, count));
+    const summary = viewOfModule(own.wasm, 'Float64Array', own.at(this.reportAt), REPORT_NUMBERS);
+    const [loss, countedRows, prunedRows, topRankedRows] = summary as unknown as [number, number, number, number];
+    const nonFiniteRows = Array.from(viewOfModule(own.wasm, 'Int32Array', own.at(this.nonFiniteAt), count));
     return { status: 'done', loss, countedRows, prunedRows, topRankedRows, nonFiniteRows };
   }
 
@@ -192,37 +163,31 @@ export class LinearCall {
     return this.given.linearNumbers[linearNumberIndex.accumulate] !== 0;
   }
 
-  private pointer(name: ArrayName): number {
-    const place = this.places[name];
-    return place === undefined ? 0 : this.base + place;
+  private get addsWhenDone(): boolean {
+    return this.accumulates && this.whenDone;
   }
 
   private copyIn(): void {
+    const goesOn = this.accumulates && !this.whenDone;
     for (const [name, array] of Object.entries(this.arrays) as [ArrayName, NativeArray][]) {
-      const isOutput = OUTPUTS.includes(name);
-      if (!isOutput || (this.accumulates && !this.whenDone)) this.moduleArray(name, array).set(array);
+      if (goesOn || !OUTPUTS.includes(name)) this.own.array(name).set(array);
     }
   }
 
   private copyOut(name: ArrayName, to: NativeArray): void {
-    const found = this.moduleArray(name, to);
-    if (!this.accumulates || !this.whenDone || !GRADIENTS.includes(name as 'gradHidden')) {
-      to.set(found);
+    const { own } = this;
+    if (!this.addsWhenDone || !GRADIENTS.includes(name as 'gradHidden')) {
+      to.set(own.array(name));
       return;
     }
     const isHalf = to.BYTES_PER_ELEMENT === 2 ? 1 : 0;
-    const sums = this.base + this.sumsAt;
+    const sums = own.at(this.sumsAt);
     for (let begin = 0; begin < to.length; begin += ADDED_ELEMENTS) {
       const part = to.subarray(begin, begin + ADDED_ELEMENTS);
-      const added = viewOfModule(this.wasm, isHalf ? 'Uint16Array' : 'Float32Array', sums, part.length);
+      const added = viewOfModule(own.wasm, isHalf ? 'Uint16Array' : 'Float32Array', sums, part.length);
       added.set(part);
-      this.wasm.add_elements(isHalf, this.pointer(name) + begin * to.BYTES_PER_ELEMENT, part.length, sums);
+      own.wasm.add_elements(isHalf, own.pointer(name) + begin * to.BYTES_PER_ELEMENT, part.length, sums);
       part.set(added);
     }
-  }
-
-  private moduleArray(name: ArrayName, like: NativeArray): NativeArray {
-    const type = like.constructor.name as keyof typeof VIEW_TYPES;
-    return viewOfModule(this.wasm, type, this.pointer(name), like.length);
   }
 }

@@ -1,10 +1,11 @@
 // One call of the loss as the facade hands it over, by name, and what has to be right before anything is written.
 
-import type { NativeArray, NativeFault, NativeOutcome } from '../native/binding.js';
+import type { NativeArray, NativeFault } from '../native/binding.js';
 import { type ArrayField, CALL_FIELDS } from '../native/call-fields.js';
 import { GRADIENT_MODES, type GradientMode } from '../options/options.js';
 import { memoryOf, shareMemory, viewOf } from '../options/typed-arrays.js';
 import { cutIntoBlocks, Layout, listedRows, type PackedRows, viewOfModule, writeOffsets } from './blocks.js';
+import { type Invalid, REPORT_NUMBERS, readFault } from './checks.js';
 import { reserve } from './module.js';
 import type { Elements, Lists } from './rows.js';
 
@@ -156,8 +157,6 @@ export function findOverlap(call: LossCall): string | undefined {
   return undefined;
 }
 
-type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
-
 /**
  * find_offsets_fault of native/core/validate_problem.cc: rows can be cut into blocks only where the offsets are sound.
  */
@@ -200,7 +199,7 @@ function inspectRows(call: LossCall, count: number, faultNames: readonly string[
   const layout = new Layout();
   const numbersAt = layout.place(8 * call.numbers.length);
   const arraysAt = layout.place(4 * CALL_FIELDS.arrays.length);
-  const reportAt = layout.place(8 * 4);
+  const reportAt = layout.place(8 * REPORT_NUMBERS);
   const targetsAt = layout.place(4 * mostRows);
   const offsetsAt = layout.place(4 * (mostRows + 1));
   const elementsAt = layout.place(4 * mostElements);
@@ -228,11 +227,11 @@ function inspectRows(call: LossCall, count: number, faultNames: readonly string[
       viewOfModule(wasm, 'Uint32Array', base + elementsAt, words.length).set(words);
       pointers[arrayIndex.allowedBitmask] = base + elementsAt;
     }
-    const report = viewOfModule(wasm, 'Float64Array', base + reportAt, 4).fill(0);
+    const report = viewOfModule(wasm, 'Float64Array', base + reportAt, REPORT_NUMBERS).fill(0);
     wasm.find_fault(base + numbersAt, base + arraysAt, packed.start(end) - first, base + reportAt);
-    const [error, row, value, rowsCounted] = report as unknown as [number, number, number, number];
-    if (error !== 0) return { status: 'invalid', fault: faultNames[error] as NativeFault, row: begin + row, value };
-    counted += rowsCounted;
+    const fault = readFault(wasm, base + reportAt, faultNames, begin);
+    if (fault !== undefined) return fault;
+    counted += report[REPORT_NUMBERS - 1] as number;
   }
   return counted;
 }

@@ -1,19 +1,23 @@
 // topTokens on the module, in blocks of rows.
-import type { NativeFault, NativeOutcome } from '../native/binding.js';
-import { shareMemory } from '../options/typed-arrays.js';
+import type { NativeOutcome } from '../native/binding.js';
 import { cutIntoBlocks, evenRows, Layout, listedRows, viewOfModule, writeOffsets } from './blocks.js';
+import { findOverlap, REPORT_NUMBERS, readFault } from './checks.js';
 import { cleanView, elementType, findOffsetsFault } from './loss-call.js';
 import { OUT_OF_MEMORY, reserve } from './module.js';
 import { DenseRows, type Elements, ListedRows, type Lists, PackedArray, type RowReader } from './rows.js';
 
-export interface TopTokensArrays {
-  logits: Elements;
+/** The constraint, and what is written. */
+export interface SelectionArrays {
   offsets: Int32Array | undefined;
   allowedTokens: Int32Array | undefined;
   bitmask: Uint32Array | undefined;
   tokens: Int32Array;
   logProbabilities: Float32Array;
   logSumExp: Float32Array;
+}
+
+export interface TopTokensArrays extends SelectionArrays {
+  logits: Elements;
 }
 
 export function computeTopTokens(
@@ -36,7 +40,15 @@ export function computeTopTokens(
   const { bitmask } = given;
 
   const logitCount = isListed ? logits.length : rows === 0 ? 0 : (rows - 1) * (rowStride as number) + length;
-  const input = findOverlap({ rows, width, logits, logitCount, tokens, logProbabilities, logSumExp });
+  // Of the constraint the facade makes copies, and looks itself.
+  const input = findOverlap(
+    [
+      { name: 'out.tokens', array: tokens, elements: rows * width },
+      { name: 'out.logProbabilities', array: logProbabilities, elements: rows * width },
+      { name: 'out.logSumExp', array: logSumExp, elements: rows },
+    ],
+    [{ name: 'logits', array: logits, elements: logitCount }],
+  );
   if (input !== undefined) return { status: 'overlap', input };
   const fault = lists && findListFault(lists, length, faultNames);
   if (fault !== undefined) return fault;
@@ -107,34 +119,6 @@ export function computeTopTokens(
   return undefined;
 }
 
-interface Overlapping {
-  rows: number;
-  width: number;
-  logits: Elements;
-  logitCount: number;
-  tokens: Int32Array;
-  logProbabilities: Float32Array;
-  logSumExp: Float32Array;
-}
-
-/** The public name of what an output shares memory with. Of the constraint the facade makes copies, and looks itself. */
-function findOverlap(call: Overlapping): string | undefined {
-  const spans = [
-    { name: 'out.tokens', array: call.tokens, elements: call.rows * call.width },
-    { name: 'out.logProbabilities', array: call.logProbabilities, elements: call.rows * call.width },
-    { name: 'out.logSumExp', array: call.logSumExp, elements: call.rows },
-    { name: 'logits', array: call.logits, elements: call.logitCount },
-  ];
-  const outputs = spans.slice(0, 3);
-  for (const [index, output] of outputs.entries()) {
-    const other = spans
-      .slice(index + 1)
-      .find(({ array, elements }) => shareMemory(output.array, output.elements, array, elements));
-    if (other) return other.name;
-  }
-  return undefined;
-}
-
 /** The first fault of the lists in row order. */
 function findListFault(
   { offsets, tokens }: Lists,
@@ -146,7 +130,7 @@ function findListFault(
   const packed = { ...listedRows(offsets), count };
   const { bounds, mostRows, mostElements } = cutIntoBlocks(packed);
   const layout = new Layout();
-  const reportAt = layout.place(8 * 4);
+  const reportAt = layout.place(8 * REPORT_NUMBERS);
   const offsetsAt = layout.place(4 * (mostRows + 1));
   const tokensAt = layout.place(4 * mostElements);
   const memory = reserve({ bytes: layout.bytes, longestRow: 0, isMasked: false, width: 0 });
@@ -160,9 +144,8 @@ function findListFault(
     const listed = tokens.subarray(first, packed.start(end));
     viewOfModule(wasm, 'Int32Array', base + tokensAt, listed.length).set(listed);
     wasm.find_constraint_fault(end - begin, vocabSize, base + offsetsAt, base + tokensAt, base + reportAt);
-    const report = viewOfModule(wasm, 'Float64Array', base + reportAt, 3);
-    const [error, row, value] = report as unknown as [number, number, number];
-    if (error !== 0) return { status: 'invalid', fault: faultNames[error] as NativeFault, row: begin + row, value };
+    const fault = readFault(wasm, base + reportAt, faultNames, begin);
+    if (fault !== undefined) return fault;
   }
   return offsetsFault;
 }
