@@ -7,7 +7,7 @@ import { resizableBuffer, sharedFloats, transfer, validCall, validLists } from '
 
 // Long enough that a call is still running, or waiting, when the next line of a test runs.
 const ROWS = 64;
-const VOCAB = 20000;
+const VOCAB = 50000;
 const random = new SeededRandom(9);
 const bigLogits = random.normals(ROWS * VOCAB, 3);
 const bigTargets = random.integers(ROWS, VOCAB);

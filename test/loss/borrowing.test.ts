@@ -9,7 +9,7 @@ import { SeededRandom } from '../support/random';
 import { resizableBuffer, sharedFloats, transfer, validCall, validLists, webAssemblyMemory } from './refusal';
 
 const ROWS = 64;
-const VOCAB = 20000;
+const VOCAB = 50000;
 const random = new SeededRandom(11);
 const values = random.normals(ROWS * VOCAB, 3);
 const targets = random.integers(ROWS, VOCAB);
