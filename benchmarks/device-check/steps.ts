@@ -159,13 +159,22 @@ function parseCsvLine(line: string): string[] {
   );
 }
 
+/** Of a filter that matches no kernel, ncu says only which kernels it saw: "1. begin_kernel" and so on, a line each. */
+function whyNothingWasProfiled(text: string): string | undefined {
+  const [, after] = text.split('==WARNING== No kernels were profiled');
+  if (after === undefined) return undefined;
+  const kernels = [...after.matchAll(/^\s*\d+\. (.+)$/gm)].map(([, name]) => name?.trim());
+  return `no kernel was profiled${kernels.length > 0 ? `, of ${kernels.join(', ')}` : ''}`;
+}
+
 /** What `ncu --csv --page raw` prints: a line of names, a line of units, a line a kernel, among lines of its own. */
 export function readProfile({ exitCode, stdout, stderr }: Output): Reading {
   const lines = stdout.split('\n').filter((line) => line.startsWith('"'));
   const [header, units, ...rows] = lines.map(parseCsvLine);
   const kernelColumn = header?.indexOf('Kernel Name') ?? -1;
   if (!header || !units || kernelColumn < 0 || rows.length === 0) {
-    const refusal = /==ERROR== (.*)/.exec(`${stdout}\n${stderr}`)?.[1];
+    const text = `${stdout}\n${stderr}`;
+    const refusal = /==ERROR== (.*)/.exec(text)?.[1] ?? whyNothingWasProfiled(text);
     const reason = refusal ?? (lastLine(stderr || stdout) || `ended with ${exitCode}`);
     return { records: [], status: 'failed', reason };
   }
@@ -282,7 +291,7 @@ export const steps: Step[] = [
       return {
         tool: 'ncu',
         args: [
-          ...['--clock-control', 'none', '--csv', '--page', 'raw', '-k', 'regex:row|gradient|sweep'],
+          ...['--clock-control', 'none', '--csv', '--page', 'raw', '-k', 'regex:(row|plain|gradient)_kernel'],
           ...[...sections.flatMap((name) => ['--section', name]), 'DEVICE_CHECK', 'profile', ...profiled],
         ],
       };
