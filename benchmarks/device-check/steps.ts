@@ -1,4 +1,5 @@
 // The steps of the check on a card, as a table: what each needs, its time limit, how it is run, how its output is read.
+import { stripVTControlCharacters } from 'node:util';
 import {
   bytesPerElement,
   deviceShapes,
@@ -198,7 +199,35 @@ interface JestReport {
   numFailedTests: number;
   numPendingTests: number;
   success: boolean;
-  testResults: { message: string; assertionResults: { status: string; fullName: string }[] }[];
+  testResults: {
+    name: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] | null }[];
+  }[];
+}
+
+/** A message of jest begins with a heading ("● Test suite failed to run") and is coloured. */
+function firstLine(message: string): string {
+  const lines = stripVTControlCharacters(message).split('\n');
+  return lines.map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('●')) ?? '';
+}
+
+/** The first test that failed, and the files of which no test ran as they could not be loaded. */
+function firstFailures({ testResults }: JestReport): string {
+  const reasons: string[] = [];
+  const fileOf = (name: string) => name.replace(/^.*\/(?=test\/)/, '');
+  const failed = testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults.filter(({ status }) => status === 'failed').map((test) => ({ name, ...test })),
+  )[0];
+  if (failed) {
+    reasons.push(`${fileOf(failed.name)}: ${failed.fullName}: ${firstLine(failed.failureMessages?.[0] ?? '')}`);
+  }
+  const unloaded = testResults.filter(({ message, assertionResults }) => message && assertionResults.length === 0);
+  if (unloaded[0]) {
+    const { name, message } = unloaded[0];
+    reasons.push(`${unloaded.length} not loaded, the first ${fileOf(name)}: ${firstLine(message)}`);
+  }
+  return reasons.join('; ');
 }
 
 /** What `jest --json` prints. */
@@ -210,10 +239,7 @@ export function readTests({ exitCode, stdout, stderr }: Output): Reading {
   } catch {
     return { records: [], status: 'failed', reason: lastLine(stderr) || `ended with ${exitCode}` };
   }
-  const failed = report.testResults.flatMap(({ assertionResults }) => assertionResults);
-  const first = failed.find(({ status }) => status === 'failed')?.fullName;
-  const unloaded = report.testResults.find(({ assertionResults, message }) => message && assertionResults.length === 0);
-  const reason = first ?? unloaded?.message.trim().split('\n')[0] ?? '';
+  const reason = firstFailures(report);
   const { numPassedTests: agreed, numFailedTests: wrong, numPendingTests: skipped, success } = report;
   const right = success && exitCode === 0 && agreed > 0;
   const records: CheckKitRecord[] = [{ kind: 'check', name: 'tests', agreed, wrong, skipped, first: reason }];

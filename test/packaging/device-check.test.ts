@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StepResult } from '../../benchmarks/device-check/results';
+import { readTests } from '../../benchmarks/device-check/steps';
 import { linkCommands, makeTemporaryFolder, removeFolder, repositoryRoot, run } from './support.js';
 
 const program = join(repositoryRoot, 'build', 'device-check', 'device_check');
@@ -70,6 +71,29 @@ describe('the archive', () => {
     expect(steps.length).toBeGreaterThan(10);
     const statuses = steps.map(({ name, status: each, reason }: StepResult) => ({ name, status: each, reason }));
     expect(statuses).toEqual(steps.map(({ name }: StepResult) => ({ name, status: 'ok', reason: '' })));
+  });
+
+  it('loads every file of tests that the checkout has for a GPU', () => {
+    const unpacked = join(folder, 'unpacked');
+    mkdirSync(unpacked);
+    run('tar', ['-xJf', join(folder, 'carried', 'device-check.tar.xz'), '-C', unpacked], { cwd: folder });
+    const env = { ...process.env, FUSED_BEAR_LOSS_TEST_DEVICE: 'cuda' };
+    const jest = ['node_modules/jest/bin/jest.js', '--selectProjects', 'cuda'];
+    // Each file is loaded, and no test in it runs.
+    const arguments_ = [
+      ...jest,
+      '--json',
+      '--testNamePattern',
+      '^no test has this name$',
+      '--testPathPatterns',
+      'test/',
+    ];
+    const loaded = spawnSync('./node', arguments_, { cwd: unpacked, env, encoding: 'utf8', maxBuffer: 1 << 26 });
+    expect(readTests({ exitCode: loaded.status, ...loaded }).reason).toBe('no test ran');
+
+    const { stdout } = run(process.execPath, [...jest, '--listTests'], { cwd: repositoryRoot, env });
+    const files = stdout.split('\n').filter((line) => line.endsWith('.test.ts'));
+    expect(loaded.stdout).toContain(`"numTotalTestSuites":${files.length},`);
   });
 });
 

@@ -192,15 +192,31 @@ describe('the tests', () => {
     expect(readTests(output(JSON.stringify(report)))).toMatchObject({ status: 'ok' });
   });
 
-  it('are wrong where one failed, where none ran, and where a file could not be loaded', () => {
-    const assertionResults = [{ status: 'failed', fullName: 'the loss is right' }];
-    const failed = { ...report, success: false, testResults: [{ message: '', assertionResults }] };
-    const unloaded = { ...report, success: false, testResults: [{ message: 'no addon', assertionResults: [] }] };
-    expect(readTests(output(JSON.stringify(failed), 1))).toMatchObject({
+  const name = '/somewhere/test/unpacked/test/cuda/streams.test.ts';
+  const failureMessages = ['\u001b[31mError: expected 1\u001b[39m\n  at streams.test.ts:3'];
+  const failed = { status: 'failed', fullName: 'the loss is right', failureMessages };
+  const unloaded = { name, message: "  ● Test suite failed to run\n\n    Cannot find module '../x'\n\n    at y" };
+
+  it('are wrong where one failed: the file, the test and what it said', () => {
+    const testResults = [{ name, message: '', assertionResults: [{ ...failed, status: 'passed' }, failed] }];
+    expect(readTests(output(JSON.stringify({ ...report, success: false, testResults }), 1))).toMatchObject({
       status: 'wrong',
-      reason: 'the loss is right',
+      reason: 'test/cuda/streams.test.ts: the loss is right: Error: expected 1',
     });
-    expect(readTests(output(JSON.stringify(unloaded), 1))).toMatchObject({ status: 'wrong', reason: 'no addon' });
+  });
+
+  it('are wrong where files could not be loaded: how many, and why the first', () => {
+    const testResults = [
+      { ...unloaded, assertionResults: [] },
+      { ...unloaded, assertionResults: [] },
+    ];
+    expect(readTests(output(JSON.stringify({ ...report, success: false, testResults }), 1))).toMatchObject({
+      status: 'wrong',
+      reason: "2 not loaded, the first test/cuda/streams.test.ts: Cannot find module '../x'",
+    });
+  });
+
+  it('are wrong where none ran', () => {
     expect(readTests(output(JSON.stringify({ ...report, numPassedTests: 0 })))).toMatchObject({
       status: 'wrong',
       reason: 'no test ran',
