@@ -276,6 +276,15 @@ describe('peers', () => {
     expect(judgePeers(ran('peers', { records: [peer] }), ours).status).toBe('ok');
   });
 
+  it('are not compared where ours were not timed, and a record says so', () => {
+    const peer = time({ contender: 'authors', value: 99, tolerance: 2e-4 });
+    const { status, records } = judgePeers(ran('peers', { records: [peer] }), undefined);
+    expect({ status, records }).toEqual({
+      status: 'ok',
+      records: [peer, expect.objectContaining({ kind: 'skipped' })],
+    });
+  });
+
   it.each([10.1, null])('computed something else where it is %p', (value) => {
     const peer = time({ contender: 'authors', value, tolerance: 2e-4 });
     const { status, reason } = judgePeers(ran('peers', { records: [peer] }), ours);
