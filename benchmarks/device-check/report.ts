@@ -184,15 +184,11 @@ function formatTable(results: DeviceCheckResults): string {
 
 /** The whole Markdown file: what was checked where, the table, the verdict. */
 export function formatReport(results: DeviceCheckResults): string {
-  const device = ofKind(
-    results.steps.flatMap(({ records }) => records),
-    'device',
-  )[0];
   const how = results.emulated
     ? 'Emulated: a rehearsal. No figure below is a measurement.'
     : 'Measured. Shares are of the floor: the time that the same bytes take at the bandwidth of a copy.';
   return [
-    `# ${device?.name ?? 'No device'}, ${results.started.slice(0, 10)}, commit ${results.commit.slice(0, 12)}`,
+    `# ${results.device?.name ?? 'No device'}, ${results.started.slice(0, 10)}, commit ${results.commit.slice(0, 12)}`,
     '',
     `${how} Kernels are given apart: begin + row + end.`,
     '',

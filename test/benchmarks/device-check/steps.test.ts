@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { judgePeers } from '../../../benchmarks/device-check/peer-losses';
-import type { TimeRecord } from '../../../benchmarks/device-check/records';
+import type { DeviceRecord, TimeRecord } from '../../../benchmarks/device-check/records';
 import { formatReport, stallsOf } from '../../../benchmarks/device-check/report';
-import { type DeviceCheckResults, type StepResult, verdictOf } from '../../../benchmarks/device-check/results';
+import {
+  type DeviceCheckResults,
+  fileNameOf,
+  type StepResult,
+  verdictOf,
+} from '../../../benchmarks/device-check/results';
 import {
   type Output,
   readProfile,
@@ -229,7 +234,15 @@ const ran = (name: string, changes: Partial<StepResult> = {}): StepResult => ({
   ...changes,
 });
 const resultsOf = (...list: StepResult[]): DeviceCheckResults => ({
-  ...{ format: 1, emulated: false, started: '2026-01-02T03:04:05Z', commit: 'abc', node: 'v20', seconds: 1 },
+  ...{
+    format: 1,
+    emulated: false,
+    started: '2026-01-02T03:04:05Z',
+    commit: 'abc',
+    device: undefined,
+    node: 'v20',
+    seconds: 1,
+  },
   steps: list,
 });
 
@@ -257,8 +270,30 @@ describe('the verdict', () => {
     expect(verdictOf(resultsOf(ran('limits', { status: 'skipped', reason: 'no program' }))).exitCode).toBe(1);
   });
 
+  it('is not 0 where only steps ran that do not decide, and says so', () => {
+    expect(verdictOf(resultsOf(ran('peers', { decides: false })))).toEqual({ exitCode: 1, text: 'NOTHING DECIDED.' });
+  });
+
   it('of a rehearsal says that nothing was measured', () => {
     expect(verdictOf({ ...resultsOf(ran('limits')), emulated: true }).text).toMatch(/REHEARSAL.*nothing was measured/);
+  });
+});
+
+describe('the files of a check', () => {
+  const device = { kind: 'device', name: 'NVIDIA H200' } as DeviceRecord;
+
+  it('are named by device, date and commit, whichever steps ran', () => {
+    const results = { ...resultsOf(ran('peers')), device };
+    expect(fileNameOf(results)).toBe('nvidia-h200-2026-01-02-abc');
+    expect(formatReport(results)).toMatch(/^# NVIDIA H200, 2026-01-02, commit abc\n/);
+  });
+
+  it('of some steps alone do not take the place of those of a whole check', () => {
+    expect(fileNameOf({ ...resultsOf(), device }, 'limits|^small')).toBe('nvidia-h200-2026-01-02-abc-limits-small');
+  });
+
+  it('say so where the device did not say what it is', () => {
+    expect(fileNameOf(resultsOf())).toBe('no-device-2026-01-02-abc');
   });
 });
 
