@@ -89,7 +89,12 @@ describe('the archive', () => {
       '--testPathPatterns',
       'test/',
     ];
-    const loaded = spawnSync('./node', arguments_, { cwd: unpacked, env, encoding: 'utf8', maxBuffer: 1 << 26 });
+    const loaded = spawnSync(join(unpacked, 'node'), arguments_, {
+      cwd: unpacked,
+      env,
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
     expect(readTests({ exitCode: loaded.status, ...loaded }).reason).toBe('no test ran');
 
     const { stdout } = run(process.execPath, [...jest, '--listTests'], { cwd: repositoryRoot, env });
