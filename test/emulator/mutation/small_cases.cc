@@ -15,6 +15,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 cuda::DeviceProperties device(std::size_t per_block, std::size_t per_multiprocessor) {
   cuda::DeviceProperties properties = {};
+  properties.compute_major = 9; // has kernels for rows without a gradient, and overlaps kernels
   properties.shared_bytes_per_block = per_block;
   properties.shared_bytes_per_multiprocessor = per_multiprocessor;
   return properties;
@@ -96,6 +97,7 @@ void flow(Builder& b) {
 void smoothing(Builder& b) { b.problem().label_smoothing = 0.1; }
 void softcap(Builder& b) { b.problem().softcap = 5; }
 void forward_only(Builder& b) { b.problem().gradient = GradientMode::kNone; }
+void older_device(Builder& b) { b.small_case().properties.compute_major = 8; }
 void in_place(Builder& b) { b.problem().gradient = GradientMode::kInPlace; }
 void sparse(Builder& b) { b.problem().gradient = GradientMode::kInPlaceSparse; }
 void unaligned(Builder& b) { b.small_case().shift = 1; }
@@ -361,7 +363,9 @@ void add_plain_rows(std::vector<SmallCase>& cases, const char* name, const cuda:
     builder("less than a vector", 2, 3, 2).add_to(cases);
     builder("a tail", 3, 301, 10).add_to(cases);
     builder("several tiles", 2, 2603, 20).add_to(cases);
-    builder("several tiles, no gradient", 2, 2603, 20).with(forward_only).with(read_once).add_to(cases);
+    const Builder no_gradient = builder("several tiles, no gradient", 2, 2603, 20).with(forward_only).with(read_once);
+    no_gradient.add_to(cases);
+    Builder(no_gradient).with(older_device).add_to(cases);
     builder("whole tiles", 1, 4096, 20).add_to(cases);
     builder("whole tiles but one", 1, 4095, 20).add_to(cases);
     builder("in place", 3, 1100, 10).with(in_place).with(one_ignored).add_to(cases);
