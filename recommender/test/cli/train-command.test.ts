@@ -135,6 +135,20 @@ describe('train', () => {
       expect(resumed.error).toMatch(/cannot go on with other data/);
     }));
 
+  it('refuses what codes are made from where none are made', () =>
+    withFolder(async (root) => {
+      const data = makeDataFolder(root);
+      const made = ['--code-source', 'titles', ...SMALL, '--out', join(root, 'run')];
+      const titles = await runCommand('train', '--data', data, ...made, '--item-tokens', 'titles');
+      expect(titles.error).toBe('--code-source has no effect with --item-tokens titles');
+      const histories = join(root, 'histories');
+      mkdirSync(histories);
+      writeHistoryFolder(histories, TINY_DATASET);
+      const given = await runCommand('train', '--data', histories, ...made);
+      expect(given.error).toBe(`--code-source has no effect with data that have codes, as ${histories}`);
+      expect(existsSync(join(root, 'run'))).toBe(false);
+    }));
+
   it('trains on given codes in place of titles, and refuses those of other items', () =>
     withFolder(async (root) => {
       const data = makeDataFolder(root);
@@ -148,6 +162,8 @@ describe('train', () => {
         const other = await runCommand(...train, '--out', join(root, 'b'), '--item-tokens', kind);
         expect(other.error).toBe(`--codes has no effect with --item-tokens ${kind}`);
       }
+      const sourced = await runCommand(...train, '--out', join(root, 'b'), '--code-source', 'titles');
+      expect(sourced.error).toBe('--code-source has no effect with --codes');
       const fewer = Object.entries(JSON.parse(readFileSync(codes, 'utf8'))).slice(1);
       writeFileSync(codes, JSON.stringify(Object.fromEntries(fewer)));
       expect((await runCommand(...train, '--out', join(root, 'b'))).error).toBe(
