@@ -1,8 +1,8 @@
 // What the command line uses. Not a public entry point of the package.
-export { compare, comparePart, comparisonOfRun, mergeComparisons } from './comparison/compare.js';
+export { compare, comparePart, comparisonOfRun, mergeComparisons, RUNS_FOLDER } from './comparison/compare.js';
 export { comparisonTables } from './comparison/report.js';
 export { summarize } from './comparison/summary.js';
-export { notes } from './comparison/table.js';
+export { differenceTable, figuresTable, notes } from './comparison/table.js';
 export { verdictOf } from './comparison/verdict.js';
 export { writeComparison, writeRunReport } from './comparison/write-comparison.js';
 export { writeCodeIndex } from './data/code-index.js';

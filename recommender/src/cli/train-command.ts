@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
 import { cutoffsOf } from '../data/protocols.js';
 import type { RunResult } from '../training/run.js';
-import { commandLine } from './command-line.js';
+import { commandLine, version } from './command-line.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
 import { addLossFlags, addRunFlags, DATA_FOLDER, requireNoConflict, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
-
-const { version } = require('../../package.json') as { version: string };
 
 interface TrainFlags extends Record<string, unknown> {
   data: string;
