@@ -8,6 +8,7 @@ export { writeComparison, writeRunReport } from './comparison/write-comparison.j
 export { writeCodeIndex } from './data/code-index.js';
 export { loadDataset } from './data/dataset-files.js';
 export { syntheticDataset } from './data/synthetic-data.js';
+export { readWordVectors } from './data/word-vectors.js';
 export { codesOfRun, openTrainedRun, recommend } from './training/recommend.js';
 export { run } from './training/run.js';
 export { searchTemperatureOf } from './training/run-options.js';

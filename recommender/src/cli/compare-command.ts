@@ -3,14 +3,13 @@ import type { Part } from '../comparison/compare.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
 import { commandLine, version } from './command-line.js';
 import { drawn } from './drawn-table.js';
+import { type DataFlags, flaggedWorkbench } from './flagged-workbench.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addRunFlags, DATA_FOLDER, runOptionsOf } from './run-flags.js';
+import { addRunFlags, DATA_FOLDER } from './run-flags.js';
 import { print } from './terminal.js';
 
-interface CompareFlags extends Record<string, unknown> {
-  data: string;
-  codes?: string;
+interface CompareFlags extends DataFlags {
   out: string;
   variants: string[];
   seeds: number[];
@@ -81,18 +80,14 @@ async function runComparison(flags: CompareFlags): Promise<void> {
     comparePart,
     comparisonTables,
     describeWorkbench,
-    loadDataset,
     mergeComparisons,
     notes,
-    openWorkbench,
     summarize,
     verdictOf,
     writeComparison,
   } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const dataset = loadDataset(flags.data, flags);
-  const options = runOptionsOf(flags, dataset);
-  const workbench = await openWorkbench(dataset, options);
+  const { workbench, options } = await flaggedWorkbench(flags);
   print(describeWorkbench(workbench));
   const plan = { workbench, shared: options, variants, seeds: flags.seeds };
   const { part, merge, out } = flags;

@@ -97,6 +97,11 @@ export function addRunFlags(command: Command): Command {
       'codes of the items, in the index.json form (default: those in the data folder, or made)',
       path,
     )
+    .option(
+      '--word-vectors <file>',
+      'vectors of words for items and tokens to start from: text as of word2vec and GloVe, or .safetensors',
+      path,
+    )
     .option('--beam-width <n>', `width of the beam search, and B of the loss (${defaultBySplit('beamWidth')})`, count)
     .option('--epochs <n>', 'most epochs', count, D.epochs)
     .option('--patience <n>', 'epochs without a better validation NDCG@10 before training ends', count, D.patience)

@@ -135,6 +135,24 @@ describe('train', () => {
       expect(resumed.error).toMatch(/cannot go on with other data/);
     }));
 
+  it('starts from word vectors, and goes on with the same ones only', () =>
+    withFolder(async (root) => {
+      const data = makeDataFolder(root);
+      const vectors = join(root, 'vectors.txt');
+      writeFileSync(vectors, 'pen 1 2 3 4\npaper 4 3 2 1\nclips 0 1 0 1\n');
+      const train = ['train', '--data', data, ...SMALL, '--out', join(root, 'run'), '--word-vectors', vectors];
+      const { output, error } = await runCommand(...train);
+      expect(error).toBeUndefined();
+      expect(output).toMatch(/^ {2}Word vectors: of [123] of the \d+ words of the titles$/m);
+      expect((await runCommand(...train, '--resume')).error).toBeUndefined();
+      writeFileSync(vectors, 'pen 4 3 2 1\npaper 4 3 2 1\nclips 0 1 0 1\n');
+      expect((await runCommand(...train, '--resume')).error).toContain('cannot go on with other data');
+      const wider = await runCommand(...train.slice(0, -2), '--word-vectors', vectors, '--dimension', '5');
+      expect(wider.error).toBe(`${vectors}, line 1: vectors of 4 numbers, and --dimension is 5; give --dimension 4`);
+      const recommended = await runCommand('recommend', '--run', join(root, 'run'), '--history', '1,2');
+      expect(recommended.error).toBeUndefined();
+    }));
+
   it('refuses what codes are made from where none are made', () =>
     withFolder(async (root) => {
       const data = makeDataFolder(root);
