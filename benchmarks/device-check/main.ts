@@ -2,14 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { program } from 'commander';
 import { build } from './builds';
 import { judgePeers } from './peer-losses';
-import { ofKind, readCommitFile } from './records';
+import { type DeviceRecord, ofKind, parseRecords, readCommitFile } from './records';
 import { formatReport } from './report';
-import { type DeviceCheckResults, verdictOf } from './results';
-import { findTool, runStep } from './run-step';
+import { type DeviceCheckResults, fileNameOf, verdictOf } from './results';
+import { findTool, runStep, whyMissing } from './run-step';
 import { type Context, steps } from './steps';
 
 interface Options {
@@ -29,25 +29,19 @@ function commitOf(): string {
   return packed ?? spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? 'unknown';
 }
 
-/** Why nothing can be checked at all; undefined where there is a device. */
-function whyNoDevice(context: Context): string | undefined {
+/** What `device_check limits` says of the device, or why nothing can be checked at all. */
+function askForDevice(context: Context): { reason?: string; device?: DeviceRecord } {
   const deviceCheck = findTool('device_check', context);
-  if (deviceCheck === undefined) return 'device_check is not built: it takes nvcc, and npm run build:device-check';
+  if (deviceCheck === undefined) return { reason: whyMissing('device_check') };
   const { status, stdout } = spawnSync(deviceCheck, ['limits'], { encoding: 'utf8' });
-  return status === 2 ? stdout.trim() : undefined;
+  if (status === 2) return { reason: stdout.trim() };
+  return { device: ofKind(parseRecords(stdout), 'device')[0] };
 }
 
-function write(folder: string, results: DeviceCheckResults): string {
-  const device = ofKind(
-    results.steps.flatMap(({ records }) => records),
-    'device',
-  )[0];
-  const card = (device?.name ?? 'no device').toLowerCase().replace(/[^a-z0-9]+/g, '-');
-  const file = join(folder, `${card}-${results.started.slice(0, 10)}-${results.commit.slice(0, 12)}`);
-  mkdirSync(folder, { recursive: true });
+function write(file: string, results: DeviceCheckResults): void {
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 1)}\n`);
   writeFileSync(`${file}.md`, formatReport(results));
-  return file;
 }
 
 async function check(options: Options): Promise<number> {
@@ -56,19 +50,21 @@ async function check(options: Options): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), 'fused-bear-loss-check-'));
   const context: Context = { emulated, root, inputs: join(scratch, 'inputs.bin') };
   try {
-    const reason = whyNoDevice(context);
+    const { reason, device } = askForDevice(context);
     if (reason !== undefined) {
       console.error(reason);
       return 2;
     }
-    return await runAll(context, options);
+    return await runAll(context, options, device);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-async function runAll(context: Context, options: Options): Promise<number> {
+async function runAll(context: Context, options: Options, device: DeviceRecord | undefined): Promise<number> {
   const pattern = new RegExp(options.steps ?? '');
+  const chosen = steps.filter(({ name }) => pattern.test(name));
+  if (chosen.length === 0) throw new Error(`no step matches ${pattern}: ${steps.map(({ name }) => name).join(', ')}`);
   const folder = options.out ?? join(root, context.emulated ? 'build/device-check-emulated' : 'benchmarks/results');
   spawnSync(findTool('device_check', context) as string, ['inputs', context.inputs]);
   const began = performance.now();
@@ -77,12 +73,13 @@ async function runAll(context: Context, options: Options): Promise<number> {
     emulated: context.emulated,
     started: new Date().toISOString(),
     commit: commitOf(),
+    device,
     node: process.version,
     seconds: 0,
     steps: [],
   };
-  let file = '';
-  for (const step of steps.filter(({ name }) => pattern.test(name))) {
+  const file = join(folder, fileNameOf(results, options.steps));
+  for (const step of chosen) {
     let result = await runStep(step, context);
     // In the rehearsal the peers compute nothing.
     if (step.name === 'peers' && !context.emulated)
@@ -95,7 +92,7 @@ async function runAll(context: Context, options: Options): Promise<number> {
     console.log(
       `${step.name}: ${result.status}${result.reason && `: ${result.reason}`} (${result.seconds.toFixed(1)} s)`,
     );
-    file = write(folder, results);
+    write(file, results);
   }
   console.log(`\n${formatReport(results)}`);
   console.log(`Written to ${file}.json and .md, ${results.seconds.toFixed(0)} s`);

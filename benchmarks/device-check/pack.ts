@@ -17,17 +17,13 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { program } from 'commander';
 import { build } from './builds';
+import { listPackedSources } from './packed-sources';
 
 const root = resolve(__dirname, '..', '..');
 const archiveName = 'device-check.tar.xz';
 /** What a folder that is carried to another machine may hold is bounded. */
 const mostBytes = 50e6;
 
-/** Of the checkout. The tests are those that `npm run test:cuda` runs, and what they import. */
-const sources = [
-  ...['package.json', 'jest.config.cjs', 'lib', 'dist', 'benchmarks'],
-  ...['contract', 'cuda', 'golden', 'loss', 'reference', 'support'].map((room) => `test/${room}`),
-];
 /** The first two must be there; without nvcc there is no program for a card. */
 const binaries = [
   'build/Release/fused_bear_loss.node',
@@ -73,7 +69,8 @@ function copyBinary(from: string, to: string): void {
 }
 
 function stage(folder: string): void {
-  for (const source of sources) cpSync(join(root, source), join(folder, source), { recursive: true, filter: isNeeded });
+  for (const source of listPackedSources(root))
+    cpSync(join(root, source), join(folder, source), { recursive: true, filter: isNeeded });
   for (const place of closureOf(packages)) {
     cpSync(join(root, place), join(folder, place), { recursive: true, filter: isNeeded, dereference: true });
   }

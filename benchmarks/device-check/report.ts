@@ -64,35 +64,49 @@ function recordRows({ name: step, records }: StepResult): Row[] {
   return rows;
 }
 
-/** The first metric whose name matches. */
-function metricOf({ metrics }: ProfileRecord, pattern: RegExp): string {
-  const found = Object.entries(metrics).find(([name]) => pattern.test(name));
-  return found ? found[1] : '?';
+/** Of the sections that the step asks for. Whole names: many metrics share their beginnings, as `..._allocated` does. */
+const profileColumns = {
+  duration: 'gpu__time_duration.sum',
+  dram: 'gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed',
+  issueActive: 'smsp__issue_active.avg.pct_of_peak_sustained_active',
+  warpsActive: 'sm__warps_active.avg.pct_of_peak_sustained_active',
+  registers: 'launch__registers_per_thread',
+};
+
+/** "1,812.35 us" */
+function parseFigure(text: string): { value: number; unit: string } {
+  const [number = '', ...unit] = text.split(' ');
+  return { value: number === '' ? Number.NaN : Number(number.replaceAll(',', '')), unit: unit.join(' ') };
 }
 
-const stallPattern = /issue_stalled_(\w+?)_per_(?:issue_active|warp_active)/;
+const stallPattern = /^smsp__average_warps_issue_stalled_(\w+)_per_issue_active\.ratio$/;
 
-/** The largest first. */
+/** The largest first. A warp that is "selected" is the one that issues: it does not wait. */
 export function stallsOf({ metrics }: ProfileRecord): { reason: string; value: number }[] {
   return Object.entries(metrics)
-    .flatMap(([name, value]) => {
+    .flatMap(([name, text]) => {
       const reason = stallPattern.exec(name)?.[1];
-      return reason ? [{ reason, value: Number.parseFloat(value) }] : [];
+      return reason && reason !== 'selected' ? [{ reason, value: parseFigure(text).value }] : [];
     })
     .filter(({ value }) => value > 0)
     .sort((a, b) => b.value - a.value);
 }
 
 function profileRow(step: string, record: ProfileRecord): Row {
+  const figure = (column: keyof typeof profileColumns) => {
+    const { value, unit } = parseFigure(record.metrics[profileColumns[column]] ?? '');
+    if (Number.isNaN(value)) return '?';
+    return `${Number(value.toPrecision(4))} ${unit}`;
+  };
   const stalls = stallsOf(record)
     .slice(0, 4)
     .map(({ reason, value }) => `${reason} ${value.toFixed(2)}`);
   const result = [
-    metricOf(record, /^gpu__time_duration/),
-    `DRAM ${metricOf(record, /dram_?_?throughput.*pct_of_peak/)}`,
-    `issue active ${metricOf(record, /issue_active.*(?:pct|per_cycle_active)/)}`,
-    `warps active ${metricOf(record, /warps_active.*pct/)}`,
-    `registers ${metricOf(record, /registers_per_thread/)}`,
+    figure('duration'),
+    `DRAM ${figure('dram')}`,
+    `issue active ${figure('issueActive')}`,
+    `warps active ${figure('warpsActive')}`,
+    figure('registers'),
     `stalls: ${stalls.join(', ') || 'none read'}`,
   ];
   return { step, what: `${record.kernel} ${record.grid}`, result: result.join('; ') };
@@ -170,15 +184,11 @@ function formatTable(results: DeviceCheckResults): string {
 
 /** The whole Markdown file: what was checked where, the table, the verdict. */
 export function formatReport(results: DeviceCheckResults): string {
-  const device = ofKind(
-    results.steps.flatMap(({ records }) => records),
-    'device',
-  )[0];
   const how = results.emulated
     ? 'Emulated: a rehearsal. No figure below is a measurement.'
     : 'Measured. Shares are of the floor: the time that the same bytes take at the bandwidth of a copy.';
   return [
-    `# ${device?.name ?? 'No device'}, ${results.started.slice(0, 10)}, commit ${results.commit.slice(0, 12)}`,
+    `# ${results.device?.name ?? 'No device'}, ${results.started.slice(0, 10)}, commit ${results.commit.slice(0, 12)}`,
     '',
     `${how} Kernels are given apart: begin + row + end.`,
     '',

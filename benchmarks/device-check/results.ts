@@ -1,5 +1,5 @@
 // The one JSON file of a check: `npm run check:device` writes it anew after every step.
-import type { CheckKitRecord } from './records';
+import type { CheckKitRecord, DeviceRecord } from './records';
 
 /**
  * ok: the step ran and found nothing. wrong: it found something. failed: it ended without a result. limit: it was ended by
@@ -25,9 +25,25 @@ export interface DeviceCheckResults {
   emulated: boolean;
   started: string;
   commit: string;
+  /** Undefined: the device did not say what it is. */
+  device: DeviceRecord | undefined;
   node: string;
   seconds: number;
   steps: StepResult[];
+}
+
+/** Of a check of some steps alone, their pattern is part of the name: it must not take the place of a whole check. */
+export function fileNameOf({ device, started, commit }: DeviceCheckResults, pattern = ''): string {
+  const words = [device?.name ?? 'no device', started.slice(0, 10), commit.slice(0, 12), pattern];
+  return words
+    .map((word) =>
+      word
+        .toLowerCase()
+        .match(/[a-z0-9]+/g)
+        ?.join('-'),
+    )
+    .filter(Boolean)
+    .join('-');
 }
 
 export interface Verdict {
@@ -47,6 +63,9 @@ export function verdictOf({ steps, emulated }: DeviceCheckResults): Verdict {
   if (bad.length + wrong.length > 0) {
     return { exitCode: 1, text: `${where}WRONG: ${list([...bad, ...wrong])}.${missing}` };
   }
-  if (!deciding.some(({ status }) => status === 'ok')) return { exitCode: 1, text: `${where}NOTHING RAN.${missing}` };
+  if (!deciding.some(({ status }) => status === 'ok')) {
+    const ran = steps.some(({ status }) => status === 'ok');
+    return { exitCode: 1, text: `${where}${ran ? 'NOTHING DECIDED' : 'NOTHING RAN'}.${missing}` };
+  }
   return { exitCode: 0, text: `${where}ALL RIGHT.${missing}` };
 }

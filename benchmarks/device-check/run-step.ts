@@ -26,7 +26,7 @@ export function findTool(tool: Tool, { emulated, root }: Context): string | unde
   });
 }
 
-function whyMissing(tool: Tool): string {
+export function whyMissing(tool: Tool): string {
   if (tool === 'device_check') return 'device_check is not built: it takes nvcc, and npm run build:device-check';
   return `${tool} is not on the PATH`;
 }

@@ -1,4 +1,5 @@
 // The steps of the check on a card, as a table: what each needs, its time limit, how it is run, how its output is read.
+import { stripVTControlCharacters } from 'node:util';
 import {
   bytesPerElement,
   deviceShapes,
@@ -159,13 +160,22 @@ function parseCsvLine(line: string): string[] {
   );
 }
 
+/** Of a filter that matches no kernel, ncu says only which kernels it saw: "1. begin_kernel" and so on, a line each. */
+function whyNothingWasProfiled(text: string): string | undefined {
+  const [, after] = text.split('==WARNING== No kernels were profiled');
+  if (after === undefined) return undefined;
+  const kernels = [...after.matchAll(/^\s*\d+\. (.+)$/gm)].map(([, name]) => name?.trim());
+  return `no kernel was profiled${kernels.length > 0 ? `, of ${kernels.join(', ')}` : ''}`;
+}
+
 /** What `ncu --csv --page raw` prints: a line of names, a line of units, a line a kernel, among lines of its own. */
 export function readProfile({ exitCode, stdout, stderr }: Output): Reading {
   const lines = stdout.split('\n').filter((line) => line.startsWith('"'));
   const [header, units, ...rows] = lines.map(parseCsvLine);
   const kernelColumn = header?.indexOf('Kernel Name') ?? -1;
   if (!header || !units || kernelColumn < 0 || rows.length === 0) {
-    const refusal = /==ERROR== (.*)/.exec(`${stdout}\n${stderr}`)?.[1];
+    const text = `${stdout}\n${stderr}`;
+    const refusal = /==ERROR== (.*)/.exec(text)?.[1] ?? whyNothingWasProfiled(text);
     const reason = refusal ?? (lastLine(stderr || stdout) || `ended with ${exitCode}`);
     return { records: [], status: 'failed', reason };
   }
@@ -189,7 +199,35 @@ interface JestReport {
   numFailedTests: number;
   numPendingTests: number;
   success: boolean;
-  testResults: { message: string; assertionResults: { status: string; fullName: string }[] }[];
+  testResults: {
+    name: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] | null }[];
+  }[];
+}
+
+/** A message of jest begins with a heading ("● Test suite failed to run") and is coloured. */
+function firstLine(message: string): string {
+  const lines = stripVTControlCharacters(message).split('\n');
+  return lines.map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('●')) ?? '';
+}
+
+/** The first test that failed, and the files of which no test ran as they could not be loaded. */
+function firstFailures({ testResults }: JestReport): string {
+  const reasons: string[] = [];
+  const fileOf = (name: string) => name.replace(/^.*\/(?=test\/)/, '');
+  const failed = testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults.filter(({ status }) => status === 'failed').map((test) => ({ name, ...test })),
+  )[0];
+  if (failed) {
+    reasons.push(`${fileOf(failed.name)}: ${failed.fullName}: ${firstLine(failed.failureMessages?.[0] ?? '')}`);
+  }
+  const unloaded = testResults.filter(({ message, assertionResults }) => message && assertionResults.length === 0);
+  if (unloaded[0]) {
+    const { name, message } = unloaded[0];
+    reasons.push(`${unloaded.length} not loaded, the first ${fileOf(name)}: ${firstLine(message)}`);
+  }
+  return reasons.join('; ');
 }
 
 /** What `jest --json` prints. */
@@ -201,10 +239,7 @@ export function readTests({ exitCode, stdout, stderr }: Output): Reading {
   } catch {
     return { records: [], status: 'failed', reason: lastLine(stderr) || `ended with ${exitCode}` };
   }
-  const failed = report.testResults.flatMap(({ assertionResults }) => assertionResults);
-  const first = failed.find(({ status }) => status === 'failed')?.fullName;
-  const unloaded = report.testResults.find(({ assertionResults, message }) => message && assertionResults.length === 0);
-  const reason = first ?? unloaded?.message.trim().split('\n')[0] ?? '';
+  const reason = firstFailures(report);
   const { numPassedTests: agreed, numFailedTests: wrong, numPendingTests: skipped, success } = report;
   const right = success && exitCode === 0 && agreed > 0;
   const records: CheckKitRecord[] = [{ kind: 'check', name: 'tests', agreed, wrong, skipped, first: reason }];
@@ -282,7 +317,7 @@ export const steps: Step[] = [
       return {
         tool: 'ncu',
         args: [
-          ...['--clock-control', 'none', '--csv', '--page', 'raw', '-k', 'regex:row|gradient|sweep'],
+          ...['--clock-control', 'none', '--csv', '--page', 'raw', '-k', 'regex:(row|plain|gradient)_kernel'],
           ...[...sections.flatMap((name) => ['--section', name]), 'DEVICE_CHECK', 'profile', ...profiled],
         ],
       };

@@ -3,7 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ofKind, parseRecords } from '../../benchmarks/device-check/records';
 import type { StepResult } from '../../benchmarks/device-check/results';
+import { readTests } from '../../benchmarks/device-check/steps';
 import { linkCommands, makeTemporaryFolder, removeFolder, repositoryRoot, run } from './support.js';
 
 const program = join(repositoryRoot, 'build', 'device-check', 'device_check');
@@ -71,6 +73,34 @@ describe('the archive', () => {
     const statuses = steps.map(({ name, status: each, reason }: StepResult) => ({ name, status: each, reason }));
     expect(statuses).toEqual(steps.map(({ name }: StepResult) => ({ name, status: 'ok', reason: '' })));
   });
+
+  it('loads every file of tests that the checkout has for a GPU', () => {
+    const unpacked = join(folder, 'unpacked');
+    mkdirSync(unpacked);
+    run('tar', ['-xJf', join(folder, 'carried', 'device-check.tar.xz'), '-C', unpacked], { cwd: folder });
+    const env = { ...process.env, FUSED_BEAR_LOSS_TEST_DEVICE: 'cuda' };
+    const jest = ['node_modules/jest/bin/jest.js', '--selectProjects', 'cuda'];
+    // Each file is loaded, and no test in it runs.
+    const arguments_ = [
+      ...jest,
+      '--json',
+      '--testNamePattern',
+      '^no test has this name$',
+      '--testPathPatterns',
+      'test/',
+    ];
+    const loaded = spawnSync(join(unpacked, 'node'), arguments_, {
+      cwd: unpacked,
+      env,
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    expect(readTests({ exitCode: loaded.status, ...loaded }).reason).toBe('no test ran');
+
+    const { stdout } = run(process.execPath, [...jest, '--listTests'], { cwd: repositoryRoot, env });
+    const files = stdout.split('\n').filter((line) => line.endsWith('.test.ts'));
+    expect(loaded.stdout).toContain(`"numTotalTestSuites":${files.length},`);
+  });
 });
 
 // Visible where there is a card, as a skipped test is.
@@ -137,6 +167,44 @@ describe('the programs', () => {
     });
     expect(status).toBe(4);
     expect(JSON.parse(stdout)).toMatchObject({ kind: 'skipped', name: 'torch' });
+  });
+
+  describe('peers.py beside the stand-in for torch', () => {
+    const shapes = ['float32,2,10', 'bfloat16,2,10', 'float32,3,11'];
+
+    function recordsWithin(seconds: number) {
+      const inputs = join(folder, 'inputs.bin');
+      writeFileSync(inputs, Buffer.alloc(16));
+      const { stdout } = run(
+        'python3',
+        [join(kit, 'peers.py'), '--inputs', inputs, '--seconds', String(seconds), ...shapes],
+        { cwd: folder, env: { ...process.env, PYTHONPATH: join(kit, 'stand-ins'), PYTHONDONTWRITEBYTECODE: '1' } },
+      );
+      return parseRecords(stdout);
+    }
+
+    it('times every contender on every shape, the compiled ones too', () => {
+      const times = ofKind(recordsWithin(60), 'time');
+      for (const contender of new Set(times.map((each) => each.contender))) {
+        const timed = times.filter((each) => each.contender === contender && each.pass === 'forward');
+        expect({
+          contender,
+          timed: timed.map(({ dtype, rows, vocabSize }) => `${dtype},${rows},${vocabSize}`),
+        }).toEqual({
+          contender,
+          timed: shapes,
+        });
+      }
+      expect(times.map(({ contender }) => contender)).toContain("authors' formula, compiled");
+    });
+
+    it('says which there was no time for', () => {
+      const records = recordsWithin(0);
+      const skipped = ofKind(records, 'skipped').filter(({ reason }) => reason === 'no time left');
+      expect(ofKind(records, 'time')).toEqual([]);
+      // Two passes of six contenders.
+      expect(skipped).toHaveLength(2 * 6 * shapes.length);
+    });
   });
 
   it.each([

@@ -1,7 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { judgePeers } from '../../../benchmarks/device-check/peer-losses';
-import type { TimeRecord } from '../../../benchmarks/device-check/records';
+import type { DeviceRecord, TimeRecord } from '../../../benchmarks/device-check/records';
 import { formatReport, stallsOf } from '../../../benchmarks/device-check/report';
-import { type DeviceCheckResults, type StepResult, verdictOf } from '../../../benchmarks/device-check/results';
+import {
+  type DeviceCheckResults,
+  fileNameOf,
+  type StepResult,
+  verdictOf,
+} from '../../../benchmarks/device-check/results';
 import {
   type Output,
   readProfile,
@@ -11,6 +18,7 @@ import {
   totalSeconds,
 } from '../../../benchmarks/device-check/steps';
 
+const root = join(__dirname, '../../..');
 const output = (stdout: string, exitCode: number | null = 0, stderr = ''): Output => ({ exitCode, stdout, stderr });
 const step = (name: string) => steps.find((each) => each.name === name) as (typeof steps)[number];
 const line = (record: object) => `${JSON.stringify(record)}\n`;
@@ -103,27 +111,74 @@ describe('compute-sanitizer', () => {
 });
 
 describe('ncu', () => {
-  const csv = [
-    '==PROF== Connected to process 42',
-    '"ID","Process ID","Kernel Name","Grid Size","gpu__time_duration.sum","smsp__average_warps_issue_stalled_barrier_per_issue_active.ratio","smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio"',
-    '"","","","","us","inst","inst"',
-    '"0","42","row_kernel(RowLaunch)","(2048, 1, 1)","1,812.35","1.25","3.50"',
-  ].join('\n');
+  const stall = (reason: string) => `smsp__average_warps_issue_stalled_${reason}_per_issue_active.ratio`;
+  // Columns of a profile on a GPU, in its order, with some whose names are almost those of the ones that the table shows.
+  const columns = [
+    ['ID', '', '0'],
+    ['Process ID', '', '42'],
+    ['Kernel Name', '', 'void plain_kernel<BFloat16, WideTiles>(RowLaunch)'],
+    ['Grid Size', '', '(4096, 1, 1)'],
+    ['FBSP.TriageCompute.dramc__throughput.avg.pct_of_peak_sustained_elapsed', '%', ''],
+    ['device__attribute_max_registers_per_thread', '', '255'],
+    ['gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed', '%', '30.446367'],
+    ['gpu__time_duration.avg', 'us', '1.000000'],
+    ['gpu__time_duration.sum', 'us', '1,719.104000'],
+    ['launch__registers_per_thread', 'register/thread', '80'],
+    ['launch__registers_per_thread_allocated', 'register/thread', '88.000000'],
+    ['sm__issue_active.avg.pct_of_peak_sustained_elapsed', '%', '61.309269'],
+    ['sm__warps_active.avg.pct_of_peak_sustained_active', '%', '36.495784'],
+    [stall('barrier'), 'inst', '2.409811'],
+    [stall('gmma'), 'inst', '0'],
+    [stall('no_instruction'), 'inst', '0.506907'],
+    [stall('selected'), 'inst', '1.000000'],
+    [stall('wait'), 'inst', '1.699098'],
+    ['smsp__issue_active.avg.pct_of_peak_sustained_active', '%', '63.522594'],
+    ['smsp__issue_active.avg.per_cycle_active', '', '0.64'],
+    ['smsp__pcsamp_warps_issue_stalled_barrier', 'warp', '13890'],
+  ] as const;
+  const csvLine = (part: 0 | 1 | 2) => columns.map((column) => `"${column[part]}"`).join(',');
+  const csv = `==PROF== Connected to process 42\n${csvLine(0)}\n${csvLine(1)}\n${csvLine(2)}\n`;
+
+  it('profiles each of the kernels that go over rows', () => {
+    const source = readFileSync(join(root, 'native/cuda/kernels/row_kernels.h'), 'utf8');
+    const kernels = [...source.matchAll(/__global__ void [^;{]*?(\w+)\(const __grid_constant__/g)].map(
+      ([, name]) => name,
+    );
+    expect(kernels.length).toBeGreaterThanOrEqual(3);
+    const { args } = step('ncu').command({ emulated: false, root: '/', inputs: '/inputs' });
+    const filter = new RegExp(args[args.indexOf('-k') + 1]?.replace('regex:', '') ?? '');
+    expect(kernels.filter((name) => !filter.test(name as string))).toEqual([]);
+    expect('begin_kernel').not.toMatch(filter);
+  });
 
   it('is read kernel by kernel, with units', () => {
     const { status, records } = readProfile(output(csv));
     expect(status).toBe('ok');
-    expect(records).toEqual([expect.objectContaining({ kernel: 'row_kernel(RowLaunch)', grid: '(2048, 1, 1)' })]);
-    expect(records[0]).toMatchObject({ metrics: { 'gpu__time_duration.sum': '1,812.35 us' } });
+    const [kernel, grid] = ['void plain_kernel<BFloat16, WideTiles>(RowLaunch)', '(4096, 1, 1)'];
+    expect(records).toEqual([expect.objectContaining({ kernel, grid })]);
+    expect(records[0]).toMatchObject({ metrics: { 'gpu__time_duration.sum': '1,719.104000 us' } });
   });
 
-  it('names the largest stall first', () => {
+  it('becomes a row of the table, from the metrics of these names and no others', () => {
+    const { records } = readProfile(output(csv));
+    expect(formatReport(resultsOf(ran('ncu', { records })))).toContain(
+      '| 1719 us; DRAM 30.45 %; issue active 63.52 %; warps active 36.5 %; 80 register/thread; ' +
+        'stalls: barrier 2.41, wait 1.70, no_instruction 0.51 |',
+    );
+  });
+
+  it('names the largest stall first, and not the warps that issue', () => {
     const [record] = readProfile(output(csv)).records;
     if (record?.kind !== 'profile') throw new Error('no profile');
-    expect(stallsOf(record)).toEqual([
-      { reason: 'long_scoreboard', value: 3.5 },
-      { reason: 'barrier', value: 1.25 },
-    ]);
+    expect(stallsOf(record).map(({ reason }) => reason)).toEqual(['barrier', 'wait', 'no_instruction']);
+  });
+
+  it('says that no kernel was profiled, and which there were', () => {
+    const warning =
+      '==WARNING== No kernels were profiled.\nAvailable Kernels:\n1. begin_kernel\n2. end_kernel\n3. plain_kernel\n';
+    const reason = 'no kernel was profiled, of begin_kernel, end_kernel, plain_kernel';
+    expect(readProfile(output(warning))).toEqual({ records: [], status: 'failed', reason });
+    expect(readProfile(output('', 0, warning))).toMatchObject({ status: 'failed', reason });
   });
 
   it('says why it was refused', () => {
@@ -142,15 +197,31 @@ describe('the tests', () => {
     expect(readTests(output(JSON.stringify(report)))).toMatchObject({ status: 'ok' });
   });
 
-  it('are wrong where one failed, where none ran, and where a file could not be loaded', () => {
-    const assertionResults = [{ status: 'failed', fullName: 'the loss is right' }];
-    const failed = { ...report, success: false, testResults: [{ message: '', assertionResults }] };
-    const unloaded = { ...report, success: false, testResults: [{ message: 'no addon', assertionResults: [] }] };
-    expect(readTests(output(JSON.stringify(failed), 1))).toMatchObject({
+  const name = '/somewhere/test/unpacked/test/cuda/streams.test.ts';
+  const failureMessages = ['\u001b[31mError: expected 1\u001b[39m\n  at streams.test.ts:3'];
+  const failed = { status: 'failed', fullName: 'the loss is right', failureMessages };
+  const unloaded = { name, message: "  ● Test suite failed to run\n\n    Cannot find module '../x'\n\n    at y" };
+
+  it('are wrong where one failed: the file, the test and what it said', () => {
+    const testResults = [{ name, message: '', assertionResults: [{ ...failed, status: 'passed' }, failed] }];
+    expect(readTests(output(JSON.stringify({ ...report, success: false, testResults }), 1))).toMatchObject({
       status: 'wrong',
-      reason: 'the loss is right',
+      reason: 'test/cuda/streams.test.ts: the loss is right: Error: expected 1',
     });
-    expect(readTests(output(JSON.stringify(unloaded), 1))).toMatchObject({ status: 'wrong', reason: 'no addon' });
+  });
+
+  it('are wrong where files could not be loaded: how many, and why the first', () => {
+    const testResults = [
+      { ...unloaded, assertionResults: [] },
+      { ...unloaded, assertionResults: [] },
+    ];
+    expect(readTests(output(JSON.stringify({ ...report, success: false, testResults }), 1))).toMatchObject({
+      status: 'wrong',
+      reason: "2 not loaded, the first test/cuda/streams.test.ts: Cannot find module '../x'",
+    });
+  });
+
+  it('are wrong where none ran', () => {
     expect(readTests(output(JSON.stringify({ ...report, numPassedTests: 0 })))).toMatchObject({
       status: 'wrong',
       reason: 'no test ran',
@@ -163,7 +234,15 @@ const ran = (name: string, changes: Partial<StepResult> = {}): StepResult => ({
   ...changes,
 });
 const resultsOf = (...list: StepResult[]): DeviceCheckResults => ({
-  ...{ format: 1, emulated: false, started: '2026-01-02T03:04:05Z', commit: 'abc', node: 'v20', seconds: 1 },
+  ...{
+    format: 1,
+    emulated: false,
+    started: '2026-01-02T03:04:05Z',
+    commit: 'abc',
+    device: undefined,
+    node: 'v20',
+    seconds: 1,
+  },
   steps: list,
 });
 
@@ -191,8 +270,30 @@ describe('the verdict', () => {
     expect(verdictOf(resultsOf(ran('limits', { status: 'skipped', reason: 'no program' }))).exitCode).toBe(1);
   });
 
+  it('is not 0 where only steps ran that do not decide, and says so', () => {
+    expect(verdictOf(resultsOf(ran('peers', { decides: false })))).toEqual({ exitCode: 1, text: 'NOTHING DECIDED.' });
+  });
+
   it('of a rehearsal says that nothing was measured', () => {
     expect(verdictOf({ ...resultsOf(ran('limits')), emulated: true }).text).toMatch(/REHEARSAL.*nothing was measured/);
+  });
+});
+
+describe('the files of a check', () => {
+  const device = { kind: 'device', name: 'NVIDIA H200' } as DeviceRecord;
+
+  it('are named by device, date and commit, whichever steps ran', () => {
+    const results = { ...resultsOf(ran('peers')), device };
+    expect(fileNameOf(results)).toBe('nvidia-h200-2026-01-02-abc');
+    expect(formatReport(results)).toMatch(/^# NVIDIA H200, 2026-01-02, commit abc\n/);
+  });
+
+  it('of some steps alone do not take the place of those of a whole check', () => {
+    expect(fileNameOf({ ...resultsOf(), device }, 'limits|^small')).toBe('nvidia-h200-2026-01-02-abc-limits-small');
+  });
+
+  it('say so where the device did not say what it is', () => {
+    expect(fileNameOf(resultsOf())).toBe('no-device-2026-01-02-abc');
   });
 });
 
@@ -208,6 +309,15 @@ describe('peers', () => {
   it('have the same inputs where their loss is ours', () => {
     const peer = time({ contender: 'authors', value: 10.001, tolerance: 2e-4 });
     expect(judgePeers(ran('peers', { records: [peer] }), ours).status).toBe('ok');
+  });
+
+  it('are not compared where ours were not timed, and a record says so', () => {
+    const peer = time({ contender: 'authors', value: 99, tolerance: 2e-4 });
+    const { status, records } = judgePeers(ran('peers', { records: [peer] }), undefined);
+    expect({ status, records }).toEqual({
+      status: 'ok',
+      records: [peer, expect.objectContaining({ kind: 'skipped' })],
+    });
   });
 
   it.each([10.1, null])('computed something else where it is %p', (value) => {
