@@ -164,6 +164,10 @@ describe('train', () => {
       writeHistoryFolder(histories, TINY_DATASET);
       const given = await runCommand('train', '--data', histories, ...made);
       expect(given.error).toBe(`--code-source has no effect with data that have codes, as ${histories}`);
+      const untitled = ['train', '--data', histories, ...SMALL, '--out', join(root, 'run'), '--word-vectors', 'any'];
+      expect((await runCommand(...untitled)).error).toBe(
+        `--word-vectors has no effect with items without titles, as those of ${histories}`,
+      );
       expect(existsSync(join(root, 'run'))).toBe(false);
     }));
 
