@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { capabilities } from 'fused-bear-loss';
 import { parseVariant } from '../comparison/variants.js';
-import type { Dataset } from '../data/dataset.js';
 import type { RunHooks } from '../training/run.js';
-import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../training/run-options.js';
 import { commandLine, version } from './command-line.js';
 import { drawn } from './drawn-table.js';
 import { count, path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
+import { DATA_FOLDER, runOptionsOf } from './run-flags.js';
 import { print } from './terminal.js';
 
 interface DemoFlags {
@@ -24,29 +23,29 @@ interface DemoFlags {
 const VARIANTS = ['msl', 'hinge,lambda=0.25', 'log-sigmoid,lambda=4'].map(parseVariant);
 const SEEDS = [1, 2];
 const SYNTHETIC_SEED = 1;
-/** The network alone, in the setting of the paper: it writes titles, and nothing is counted for it. */
-const SHARED: Partial<RunOptions> = { evidence: 'none', itemTokens: 'titles' };
+/** On made-up data the network alone, in the setting of the paper: it writes titles, and nothing is counted for it. */
+const ALONE = { evidence: 'none', itemTokens: 'titles' } as const;
 /** What two cores train in two minutes. */
 const FULL = {
   synthetic: { items: 800, users: 1200, purchases: 13 },
-  options: { epochs: 8, batchSize: 32, dimension: 32, dropout: 0.2 },
+  options: { ...ALONE, epochs: 8, batchSize: 32, dimension: 32, dropout: 0.2 },
 };
 /** Every part of the full demo, in seconds. */
 const SMOKE = {
   synthetic: { items: 300, users: 120, purchases: 10 },
-  options: { epochs: 2, dimension: 16, historyPlaces: 5, trainRows: 512, testRows: 64 },
+  options: { ...ALONE, epochs: 2, dimension: 16, historyPlaces: 5, trainRows: 512, testRows: 64 },
 };
 
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('trains the recommender with and without the BEAR penalty and compares what beam search finds')
+    .option('--data <folder>', `${DATA_FOLDER} (default: data that it makes up)`, path)
     .option(
-      '--data <folder>',
-      'folder with id2name4Rec.json and train.csv, as the BEAR authors publish them (default: data that it makes up)',
-      path,
+      '--epochs <n>',
+      `most epochs of each training (default: ${FULL.options.epochs}; as train with --data)`,
+      count,
     )
-    .option('--epochs <n>', `most epochs of each training (default: ${DEFAULT_RUN_OPTIONS.epochs})`, count)
     .option('--threads <n>', 'threads of the loss; results do not depend on it (default: all)', count)
     .option('--smoke', 'a tiny run on synthetic data that only shows that everything works')
     .action(demonstrate);
@@ -54,10 +53,11 @@ export function addDemoCommand(program: Command): void {
 
 const PROCESS =
   '  The kind of product that comes next depends on the last two kinds and their order, its brand on the user. Counts of pairs\n' +
-  '  hold each of these in part only. The process and its numbers: recommender/README.md, "The demo".';
+  '  hold each of these in part only. The process and its numbers: recommender/README.md, "The demo".\n' +
+  '  The model learns from titles and purchases alone: no counts are added to its logits.';
 const LOSSES =
   'Losses: msl is cross-entropy over the tokens that the catalogue allows; the others are BEAR, msl with a penalty: hinge, and the\n' +
-  'log-sigmoid of the paper. The model has no counts to look at (--evidence none).';
+  'log-sigmoid of the paper.';
 
 async function demonstrate(flags: DemoFlags): Promise<void> {
   requirePackages('demo', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
@@ -67,24 +67,23 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
     describeWorkbench,
     differenceTable,
     figuresTable,
+    loadDataset,
     notes,
     openWorkbench,
     RUNS_FOLDER,
     summarize,
+    syntheticDataset,
     verdictOf,
     writeComparison,
   } = await import('../index.js');
-  const { epochs, threads, smoke = false } = flags;
-  const shared: RunOptions = {
-    ...DEFAULT_RUN_OPTIONS,
-    ...SHARED,
-    ...(smoke ? SMOKE : FULL).options,
-    ...(epochs !== undefined && { epochs }),
-    ...(threads !== undefined && { threads }),
-  };
-  const workbench = await openWorkbench(await openData(flags), shared);
+  const { data, epochs, threads, smoke = false } = flags;
+  const { synthetic, options } = smoke ? SMOKE : FULL;
+  const dataset = data === undefined ? syntheticDataset(synthetic, SYNTHETIC_SEED) : loadDataset(data);
+  const given = { ...(epochs !== undefined && { epochs }), ...(threads !== undefined && { threads }) };
+  const shared = runOptionsOf({ ...(data === undefined || smoke ? options : {}), ...given }, dataset);
+  const workbench = await openWorkbench(dataset, shared);
   print(describeWorkbench(workbench));
-  if (flags.data === undefined) print(PROCESS);
+  if (data === undefined) print(PROCESS);
   const native = capabilities();
   print(LOSSES);
   print(`Loss: native, ${native.instructionSet}, ${threads ?? native.threads} threads. Model: jax-js on WebAssembly.`);
@@ -108,12 +107,6 @@ async function demonstrate(flags: DemoFlags): Promise<void> {
     print(`\nReport with pictures: ${report}`);
   });
   print(`Total: ${((performance.now() - started) / 1000).toFixed(0)} s`);
-}
-
-async function openData({ data, smoke = false }: DemoFlags): Promise<Dataset> {
-  const { loadDataset, syntheticDataset } = await import('../index.js');
-  if (data !== undefined) return loadDataset(data);
-  return syntheticDataset((smoke ? SMOKE : FULL).synthetic, SYNTHETIC_SEED);
 }
 
 /** Leaves nothing behind of what was interrupted or has failed. */

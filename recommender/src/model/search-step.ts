@@ -10,7 +10,7 @@ import { sizeOf, type Tensor } from './tensor.js';
 
 /** Users of one call of the encoder, lots of one call of the decoder: a compilation for a single one and one for many. */
 const AT_ONCE = [1, 128];
-/** Rows of one user that stand together in a call of the decoder: a lot, as wide as the usual beam. One where no user has two. */
+/** Rows of one user in one call of the decoder: a lot, as wide as the usual beam. One where no user has two. */
 const LOT_ROWS = 10;
 /** Masses of the evidence held at once, in numbers of 8 bytes. */
 const MOST_MASSES = 4e6;
