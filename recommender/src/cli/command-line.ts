@@ -1,3 +1,8 @@
+const { version } = require('../../package.json') as { version: string };
+
+/** Of this package. */
+export { version };
+
 /** The command that runs, for a report. */
 export function commandLine(): string {
   return ['fused-bear-recommender', ...process.argv.slice(2)].map(quoted).join(' ');

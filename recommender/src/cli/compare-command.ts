@@ -1,18 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Part } from '../comparison/compare.js';
-import type { TextTable } from '../comparison/table.js';
 import { DEFAULT_VARIANTS, parseVariant } from '../comparison/variants.js';
-import { commandLine } from './command-line.js';
+import { commandLine, version } from './command-line.js';
+import { drawn } from './drawn-table.js';
+import { type DataFlags, flaggedWorkbench } from './flagged-workbench.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addRunFlags, DATA_FOLDER, runOptionsOf } from './run-flags.js';
+import { addRunFlags, DATA_FOLDER } from './run-flags.js';
 import { print } from './terminal.js';
 
-const { version } = require('../../package.json') as { version: string };
-
-interface CompareFlags extends Record<string, unknown> {
-  data: string;
-  codes?: string;
+interface CompareFlags extends DataFlags {
   out: string;
   variants: string[];
   seeds: number[];
@@ -83,18 +80,14 @@ async function runComparison(flags: CompareFlags): Promise<void> {
     comparePart,
     comparisonTables,
     describeWorkbench,
-    loadDataset,
     mergeComparisons,
     notes,
-    openWorkbench,
     summarize,
     verdictOf,
     writeComparison,
   } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const dataset = loadDataset(flags.data, flags);
-  const options = runOptionsOf(flags, dataset);
-  const workbench = await openWorkbench(dataset, options);
+  const { workbench, options } = await flaggedWorkbench(flags);
   print(describeWorkbench(workbench));
   const plan = { workbench, shared: options, variants, seeds: flags.seeds };
   const { part, merge, out } = flags;
@@ -115,12 +108,4 @@ async function runComparison(flags: CompareFlags): Promise<void> {
   print(`\n${verdictOf(summary).sentences.join('\n')}`);
   const report = await writeComparison(out, summary, { command: commandLine(), version });
   print(`\nReport: ${report}`);
-}
-
-async function drawn({ head, rows }: TextTable): Promise<string> {
-  const { default: Table } = await import('cli-table3');
-  const colAligns = head.map((_, column) => (column === 0 ? ('left' as const) : ('right' as const)));
-  const table = new Table({ head, colAligns, style: { head: [], border: [] } });
-  table.push(...rows);
-  return table.toString();
 }

@@ -1,12 +1,11 @@
 import { Command } from 'commander';
 import { addCodesCommand } from './codes-command.js';
+import { version } from './command-line.js';
 import { addCompareCommand } from './compare-command.js';
 import { addDemoCommand } from './demo-command.js';
 import { addRecommendCommand } from './recommend-command.js';
 import { printable } from './terminal.js';
 import { addTrainCommand } from './train-command.js';
-
-const { version } = require('../../package.json') as { version: string };
 
 /** The command line, ready to parse. Actions reject with errors whose message is for the user. */
 export function createProgram(): Command {

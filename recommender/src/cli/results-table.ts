@@ -45,21 +45,6 @@ export function resultsTable(lines: readonly ResultLine[], cutoffs: readonly num
   return table.toString();
 }
 
-/** How far chance alone moves the figures of the models: what a difference must exceed before it says anything. */
-export function noiseStatement(lines: readonly ResultLine[]): string {
-  const models = lines.filter(({ lossShare }) => lossShare !== undefined);
-  const rows = models[0]?.ranks.length ?? 0;
-  const mean = models.reduce((sum, { ranks }) => sum + hitRatioAt(ranks, 10), 0) / models.length;
-  const error = Math.sqrt((mean * (1 - mean)) / rows);
-  return (
-    'pruning rate: of the rows whose item is among the exact ten most probable, the share that beam search drops.\n' +
-    'loss / step: time in fusedBearLoss as a share of the training steps.\n' +
-    `One standard error of a HitRatio@10 of ${mean.toFixed(3)} on ${rows} rows is ${error.toFixed(4)}, more as rows of a ` +
-    'user overlap, and another seed moves it, too:\na difference between the losses of that order means nothing. ' +
-    '`fused-bear-recommender compare` measures with several seeds and intervals.'
-  );
-}
-
 function formatPruning(pruning: PruningRate | undefined): string {
   if (!pruning) return '-';
   const { rate, pruned, eligible } = pruning;

@@ -84,10 +84,8 @@ export function addRunFlags(command: Command): Command {
     .addOption(
       new Option(
         '--code-source <kind>',
-        'what codes are made from: words of titles, or also purchases of training rows',
-      )
-        .choices(CODE_SOURCES)
-        .default(D.codeSource),
+        `what codes are made from: words of titles, or also purchases of training rows (default: ${D.codeSource})`,
+      ).choices(CODE_SOURCES),
     )
     .addOption(
       new Option('--evidence <kind>', 'what is added to the logits: counts of the training rows, or nothing')
@@ -97,6 +95,11 @@ export function addRunFlags(command: Command): Command {
     .option(
       '--codes <file>',
       'codes of the items, in the index.json form (default: those in the data folder, or made)',
+      path,
+    )
+    .option(
+      '--word-vectors <file>',
+      'vectors of words for items and tokens to start from: text as of word2vec and GloVe, or .safetensors',
       path,
     )
     .option('--beam-width <n>', `width of the beam search, and B of the loss (${defaultBySplit('beamWidth')})`, count)
@@ -137,11 +140,21 @@ export function runOptionsOf(flags: Record<string, unknown>, dataset: Dataset): 
   const options = { ...D, split, ...protocolOptions(split) } as Record<string, unknown>;
   for (const name of Object.keys(flags)) if (name in D || OPTIONAL.has(name)) options[name] = flags[name];
   if (flags.codes !== undefined && options.itemTokens !== 'codes') {
-    throw new Error(`--codes has no effect with --item-tokens ${options.itemTokens}`);
+    throw withoutEffect('--codes', `--item-tokens ${options.itemTokens}`);
+  }
+  if (flags.codeSource !== undefined) {
+    if (options.itemTokens !== 'codes') throw withoutEffect('--code-source', `--item-tokens ${options.itemTokens}`);
+    if (flags.codes !== undefined) throw withoutEffect('--code-source', '--codes');
+    if (dataset.codes) throw withoutEffect('--code-source', `data that have codes, as ${dataset.description}`);
   }
   options.lambda = flags.lambda ?? DEFAULT_LAMBDAS[options.penalty as RunOptions['penalty']];
   options.lossBeamWidth = flags.lossBeamWidth ?? options.beamWidth;
   return options as unknown as RunOptions;
+}
+
+/** Of a flag that was given and would change nothing. */
+function withoutEffect(flag: string, reason: string): Error {
+  return new Error(`${flag} has no effect with ${reason}`);
 }
 
 const OPTIONAL = new Set(['unmasked', 'trainRows', 'testRows', 'threads']);

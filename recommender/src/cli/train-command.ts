@@ -1,17 +1,14 @@
 import type { Command } from 'commander';
 import { cutoffsOf } from '../data/protocols.js';
 import type { RunResult } from '../training/run.js';
-import { commandLine } from './command-line.js';
+import { commandLine, version } from './command-line.js';
+import { type DataFlags, flaggedWorkbench } from './flagged-workbench.js';
 import { path } from './option-values.js';
 import { PLOT_PACKAGES, RECOMMENDER_PACKAGES, requirePackages } from './optional-packages.js';
-import { addLossFlags, addRunFlags, DATA_FOLDER, requireNoConflict, runOptionsOf } from './run-flags.js';
+import { addLossFlags, addRunFlags, DATA_FOLDER, requireNoConflict } from './run-flags.js';
 import { print } from './terminal.js';
 
-const { version } = require('../../package.json') as { version: string };
-
-interface TrainFlags extends Record<string, unknown> {
-  data: string;
-  codes?: string;
+interface TrainFlags extends DataFlags {
   out: string;
   resume?: boolean;
 }
@@ -30,13 +27,10 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
   requireNoConflict(command);
   requirePackages('train', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
   const started = performance.now();
-  const { comparisonOfRun, describeWorkbench, loadDataset, openWorkbench, run, summarize, verdictOf, writeRunReport } =
-    await import('../index.js');
+  const { comparisonOfRun, describeWorkbench, run, summarize, verdictOf, writeRunReport } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
   const { baselineLines, modelLine, resultsTable } = await import('./results-table.js');
-  const dataset = loadDataset(flags.data, flags);
-  const options = runOptionsOf(flags, dataset);
-  const workbench = await openWorkbench(dataset, options);
+  const { workbench, options } = await flaggedWorkbench(flags);
   print(describeWorkbench(workbench));
   const { stop, ...hooks } = runProgress(options.loss === 'bear' ? `bear, ${options.penalty}` : options.loss);
   try {

@@ -18,7 +18,8 @@ export interface ComparisonHooks {
   onRun?: (title: string, done: number, total: number) => RunHooks & { stop: () => void };
 }
 
-const RUNS_FOLDER = 'runs';
+/** Of the runs, within the folder of a comparison. */
+export const RUNS_FOLDER = 'runs';
 
 /** What is compared: every variant with every seed. Options that all share, but for what a variant sets. */
 export interface ComparisonPlan {

@@ -1,4 +1,5 @@
 import type { ItemCodes } from './code-index.js';
+import type { WordVectors } from './word-vectors.js';
 
 /** A moment at which to recommend something. */
 export interface Query {
@@ -33,6 +34,8 @@ export interface Dataset {
   laterRows: Row[];
   /** Codes of the items that came with the data, or that the user gave. */
   codes?: ItemCodes;
+  /** What is known of the words of the titles from elsewhere: where vectors start, and what codes are made from, too. */
+  wordVectors?: WordVectors;
   /** Whether the data are whole histories without times, which are split by leave-one-out. */
   isUntimed?: true;
   /** Whether items have titles: otherwise `titles` holds their numbers in words, and only codes can be written. */

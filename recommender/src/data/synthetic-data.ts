@@ -47,50 +47,75 @@ const PRODUCTS = [
 const VARIANTS = ['Black', 'Blue', 'Red', 'Green', 'Small', 'Large', 'Pack of 6', 'Pack of 12', 'Pack of 50', 'Deluxe'];
 const HISTORY_LENGTH = 10;
 const SHORTEST_ROW = 5;
-const FOLLOWERS_PER_ITEM = 4;
 const START = 1_400_000_000;
 const DAY = 86_400;
 
+// The process. These numbers were written down, in README.md too, before the first run on what it makes.
+/** Kinds of product that tend to follow each ordered pair of kinds. */
+const SUCCESSORS = 2;
+/** How often one of them does; else the next kind is any. */
+const ROUTINE_SHARE = 0.8;
+/** How often the next item is of the user's favourite brand, if that brand has the kind; else it is any item of the kind. */
+const LOYAL_SHARE = 0.75;
+
+interface Item {
+  id: number;
+  brand: number;
+  product: number;
+}
+
 /**
- * A made-up catalogue and made-up users, the same for the same seed. Titles are a brand, a product and a variant, so they
- * share beginnings as real ones do. Each item has a few items that tend to follow it, and each user a favourite brand: there
- * is something to learn from the history, and noise.
+ * A made-up catalogue and made-up users, the same for the same seed. Titles are a brand, a product and a variant; the k-th brand
+ * has items in proportion to 1 / sqrt(k), so that some prefixes leave many choices and others few. A user has a favourite
+ * brand. What kind of product comes next depends on the last two kinds and on their order. So the next item follows from
+ * three things: the last item, the one before, and what the history as a whole says of its user. Counts of pairs of
+ * items hold each of them in part only.
  */
 export function syntheticDataset(size: SyntheticSize, seed: number): Dataset {
   const random = new Random(seed);
-  const titles = makeTitles(size.items, random);
-  const items = [...titles.keys()];
-  const brands = BRANDS.map((brand) => items.filter((item) => titles.get(item)?.startsWith(brand)));
-  const stockedBrands = brands.filter((stock) => stock.length > 0);
-  const followers = new Map(
-    items.map((item) => [item, Array.from({ length: FOLLOWERS_PER_ITEM }, () => random.pick(items))]),
+  const catalogue = makeCatalogue(size.items, random);
+  const items = catalogue.map(({ item }) => item);
+  const products = [...new Set(items.map(({ product }) => product))];
+  const successors = PRODUCTS.map(() =>
+    PRODUCTS.map(() => Array.from({ length: SUCCESSORS }, () => random.pick(products))),
   );
+  const nextItem = (favourite: number, [before, last]: readonly Item[]): Item => {
+    const usual = last && before && successors[before.product]?.[last.product];
+    const product = random.pick(usual && random.uniform() < ROUTINE_SHARE ? usual : products);
+    const ofProduct = items.filter((item) => item.product === product);
+    const ofFavourite = ofProduct.filter(({ brand }) => brand === favourite);
+    return random.pick(ofFavourite.length > 0 && random.uniform() < LOYAL_SHARE ? ofFavourite : ofProduct);
+  };
   const rows: Row[] = [];
   for (let user = 1; user <= size.users; user++) {
-    const favourites = random.pick(stockedBrands);
-    const bought = [random.pick(favourites)];
-    while (bought.length < size.purchases) {
-      const choices =
-        random.uniform() < 0.7 ? followers.get(bought.at(-1) as number) : random.pick([favourites, items]);
-      bought.push(random.pick(choices as number[]));
-    }
-    for (let end = SHORTEST_ROW; end <= bought.length; end++) {
-      const history = bought.slice(Math.max(0, end - 1 - HISTORY_LENGTH), end - 1);
-      rows.push({ user, history, target: bought[end - 1] as number, time: START + end * DAY + user });
+    const { brand } = random.pick(items);
+    const bought: Item[] = [];
+    while (bought.length < size.purchases) bought.push(nextItem(brand, bought.slice(-2)));
+    const ids = bought.map(({ id }) => id);
+    for (let end = SHORTEST_ROW; end <= ids.length; end++) {
+      const history = ids.slice(Math.max(0, end - 1 - HISTORY_LENGTH), end - 1);
+      rows.push({ user, history, target: ids[end - 1] as number, time: START + end * DAY + user });
     }
   }
+  const titles = new Map(catalogue.map(({ item, title }) => [item.id, title]));
   return { description: `SYNTHETIC data, made up from seed ${seed}`, titles, rows, laterRows: [] };
 }
 
-function makeTitles(count: number, random: Random): Map<number, string> {
-  const all = BRANDS.flatMap((brand) =>
-    PRODUCTS.flatMap((product) => VARIANTS.map((variant) => `${brand} ${product}, ${variant}`)),
+function makeCatalogue(count: number, random: Random): { item: Item; title: string }[] {
+  const all = BRANDS.flatMap((brandName, brand) =>
+    PRODUCTS.flatMap((productName, product) =>
+      VARIANTS.map((variant) => ({
+        brand,
+        product,
+        title: `${brandName} ${productName}, ${variant}`,
+        // The smallest of exponential variables are a sample without replacement, weighted by their rates.
+        arrival: -Math.log(1 - random.uniform()) * Math.sqrt(brand + 1),
+      })),
+    ),
   );
   if (count > all.length) throw new RangeError(`items: at most ${all.length} titles can be made up, got ${count}`);
-  return new Map(
-    random
-      .shuffled(all)
-      .slice(0, count)
-      .map((title, index) => [index + 1, title]),
-  );
+  return all
+    .sort((a, b) => a.arrival - b.arrival)
+    .slice(0, count)
+    .map(({ brand, product, title }, index) => ({ item: { id: index + 1, brand, product }, title }));
 }

@@ -1,6 +1,7 @@
 import type { Row } from './dataset.js';
 import { itemCodes } from './item-codes.js';
 import { titleVectors } from './title-vectors.js';
+import type { WordVectors } from './word-vectors.js';
 
 export const ITEM_TOKENS = ['codes', 'titles', 'items'] as const;
 /**
@@ -21,8 +22,9 @@ export function titleCodes(
   titles: ReadonlyMap<number, string>,
   train: readonly Row[],
   source: CodeSource = 'titles-and-purchases',
+  wordVectors?: WordVectors,
 ): TitleCodes {
-  const vectors = titleVectors(titles, source === 'titles' ? [] : train);
+  const vectors = titleVectors(titles, source === 'titles' ? [] : train, wordVectors);
   const codes = itemCodes([...vectors.values()]);
   return new Map([...vectors.keys()].map((title, index) => [title, codes[index] as number[]]));
 }

@@ -1,7 +1,10 @@
 import { Random } from '../random/random.js';
 import type { Row } from './dataset.js';
 import { NeighbourCounts } from './neighbour-counts.js';
+import { wordsOf } from './title-words.js';
+import type { WordVectors } from './word-vectors.js';
 
+/** Where there are no vectors of words. */
 const LENGTH = 64;
 /** How far along the pairs of the training rows a title hears of others. */
 const ROUNDS = 2;
@@ -10,24 +13,30 @@ const SEED = 1;
 
 /**
  * A vector for each title, for clustering: what its words are, and what was bought near its items in the training rows. Words
- * are random directions, weighted by inverse document frequency, and each title has one of its own. Then titles
+ * are random directions, or the vectors of a file for those that it has, weighted by inverse document frequency, and each title has
+ * a random direction of its own. Then titles
  * take over the mean of their neighbours, a pair counting by its share of the pairs of either; a title's words and what it
  * hears in each round, each at length 1, add up to its vector. (Random projections in place of factorisations, as in FastRP.)
  *
- * @returns `[titles, 64]`, by distinct title
+ * @returns `[titles, 64]`, or of the width of the file, by distinct title
  */
-export function titleVectors(titles: ReadonlyMap<number, string>, train: readonly Row[]): Map<string, Float64Array> {
+export function titleVectors(
+  titles: ReadonlyMap<number, string>,
+  train: readonly Row[],
+  known: WordVectors = new Map(),
+): Map<string, Float64Array> {
   const distinct = [...new Set(titles.values())].sort();
   const random = new Random(SEED);
-  const words = wordVectors(distinct, random);
+  const length = known.values().next().value?.length ?? LENGTH;
+  const words = wordSums(distinct, random, centred(known), length);
   const neighbours = neighbourShares(titles, distinct, train);
   const sums = words.map((vector) => vector.slice());
   let heard = words.map((vector) =>
-    normalized(addScaled(vector.slice(), randomDirection(random), 1 / Math.sqrt(LENGTH))),
+    normalized(addScaled(vector.slice(), randomDirection(random, length), 1 / Math.sqrt(length))),
   );
   for (let round = 0; round < ROUNDS; round++) {
     heard = neighbours.map((shares) => {
-      const sum = new Float64Array(LENGTH);
+      const sum = new Float64Array(length);
       for (const [other, share] of shares) addScaled(sum, heard[other] as Float64Array, share);
       return normalized(sum);
     });
@@ -38,21 +47,42 @@ export function titleVectors(titles: ReadonlyMap<number, string>, train: readonl
   return new Map(distinct.map((title, index) => [title, sums[index] as Float64Array]));
 }
 
-function wordVectors(titles: readonly string[], random: Random): Float64Array[] {
-  const wordsOf = titles.map((title) => [...new Set(title.toLowerCase().match(/[\p{L}\p{N}]+/gu))]);
+/** For each title the sum of its words, at length 1. */
+function wordSums(
+  titles: readonly string[],
+  random: Random,
+  known: ReadonlyMap<string, Float64Array>,
+  length: number,
+): Float64Array[] {
+  const words = titles.map(wordsOf);
   const frequency = new Map<string, number>();
-  for (const word of wordsOf.flat()) frequency.set(word, (frequency.get(word) ?? 0) + 1);
+  for (const word of words.flat()) frequency.set(word, (frequency.get(word) ?? 0) + 1);
   const weighted = new Map(
     [...frequency].map(([word, count]) => {
       const inverse = Math.log(titles.length / count);
-      return [word, addScaled(new Float64Array(LENGTH), randomDirection(random), inverse)] as const;
+      const direction = known.get(word) ?? randomDirection(random, length);
+      return [word, addScaled(new Float64Array(length), direction, inverse)] as const;
     }),
   );
-  return wordsOf.map((words) => {
-    const sum = new Float64Array(LENGTH);
-    for (const word of words) addScaled(sum, weighted.get(word) as Float64Array, 1);
+  return words.map((own) => {
+    const sum = new Float64Array(length);
+    for (const word of own) addScaled(sum, weighted.get(word) as Float64Array, 1);
     return normalized(sum);
   });
+}
+
+/** Without what all have in common, and as long as random directions are. */
+function centred(known: WordVectors): Map<string, Float64Array> {
+  const vectors = [...known.values()];
+  const length = vectors[0]?.length ?? 0;
+  const mean = new Float64Array(length);
+  for (const vector of vectors) addScaled(mean, vector, 1 / vectors.length);
+  return new Map(
+    [...known].map(([word, vector]) => {
+      const own = normalized(addScaled(Float64Array.from(vector), mean, -1));
+      return [word, own.map((coordinate) => coordinate * Math.sqrt(length))];
+    }),
+  );
 }
 
 /** For each title the titles that were bought near it, in either order, by index, and their shares. */
@@ -80,13 +110,13 @@ function neighbourShares(
   });
 }
 
-function randomDirection(random: Random): Float64Array {
-  return Float64Array.from({ length: LENGTH }, () => random.normal());
+function randomDirection(random: Random, length: number): Float64Array {
+  return Float64Array.from({ length }, () => random.normal());
 }
 
 /** Adds in place, and returns the sum. */
-function addScaled(sum: Float64Array, terms: Float64Array, factor: number): Float64Array {
-  for (let k = 0; k < LENGTH; k++) sum[k] = (sum[k] as number) + factor * (terms[k] as number);
+function addScaled(sum: Float64Array, terms: ArrayLike<number>, factor: number): Float64Array {
+  for (let k = 0; k < sum.length; k++) sum[k] = (sum[k] as number) + factor * (terms[k] as number);
   return sum;
 }
 

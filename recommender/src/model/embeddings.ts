@@ -1,5 +1,7 @@
 import type { Catalogue } from '../data/catalogue.js';
+import type { WordVectors } from '../data/word-vectors.js';
 import type { Random } from '../random/random.js';
+import { startVectors } from './start-vectors.js';
 import { normals, type Tensor } from './tensor.js';
 
 /** Of the vectors that were looked up: `[ids.length, d]`. */
@@ -7,6 +9,9 @@ interface VectorGradient {
   ids: Int32Array;
   gradient: Float32Array;
 }
+
+/** Of the numbers of a vector at the start. */
+const DEVIATION = 0.05;
 
 /**
  * The vectors that a batch looks up, on plain arrays. jax-js can gather under jit, but the gradient takes 70 ms a batch for
@@ -25,10 +30,15 @@ export class Embeddings {
     private readonly catalogue: Catalogue,
     readonly dimension: number,
     random: Random,
+    wordVectors?: WordVectors,
   ) {
-    this.tokens = normals([catalogue.vocabulary.size, dimension], 0.05, random);
-    this.items = normals([catalogue.itemTokens.length, dimension], 0.05, random);
-    this.nodes = normals([catalogue.branches.count, dimension], 0.05, random);
+    this.tokens = normals([catalogue.vocabulary.size, dimension], DEVIATION, random);
+    this.items = normals([catalogue.itemTokens.length, dimension], DEVIATION, random);
+    this.nodes = normals([catalogue.branches.count, dimension], DEVIATION, random);
+    if (!wordVectors) return;
+    const { tokens, items } = startVectors(catalogue, wordVectors, DEVIATION);
+    for (const [token, vector] of tokens) this.vector(this.tokens.data, token).set(vector);
+    for (const [item, vector] of items) this.vector(this.items.data, item).set(vector);
   }
 
   /** `[items.length, d]`: mean vector of the item's tokens, plus the item's own; zeros for index -1. */

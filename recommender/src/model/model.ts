@@ -1,5 +1,6 @@
 import type { numpy as np } from '@jax-js/jax';
 import type { Catalogue } from '../data/catalogue.js';
+import type { WordVectors } from '../data/word-vectors.js';
 import { Random } from '../random/random.js';
 import type { Batch, BatchSource } from './batches.js';
 import { readFloats, toDevice, toHost } from './device.js';
@@ -72,9 +73,13 @@ export class Recommender implements BatchSource {
     readonly evidence: Evidence,
     readonly size: ModelSize,
     seed: number,
+    wordVectors?: WordVectors,
   ) {
+    const width = wordVectors?.values().next().value?.length ?? size.dimension;
+    if (width !== size.dimension)
+      throw new RangeError(`word vectors of ${width} numbers, and --dimension is ${size.dimension}`);
     const random = new Random(seed);
-    this.embeddings = new Embeddings(catalogue, size.dimension, random);
+    this.embeddings = new Embeddings(catalogue, size.dimension, random, wordVectors);
     this.output = new OutputLayer(catalogue, this.embeddings, evidence.channels, random);
     this.network = initialNetwork(size, random);
   }

@@ -6,12 +6,12 @@ import type { Recommender } from './model.js';
 import * as network from './network.js';
 import { copy } from './network-parameters.js';
 import { historySight } from './sight.js';
-import type { Tensor } from './tensor.js';
+import { sizeOf, type Tensor } from './tensor.js';
 
-/** Users of one call of the network: one compilation for a single one and one for many. */
-const USERS = [1, 128];
-/** Rows of each user in one call of the decoder. */
-const SLOTS = 16;
+/** Users of one call of the encoder, lots of one call of the decoder: a compilation for a single one and one for many. */
+const AT_ONCE = [1, 128];
+/** Rows of one user in one call of the decoder: a lot, as wide as the usual beam. One where no user has two. */
+const LOT_ROWS = 10;
 /** Masses of the evidence held at once, in numbers of 8 bytes. */
 const MOST_MASSES = 4e6;
 /** Users whose keys and values are held at once. */
@@ -23,15 +23,10 @@ export function queriesAtOnce({ evidence }: Recommender): number {
 }
 
 /**
- * What the decoder needs of some users, computed once: `[n, 1, d]` contexts, `[n, H, d]` keys and values. On the host, where
- * they are freed by themselves.
+ * What the decoder needs of all users, computed once: `[users, d]` contexts, `[users, H, d]` keys and values, and
+ * `[users, H]` which places count. On the host, where it is freed by itself.
  */
-interface Memory {
-  users: number;
-  cached: Record<'last' | 'keys' | 'values', Tensor>;
-  /** `[n, slots, H]` */
-  sight: Tensor;
-}
+type Memory = Record<'last' | 'keys' | 'values' | 'sight', Float32Array>;
 
 /**
  * The step function that beam search asks. Without state: the trie node is the prefix, and the keys and values of the history
@@ -40,14 +35,14 @@ interface Memory {
 export async function makeSearchStep(model: Recommender, queries: readonly Query[]): Promise<StepFunction<undefined>> {
   const { evidence, output } = model;
   const { massLength, channels } = evidence;
-  const memories = await encodeHistories(model, queries);
+  const memory = await encodeHistories(model, queries);
   const masses = new Float64Array(massLength * queries.length);
   queries.forEach((query, index) => {
     evidence.masses(query, masses.subarray(index * massLength, (index + 1) * massLength));
   });
   const edgeVectors = output.edgeVectors();
   return async ({ users, nodes, allowed: { offsets, tokens } }) => {
-    const hidden = await decode(model, memories, users, nodes);
+    const hidden = await decode(model, memory, users, nodes);
     const logMasses = new Float32Array(tokens.length * channels);
     nodes.forEach((node, row) => {
       const start = (offsets[row] as number) * channels;
@@ -58,14 +53,20 @@ export async function makeSearchStep(model: Recommender, queries: readonly Query
   };
 }
 
-async function encodeHistories(model: Recommender, queries: readonly Query[]): Promise<Memory[]> {
+async function encodeHistories(model: Recommender, queries: readonly Query[]): Promise<Memory> {
   const { dimension: d, historyPlaces: places } = model.size;
   const { encoder, decoder } = model.network;
   const { key, value } = decoder;
-  const users = USERS.find((count) => count >= queries.length) ?? Math.max(...USERS);
-  const memories: Memory[] = [];
-  for (let first = 0; first < queries.length; first += users) {
-    const items = historyItems(model.catalogue, queries.slice(first, first + users), users, places);
+  const atOnce = countAtOnce(queries.length);
+  const padded = atOnce * Math.ceil(queries.length / atOnce);
+  const memory: Memory = {
+    last: new Float32Array(padded * d),
+    keys: new Float32Array(padded * places * d),
+    values: new Float32Array(padded * places * d),
+    sight: new Float32Array(padded * places),
+  };
+  for (let first = 0; first < queries.length; first += atOnce) {
+    const items = historyItems(model.catalogue, queries.slice(first, first + atOnce), atOnce, places);
     const { last, keys, values } = await toHost(
       network.encode(
         copy(encoder),
@@ -74,61 +75,77 @@ async function encodeHistories(model: Recommender, queries: readonly Query[]): P
         historySight(items, places),
       ),
     );
-    const seen = new Float32Array(users * SLOTS * places);
+    memory.last.set(last, first * d);
+    memory.keys.set(keys, first * places * d);
+    memory.values.set(values, first * places * d);
     items.forEach((item, index) => {
       const isEmpty = item < 0 && (index + 1) % places !== 0;
-      if (!isEmpty) return;
-      const [user, place] = [Math.floor(index / places), index % places];
-      for (let slot = 0; slot < SLOTS; slot++) seen[(user * SLOTS + slot) * places + place] = network.EXCLUDED;
-    });
-    memories.push({
-      users,
-      cached: {
-        last: { data: last, shape: [users, 1, d] },
-        keys: { data: keys, shape: [users, places, d] },
-        values: { data: values, shape: [users, places, d] },
-      },
-      sight: { data: seen, shape: [users, SLOTS, places] },
+      if (isEmpty) memory.sight[first * places + index] = network.EXCLUDED;
     });
   }
-  return memories;
+  return memory;
 }
 
 /** Hidden vectors, `[nodes.length, d]`, of rows that stand at `nodes`. */
-async function decode(
-  model: Recommender,
-  memories: readonly Memory[],
-  users: Int32Array,
-  nodes: Int32Array,
-): Promise<Float32Array> {
-  const { dimension: d } = model.size;
+async function decode(model: Recommender, memory: Memory, users: Int32Array, nodes: Int32Array): Promise<Float32Array> {
+  const { dimension: d, historyPlaces: places } = model.size;
   const { key, value, ...decoder } = model.network.decoder;
   const hidden = new Float32Array(nodes.length * d);
-  let row = 0;
-  while (row < nodes.length) {
-    const [{ users: count }] = memories as [Memory];
-    const group = Math.floor((users[row] as number) / count);
-    const { cached, sight } = memories[group] as Memory;
-    // Rows of one user are next to each other; those that find no slot wait for the next call.
-    const rowAt = new Int32Array(count * SLOTS).fill(-1);
-    const taken = new Int32Array(count);
-    for (; row < nodes.length; row++) {
-      const user = (users[row] as number) - group * count;
-      if (user >= count || taken[user] === SLOTS) break;
-      rowAt[user * SLOTS + (taken[user] as number)] = row;
-      taken[user] = (taken[user] as number) + 1;
-    }
-    const prefixes = model.embeddings.nodeVectors(rowAt.map((at) => (at < 0 ? -1 : (nodes[at] as number))));
+  const areAlone = users.every((user, row) => row === 0 || user !== users[row - 1]);
+  const lotRows = areAlone ? 1 : LOT_ROWS;
+  const lots = cutLots(users, lotRows);
+  const atOnce = countAtOnce(lots.length);
+  for (let first = 0; first < lots.length; first += atOnce) {
+    const some = lots.slice(first, first + atOnce);
+    const rowAt = new Int32Array(atOnce * lotRows).fill(-1);
+    some.forEach(({ begin, end }, lot) => {
+      for (let row = begin; row < end; row++) rowAt[lot * lotRows + row - begin] = row;
+    });
+    /** What the memory has of the user of each lot. */
+    const gathered = (name: keyof Memory, shape: number[]): Tensor => {
+      const length = sizeOf(shape);
+      const data = new Float32Array(atOnce * length);
+      some.forEach(({ begin }, lot) => {
+        const user = users[begin] as number;
+        data.set(memory[name].subarray(user * length, (user + 1) * length), lot * length);
+      });
+      return { data, shape: [atOnce, ...shape] };
+    };
+    const prefixes = model.embeddings.nodeVectors(rowAt.map((row) => (row < 0 ? -1 : (nodes[row] as number))));
     const result = network.decode(
       copy(decoder),
-      copy(cached),
-      toDevice({ data: prefixes, shape: [count, SLOTS, d] }),
-      toDevice(sight),
+      copy({
+        last: gathered('last', [1, d]),
+        keys: gathered('keys', [places, d]),
+        values: gathered('values', [places, d]),
+      }),
+      toDevice({ data: prefixes, shape: [atOnce, lotRows, d] }),
+      toDevice(gathered('sight', [1, places])),
     );
     const vectors = await readFloats(result);
-    rowAt.forEach((at, slot) => {
-      if (at >= 0) hidden.set(vectors.subarray(slot * d, (slot + 1) * d), at * d);
+    rowAt.forEach((row, slot) => {
+      if (row >= 0) hidden.set(vectors.subarray(slot * d, (slot + 1) * d), row * d);
     });
   }
   return hidden;
+}
+
+/** Rows of one user that are next to each other, at most `most` of them. */
+interface Lot {
+  begin: number;
+  end: number;
+}
+
+function cutLots(users: Int32Array, most: number): Lot[] {
+  const lots: Lot[] = [];
+  users.forEach((user, row) => {
+    const lot = lots.at(-1);
+    if (lot && users[lot.begin] === user && row - lot.begin < most) lot.end = row + 1;
+    else lots.push({ begin: row, end: row + 1 });
+  });
+  return lots;
+}
+
+function countAtOnce(length: number): number {
+  return AT_ONCE.find((count) => count >= length) ?? Math.max(...AT_ONCE);
 }

@@ -74,7 +74,14 @@ export async function evaluate(
     const sampled = [...some.keys()].filter((index) => sample.has(first + index));
     first += some.length;
     if (sampled.length === 0) continue;
-    const exact = { ...search, step: stepOf(step, sampled), users: sampled.length, count: beamWidth };
+    // All at once: the more rows of a step, the fewer calls of the network are not full.
+    const exact = {
+      ...search,
+      step: stepOf(step, sampled),
+      users: sampled.length,
+      usersPerStep: sampled.length,
+      count: beamWidth,
+    };
     const sampledRows = sampled.map((index) => some[index] as Row);
     evaluation.exactRanks.push(...targetRanks(await exactTopItems(exact), sampledRows));
     tell();

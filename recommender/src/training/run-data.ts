@@ -69,9 +69,10 @@ function uniqueKeys<Key, Value>(name: string, pairs: readonly [Key, Value][]): M
   return map;
 }
 
-/** Of the titles, their codes and the rows of all parts: other data give another digest. */
-export function digestOf({ dataset, split, codes }: Workbench): string {
+/** Of the titles, their codes, the vectors of their words and the rows of all parts: other data give another digest. */
+export function digestOf({ dataset: { titles, wordVectors }, split, codes }: Workbench): string {
+  const vectors = wordVectors && [...wordVectors].map(([word, vector]) => [word, ...vector]);
   return createHash('sha256')
-    .update(JSON.stringify([[...dataset.titles], split, ...(codes ? [[...codes]] : [])]))
+    .update(JSON.stringify([[...titles], split, ...(codes ? [[...codes]] : []), ...(vectors ? [vectors] : [])]))
     .digest('hex');
 }

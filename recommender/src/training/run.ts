@@ -68,7 +68,7 @@ async function runLocked(
   });
   const evaluatePart = (part: 'validation' | 'test') =>
     evaluate(model, split[part], { ...searchOf(part), temperature: searchTemperatureOf(options), exactRows });
-  const model = new Recommender(catalogue, evidence, options, options.seed);
+  const model = new Recommender(catalogue, evidence, options, options.seed, dataset.wordVectors);
   const trainer = new Trainer(model, split.train, {
     ...options,
     loss: lossOptions(options),
@@ -78,7 +78,7 @@ async function runLocked(
   });
   const fresh = { options, data: dataset.description, dataDigest: digestOf(workbench), metrics: [] };
   const state = openRunFolder(folder, fresh, { model, trainer, workbench });
-  const initial = new Recommender(catalogue, evidence, options, options.seed);
+  const initial = new Recommender(catalogue, evidence, options, options.seed, dataset.wordVectors);
   const marginsBefore = await marginHistogram(initial, split.validation, beamWidth, temperature);
   while (!isFinished(state)) {
     const epoch = state.metrics.length;

@@ -2,13 +2,10 @@ import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { writeAtomically } from '../data/atomic-file.js';
 import { readRegularFile } from '../data/regular-file.js';
+import { LENGTH_BYTES, splitSafetensors } from '../data/safetensors-layout.js';
 import { sizeOf, type Tensor } from '../model/tensor.js';
 import { WHOLE } from '../ranges.js';
 import { listOf, numberIn, objectOf, oneOf, pairOf, ShapeError, text } from './shape.js';
-
-// https://huggingface.co/docs/safetensors: the length of the header in 8 bytes, the header as JSON, the numbers.
-
-const LENGTH_BYTES = 8;
 
 interface Entry {
   dtype: 'F32';
@@ -50,12 +47,10 @@ export function readSafetensors(file: string): { tensors: Record<string, Tensor>
 }
 
 function decode(content: Buffer): { tensors: Record<string, Tensor>; state: string } {
-  if (content.length < LENGTH_BYTES) throw new Error(`${content.length} bytes`);
-  const start = LENGTH_BYTES + Number(content.readBigUInt64LE(0));
-  if (content.length < start) throw new Error(`${content.length} bytes, the header alone ends at ${start}`);
-  const header = parseHeader(content.subarray(LENGTH_BYTES, start));
+  const { header: bytes, numbers } = splitSafetensors(content);
+  const header = parseHeader(bytes);
   const { entries, state, sha256 } = header;
-  const numbers = content.subarray(start);
+  const start = content.length - numbers.length;
   // The digest is of what the header says; the bytes themselves must be those that say it.
   const isWhole =
     digestOf(entries, state, [numbers]) === sha256 && encodeHeader(header).equals(content.subarray(0, start));

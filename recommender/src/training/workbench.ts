@@ -3,6 +3,7 @@ import { type ItemCodes, tokenizeByCode } from '../data/code-index.js';
 import type { Dataset } from '../data/dataset.js';
 import { type Split, type SplitOptions, splitDataset } from '../data/splits.js';
 import { type CodeSource, type ItemTokens, titleCodes } from '../data/title-codes.js';
+import { wordsOf } from '../data/title-words.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
 
@@ -50,9 +51,9 @@ function codesOf(
   if (itemTokens === 'titles') return undefined;
   if (itemTokens === 'items') return oneTokenCodes(dataset);
   if (dataset.codes) return dataset.codes;
-  const { titles, isUntitled, description } = dataset;
+  const { titles, isUntitled, description, wordVectors } = dataset;
   if (isUntitled) throw new Error(`${description}: its items have no titles to make codes of`);
-  const codes = titleCodes(titles, train, codeSource);
+  const codes = titleCodes(titles, train, codeSource, wordVectors);
   return new Map([...titles].map(([item, title]) => [item, codes.get(title) as number[]]));
 }
 
@@ -71,7 +72,7 @@ function oneTokenCodes({ titles, codes }: Dataset): ItemCodes {
 
 /** The data in a few lines, with what is not clean about it. */
 export function describeWorkbench({ dataset, catalogue, split, codes }: Workbench): string {
-  const { titles, description } = dataset;
+  const { titles, description, wordVectors } = dataset;
   const { vocabulary, itemsWithSharedLeaf, branches } = catalogue;
   const users = (rows: readonly { user: number }[]) => new Set(rows.map(({ user }) => user)).size;
   const part = (name: string, rows: readonly { user: number }[]) =>
@@ -82,6 +83,10 @@ export function describeWorkbench({ dataset, catalogue, split, codes }: Workbenc
       `${branches.count} prefixes that leave one`,
     `  ${part('training', split.train)}, ${part('validation', split.validation)}, ${part('test', split.test)}`,
   ];
+  if (wordVectors) {
+    const words = new Set([...titles.values()].flatMap(wordsOf));
+    lines.push(`  Word vectors: of ${wordVectors.size} of the ${words.size} words of the titles`);
+  }
   if (itemsWithSharedLeaf > 0) {
     lines.push(
       `  Warning: ${itemsWithSharedLeaf} items share a ${codes ? 'code' : 'title'} with another; a hit on any of them is a hit.`,

@@ -135,6 +135,42 @@ describe('train', () => {
       expect(resumed.error).toMatch(/cannot go on with other data/);
     }));
 
+  it('starts from word vectors, and goes on with the same ones only', () =>
+    withFolder(async (root) => {
+      const data = makeDataFolder(root);
+      const vectors = join(root, 'vectors.txt');
+      writeFileSync(vectors, 'pen 1 2 3 4\npaper 4 3 2 1\nclips 0 1 0 1\n');
+      const train = ['train', '--data', data, ...SMALL, '--out', join(root, 'run'), '--word-vectors', vectors];
+      const { output, error } = await runCommand(...train);
+      expect(error).toBeUndefined();
+      expect(output).toMatch(/^ {2}Word vectors: of [123] of the \d+ words of the titles$/m);
+      expect((await runCommand(...train, '--resume')).error).toBeUndefined();
+      writeFileSync(vectors, 'pen 4 3 2 1\npaper 4 3 2 1\nclips 0 1 0 1\n');
+      expect((await runCommand(...train, '--resume')).error).toContain('cannot go on with other data');
+      const wider = await runCommand(...train.slice(0, -2), '--word-vectors', vectors, '--dimension', '5');
+      expect(wider.error).toBe(`${vectors}, line 1: vectors of 4 numbers, and --dimension is 5; give --dimension 4`);
+      const recommended = await runCommand('recommend', '--run', join(root, 'run'), '--history', '1,2');
+      expect(recommended.error).toBeUndefined();
+    }));
+
+  it('refuses what codes are made from where none are made', () =>
+    withFolder(async (root) => {
+      const data = makeDataFolder(root);
+      const made = ['--code-source', 'titles', ...SMALL, '--out', join(root, 'run')];
+      const titles = await runCommand('train', '--data', data, ...made, '--item-tokens', 'titles');
+      expect(titles.error).toBe('--code-source has no effect with --item-tokens titles');
+      const histories = join(root, 'histories');
+      mkdirSync(histories);
+      writeHistoryFolder(histories, TINY_DATASET);
+      const given = await runCommand('train', '--data', histories, ...made);
+      expect(given.error).toBe(`--code-source has no effect with data that have codes, as ${histories}`);
+      const untitled = ['train', '--data', histories, ...SMALL, '--out', join(root, 'run'), '--word-vectors', 'any'];
+      expect((await runCommand(...untitled)).error).toBe(
+        `--word-vectors has no effect with items without titles, as those of ${histories}`,
+      );
+      expect(existsSync(join(root, 'run'))).toBe(false);
+    }));
+
   it('trains on given codes in place of titles, and refuses those of other items', () =>
     withFolder(async (root) => {
       const data = makeDataFolder(root);
@@ -148,6 +184,8 @@ describe('train', () => {
         const other = await runCommand(...train, '--out', join(root, 'b'), '--item-tokens', kind);
         expect(other.error).toBe(`--codes has no effect with --item-tokens ${kind}`);
       }
+      const sourced = await runCommand(...train, '--out', join(root, 'b'), '--code-source', 'titles');
+      expect(sourced.error).toBe('--code-source has no effect with --codes');
       const fewer = Object.entries(JSON.parse(readFileSync(codes, 'utf8'))).slice(1);
       writeFileSync(codes, JSON.stringify(Object.fromEntries(fewer)));
       expect((await runCommand(...train, '--out', join(root, 'b'))).error).toBe(

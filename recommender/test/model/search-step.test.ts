@@ -25,4 +25,25 @@ describe('makeSearchStep', () => {
       });
     }
   });
+
+  it('has the logits of a row whatever other rows are in the step', async () => {
+    const model = tinyModel(await openTinyWorkbench(), 4);
+    const { trie, branches } = model.catalogue;
+    const branching = [...branches.numberOf.keys()].filter((node) => branches.numberOf[node] !== -1);
+    const step = await makeSearchStep(model, rows.slice(0, 3));
+    const logitsOf = async (users: number[], nodes: number[]) => {
+      const allowed = trie.allowed(Int32Array.from(nodes));
+      const parents = new Int32Array(nodes.length).fill(-1);
+      const consumed = { offsets: new Int32Array(nodes.length + 1), tokens: new Int32Array(0) };
+      const request = { users: Int32Array.from(users), nodes: Int32Array.from(nodes), parents, consumed, allowed };
+      return [...(await step({ ...request, state: undefined })).logits] as number[];
+    };
+    // More rows of a user than one call of the decoder has room for, one row, and some.
+    const counts = [37, 1, 16];
+    const users = counts.flatMap((count, user) => Array.from({ length: count }, () => user));
+    const nodes = users.map((_, row) => branching[(5 * row) % branching.length] as number);
+    const alone: number[] = [];
+    for (const [row, user] of users.entries()) alone.push(...(await logitsOf([user], [nodes[row] as number])));
+    expect(await logitsOf(users, nodes)).toEqual(alone);
+  });
 });

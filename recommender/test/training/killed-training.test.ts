@@ -81,7 +81,7 @@ it('goes on to the numbers of a run that nobody killed', async () => {
 it('ends at once when it is interrupted, and leaves nothing of a demo behind', async () => {
   const child = startCommand('demo');
   const ended = once(child, 'close');
-  for await (const said of createInterface(child.stdout)) if (said.startsWith('MSL: epoch 1')) break;
+  for await (const said of createInterface(child.stdout)) if (said.startsWith('1/6 msl, seed 1: epoch 1')) break;
   expect(readdirSync(folder)).toHaveLength(1);
   child.stdout.resume();
   child.kill('SIGINT');
