@@ -24,8 +24,7 @@ if(NOT has_nvcc)
 endif()
 
 # Machine code for each generation in use (that of 80 also runs on 86 and so on, but is not the best there; that of
-# 86 is what nvcc makes for 89 too), and the intermediate form of 90, the first with clusters, for those in between and
-# to come. Below 90 none is missing.
+# 86 is what nvcc makes for 89 too), and the intermediate form of 90 for those to come. Below 90 none is missing.
 fbl_read_list(cuda_architectures cuda architectures)
 string(JSON cuda_intermediate GET "${FBL_SOURCES_JSON}" cuda intermediate)
 list(TRANSFORM cuda_architectures APPEND -real)

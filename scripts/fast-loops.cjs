@@ -143,15 +143,16 @@ function fastLoops(instructions, exponentials) {
   return found;
 }
 
-/** Of plain_kernel's first two fast loops: the sweep, and the gradient of rows that are kept. */
+/** Of plain_kernel's fast loops: the sweep, and the gradient of rows that are kept where it writes one. */
 function countLoops(cubin, kernelName, lengthOf) {
   const counted = [];
   for (const { name, instructions } of disassemble(cubin)) {
     const kernel = kernelName(name);
     if (!kernel.startsWith('plain_kernel')) continue;
     const loops = fastLoops(instructions, VECTORS * lengthOf(kernel));
-    if (loops.length !== 2) throw new Error(`${kernel} has ${loops.length} fast loops instead of 2`);
-    ['sweep', 'gradient'].forEach((loop, i) => {
+    const names = kernel.includes('forward') ? ['sweep'] : ['sweep', 'gradient'];
+    if (loops.length !== names.length) throw new Error(`${kernel} has ${loops.length} fast loops, not ${names.length}`);
+    names.forEach((loop, i) => {
       const { path, wideLoads, wideStores, doubles, branches } = loops[i];
       counted.push({ kernel, loop, instructions: path.length / VECTORS, wideLoads, wideStores, doubles, branches });
     });
@@ -159,15 +160,4 @@ function countLoops(cubin, kernelName, lengthOf) {
   return counted;
 }
 
-/** The addresses of the same paths, by the kernel's mangled name: [sweep, gradient]. `length`: logits of 16 bytes. */
-function fastPaths(cubin, length) {
-  const kernels = disassemble(cubin).filter(({ name }) => name.includes('plain_kernel'));
-  return Object.fromEntries(
-    kernels.map(({ name, instructions }) => [
-      name,
-      fastLoops(instructions, VECTORS * length).map(({ path }) => path.map(({ address }) => address)),
-    ]),
-  );
-}
-
-module.exports = { countLoops, fastPaths, whyNotCounted };
+module.exports = { countLoops, whyNotCounted };

@@ -17,16 +17,6 @@ export interface DeviceRecord {
   clockMHz: number;
   memoryClockMHz: number;
   memoryBusBits: number;
-  /** What the row kernels use: the largest that the device grants all of them. */
-  largestCluster: number;
-}
-
-/** Clusters of so many blocks that run at a time; -1: the device has no clusters, or does not say. */
-export interface ClustersRecord {
-  kind: 'clusters';
-  size: number;
-  sharedBytes: number;
-  active: number;
 }
 
 export interface CheckRecord {
@@ -117,7 +107,6 @@ export interface ErrorRecord {
 
 export type CheckKitRecord =
   | DeviceRecord
-  | ClustersRecord
   | CheckRecord
   | CeilingRecord
   | TimeRecord

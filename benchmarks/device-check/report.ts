@@ -32,13 +32,8 @@ function recordRows({ name: step, records }: StepResult): Row[] {
       result:
         `${device.multiprocessors} multiprocessors, ${gigabytes(device.memoryBytes)}, ` +
         `second-level cache ${Math.round(device.secondLevelCacheBytes / 2 ** 20)} MiB, ` +
-        `driver for CUDA ${device.driverCuda}, runtime ${device.runtimeCuda}, clusters up to ${device.largestCluster}`,
+        `driver for CUDA ${device.driverCuda}, runtime ${device.runtimeCuda}`,
     });
-  }
-  for (const { size, sharedBytes, active } of ofKind(records, 'clusters')) {
-    if (active >= 0) {
-      rows.push({ step, what: `clusters of ${size}, ${sharedBytes >> 10} KiB a block`, result: `${active} at a time` });
-    }
   }
   for (const { name, dtype, agreed, wrong, skipped, notReached, first } of ofKind(records, 'check')) {
     const rest = [

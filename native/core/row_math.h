@@ -60,15 +60,20 @@ struct LogitScale {
   double softcap; // 0: none
 };
 
-FBL_SHARED_CALLED double scaled_logit(LogitScale scale, double logit) {
-  return (scale.softcap > 0 ? scale.softcap * tanh(logit / scale.softcap) : logit) / scale.temperature;
+// A temperature of 1, the usual one, costs no division: a division is long where few threads have one to do.
+FBL_SHARED_INLINE double divided_by(double value, double temperature) {
+  return temperature == 1 ? value : value / temperature;
 }
 
-FBL_SHARED_CALLED double scaled_logit_slope(LogitScale scale, double logit) {
-  if (scale.softcap <= 0) return 1 / scale.temperature;
+FBL_SHARED_INLINE double scaled_logit(LogitScale scale, double logit) {
+  return divided_by(scale.softcap > 0 ? scale.softcap * tanh(logit / scale.softcap) : logit, scale.temperature);
+}
+
+FBL_SHARED_INLINE double scaled_logit_slope(LogitScale scale, double logit) {
+  if (scale.softcap <= 0) return divided_by(1, scale.temperature);
   // 1 - tanh^2 as 4 s / (1 + s)^2 with s = exp(-2 |t|): no cancellation where the cap saturates.
   const double s = exp(-2 * fabs(logit / scale.softcap));
-  return 4 * s / ((1 + s) * (1 + s)) / scale.temperature;
+  return divided_by(4 * s / ((1 + s) * (1 + s)), scale.temperature);
 }
 
 // What one sweep over the allowed logits of a row finds. Logits are raw; sums are of scaled logits u.
@@ -97,6 +102,7 @@ struct RowLoss {
   PenaltyTerm penalty = {0, 0, 1};
   double target_probability = 0;
   double other_probability = 0; // 1 - p_y, to full relative accuracy
+  double reference_probability = 0;
 };
 
 // log-sum-exp and the target's two probabilities. Written around the others' sum relative to the target, so that
@@ -110,14 +116,17 @@ FBL_SHARED_INLINE void evaluate_cross_entropy(const RowSums& sums, double target
     row.nll = row.log_sum - distance;
     row.target_probability = exp(-row.nll);
     row.other_probability = 1;
+    row.reference_probability = 1 / sums.sum_others;
     return;
   }
-  const double ratio = sums.sum_others * exp(-distance);
+  const double reference_to_target = exp(-distance);
+  const double ratio = sums.sum_others * reference_to_target;
   row.nll = log1p(ratio);
   row.log_sum = distance + row.nll;
   row.log_sum_exp = target + row.nll;
   row.target_probability = 1 / (1 + ratio);
-  row.other_probability = ratio / (1 + ratio);
+  row.other_probability = ratio * row.target_probability;
+  row.reference_probability = reference_to_target * row.target_probability;
 }
 
 // log p of a logit in A.
@@ -126,19 +135,23 @@ FBL_SHARED_INLINE double log_probability(const LogitScale& scale, const RowSums&
   return scaled_logit(scale, logit) - scaled_logit(scale, sums.reference_logit) - row.log_sum;
 }
 
-FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums& sums, double lambda) {
+// The first half of evaluate_row(): the row's margin and its penalty.
+FBL_SHARED_INLINE void evaluate_penalty(const LossProblem& problem, const RowSums& sums, double lambda, RowLoss& row) {
   const LogitScale scale = {problem.temperature, problem.softcap};
-  const double target = scaled_logit(scale, sums.target_logit);
-  const double threshold = scaled_logit(scale, sums.threshold_logit);
-  const double reference = scaled_logit(scale, sums.reference_logit);
   const bool masked = sums.target_logit == -INFINITY;
-  RowLoss row;
-  evaluate_cross_entropy(sums, masked ? -INFINITY : target, reference, row);
-  row.margin = masked ? INFINITY : threshold - target;
+  row.margin = masked ? INFINITY : scaled_logit(scale, sums.threshold_logit) - scaled_logit(scale, sums.target_logit);
   row.penalty = penalty_term(problem.penalty, row.margin, lambda, problem.xi, problem.margin);
+}
+
+// The second half: everything else.
+FBL_SHARED_INLINE void evaluate_loss(const LossProblem& problem, const RowSums& sums, double lambda, RowLoss& row) {
+  const LogitScale scale = {problem.temperature, problem.softcap};
+  const bool masked = sums.target_logit == -INFINITY;
+  const double target = masked ? -INFINITY : scaled_logit(scale, sums.target_logit);
+  evaluate_cross_entropy(sums, target, scaled_logit(scale, sums.reference_logit), row);
   if (masked) {
     row.loss = INFINITY; // whatever the penalty's sign
-    return row;
+    return;
   }
   double cross_entropy = row.nll;
   if (problem.label_smoothing > 0) {
@@ -147,6 +160,12 @@ FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums
   }
   row.loss = row.penalty.weight * cross_entropy + problem.z_loss * row.log_sum_exp * row.log_sum_exp;
   if (problem.penalty != Penalty::kReweight && lambda != 0) row.loss += lambda * row.penalty.value;
+}
+
+FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums& sums, double lambda) {
+  RowLoss row;
+  evaluate_penalty(problem, sums, lambda, row);
+  evaluate_loss(problem, sums, lambda, row);
   return row;
 }
 

@@ -316,7 +316,7 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
   void* const out = is_listed() ? listed_gradient(row) : gradient_row(row);
 
   GradientFactors factors = {options_.scale, sums.reference_logit,
-                             c.probability * multiplier * std::exp(-record.loss.log_sum), c.offset * multiplier};
+                             c.probability * multiplier * record.loss.reference_probability, c.offset * multiplier};
   const float* exponentials = row == kept_row_ ? kept_ : nullptr;
   if (is_too_small(factors)) {
     factors.reference_logit = larger_reference(options_.scale, sums);

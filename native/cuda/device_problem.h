@@ -63,18 +63,19 @@ struct RowRecord {
 
 // What the first kernel read of a row's target and list and found sound. Later kernels take it from here: the caller's
 // memory may have changed, and what was checked once must not be read again as an index. All zero for a faulty row.
-struct RowInput {
+struct alignas(16) RowInput {
   std::int32_t target; // 0 where the row is ignored
   std::int32_t list_begin;
   std::int32_t list_count;
+  std::uint32_t flags; // those of RowFlag that are known before the sweep; Workspace::flags has them as well
 };
 
 // Where a call keeps what lives from its first kernel to its last. The memory is the caller's, 16-byte aligned, and
 // need not be cleared.
 struct Workspace {
   DeviceSummary* summary; // [1]
-  RowRecord* records;     // [rows]
   RowInput* inputs;       // [rows]
+  RowRecord* records;     // [rows]
   std::uint8_t* flags;    // [rows], of RowFlag
 };
 
@@ -85,14 +86,14 @@ inline std::size_t workspace_bytes(std::int64_t rows) {
 
 inline Workspace workspace_at(void* memory, std::int64_t rows) {
   char* const bytes = static_cast<char*>(memory);
-  char* const records = bytes + sizeof(DeviceSummary);
-  char* const inputs = records + static_cast<std::size_t>(rows) * sizeof(RowRecord);
-  char* const flags = inputs + static_cast<std::size_t>(rows) * sizeof(RowInput);
-  return {reinterpret_cast<DeviceSummary*>(bytes), reinterpret_cast<RowRecord*>(records),
-          reinterpret_cast<RowInput*>(inputs), reinterpret_cast<std::uint8_t*>(flags)};
+  char* const inputs = bytes + sizeof(DeviceSummary);
+  char* const records = inputs + static_cast<std::size_t>(rows) * sizeof(RowInput);
+  char* const flags = records + static_cast<std::size_t>(rows) * sizeof(RowRecord);
+  return {reinterpret_cast<DeviceSummary*>(bytes), reinterpret_cast<RowInput*>(inputs),
+          reinterpret_cast<RowRecord*>(records), reinterpret_cast<std::uint8_t*>(flags)};
 }
 
-static_assert(sizeof(DeviceSummary) % alignof(RowRecord) == 0, "the records follow the summary");
-static_assert(sizeof(RowRecord) % alignof(RowInput) == 0, "the inputs follow the records");
+static_assert(sizeof(DeviceSummary) % alignof(RowInput) == 0, "the inputs follow the summary");
+static_assert(sizeof(RowInput) % alignof(RowRecord) == 0, "the records follow the inputs");
 
 } // namespace fused_bear_loss::cuda

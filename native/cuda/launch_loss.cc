@@ -37,11 +37,15 @@ Launcher launcher_of(DType dtype, Kernel kernel) {
 // What plan_rows() says, for the kernel that has records instead of a sweep.
 LaunchPlan plan_gradient(const LossProblem& problem, const DeviceProperties& properties) {
   LaunchPlan plan = plan_rows(problem, properties);
-  plan.slices = 1;
-  plan.cluster_size = 1;
   plan.row_capacity = 0;
   plan.shared_bytes = kRowOffset;
   return plan;
+}
+
+bool has_row_outputs(const LossOutputs& outputs) {
+  return outputs.row_losses != nullptr || outputs.nll != nullptr || outputs.log_sum_exp != nullptr ||
+         outputs.threshold != nullptr || outputs.margin != nullptr || outputs.penalty != nullptr ||
+         outputs.rank != nullptr;
 }
 
 LogitScaling scaling_of(const LossProblem& problem) {
@@ -70,17 +74,13 @@ cudaError_t enqueue_rows(const DeviceProblem& call, const Workspace& workspace, 
   if (pass == Pass::kStatistics) part.problem.gradient = GradientMode::kNone;
   const LaunchPlan plan = gradient_only ? plan_gradient(part.problem, properties) : plan_rows(part.problem, properties);
 
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = static_cast<unsigned>(plan.cluster_size);
-  cluster.val.clusterDim.y = 1;
-  cluster.val.clusterDim.z = 1;
   cudaLaunchConfig_t config{};
   config.blockDim = dim3(static_cast<unsigned>(plan.threads));
   config.dynamicSmemBytes = plan.shared_bytes;
   config.stream = stream;
-  config.attrs = &cluster;
-  config.numAttrs = plan.cluster_size > 1 ? 1 : 0;
+  cudaLaunchAttribute overlap = overlap_attribute();
+  config.attrs = &overlap;
+  config.numAttrs = overlaps_kernels(properties) ? 1 : 0;
 
   RowLaunch launch{};
   launch.call = part;
@@ -89,31 +89,33 @@ cudaError_t enqueue_rows(const DeviceProblem& call, const Workspace& workspace, 
   launch.scaling = scaling_of(call.problem);
   launch.workspace = workspace;
   launch.chunk_row = range.first;
-  launch.slices = plan.slices;
-  launch.cluster_size = plan.cluster_size;
   launch.row_capacity = static_cast<std::int32_t>(plan.row_capacity);
+  launch.writes_record = pass == Pass::kStatistics;
+  launch.writes_statistics = has_row_outputs(call.outputs);
   launch.write_gradient = part.problem.gradient != GradientMode::kNone;
   Kernel kernel = gradient_only ? Kernel::kGradient : Kernel::kRow;
   if (kernel == Kernel::kRow && is_plain(launch.call.problem, call.outputs, plan)) {
     kernel = Kernel::kPlain;
-    launch.keeps_plain_row = plan.row_capacity > 0;
+    launch.forward_only = !launch.write_gradient && has_forward_kernels(properties);
     launch.is_narrow = is_narrow(part.problem, call.outputs);
-    if (launch.is_narrow && !launch.keeps_plain_row) config.dynamicSmemBytes += narrow_tile_bytes(plan);
+    const PlainRows rows = plan_plain_rows(plan, launch.is_narrow);
+    launch.kept_vectors = static_cast<std::int32_t>(rows.kept_vectors);
+    config.dynamicSmemBytes = rows.shared_bytes;
   }
   const Launcher launcher = launcher_of(call.problem.dtype, kernel);
-  const std::int64_t most = kMaxBlocks / plan.cluster_size;
   const std::int64_t end = range.first + range.count;
-  for (launch.first_row = range.first; launch.first_row < end; launch.first_row += most) {
-    const std::int64_t rows = std::min(most, end - launch.first_row);
-    config.gridDim = dim3(static_cast<unsigned>(rows * plan.cluster_size));
+  for (launch.first_row = range.first; launch.first_row < end; launch.first_row += kMaxBlocks) {
+    const std::int64_t rows = std::min(kMaxBlocks, end - launch.first_row);
+    config.gridDim = dim3(static_cast<unsigned>(rows));
     const cudaError_t status = launcher(config, launch);
     if (status != cudaSuccess) return status;
   }
   return cudaSuccess;
 }
 
-cudaError_t enqueue_end(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream) {
-  return launch_end_kernel(call, workspace, stream);
+cudaError_t enqueue_end(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream,
+                        const DeviceProperties& properties) {
+  return launch_end_kernel(call, workspace, stream, overlaps_kernels(properties));
 }
 
 cudaError_t enqueue_loss(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream,
@@ -126,7 +128,7 @@ cudaError_t enqueue_loss(const DeviceProblem& call, const Workspace& workspace, 
     const Pass first = divisor_comes_last ? Pass::kStatistics : Pass::kFused;
     status = enqueue_rows(call, workspace, stream, properties, all, first);
   }
-  if (status == cudaSuccess) status = enqueue_end(call, workspace, stream);
+  if (status == cudaSuccess) status = enqueue_end(call, workspace, stream, properties);
   if (status == cudaSuccess && divisor_comes_last && with_gradient) {
     status = enqueue_rows(call, workspace, stream, properties, all, Pass::kGradient);
   }

@@ -44,7 +44,8 @@ cudaError_t enqueue_rows(const DeviceProblem& call, const Workspace& workspace, 
                          const DeviceProperties& properties, RowRange range, Pass pass);
 
 // Completes the summary and writes call.loss.
-cudaError_t enqueue_end(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream);
+cudaError_t enqueue_end(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream,
+                        const DeviceProperties& properties);
 
 // All of a call.
 cudaError_t enqueue_loss(const DeviceProblem& call, const Workspace& workspace, cudaStream_t stream,

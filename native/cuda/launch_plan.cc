@@ -11,7 +11,6 @@ namespace {
 constexpr std::int64_t kVectorBytes = 16;
 // What the runtime takes of a multiprocessor's shared memory for each block.
 constexpr std::size_t kReservedBytes = 1024;
-constexpr int kFirstMajorWithClusters = 9;
 
 std::int64_t row_vectors(const LossProblem& problem) {
   const std::int64_t length = kVectorBytes / element_size(problem.dtype);
@@ -22,33 +21,25 @@ std::int64_t vectors_in(std::size_t shared_bytes) {
   return shared_bytes < kRowOffset ? 0 : static_cast<std::int64_t>((shared_bytes - kRowOffset) / kVectorBytes);
 }
 
-// Blocks of the smallest cluster whose slices leave room for as many blocks on a multiprocessor as registers do, so
-// that one can load while another reduces and a third writes; or else of the largest. Whether or not the device grants
-// such a cluster: the order of sums follows from the slices.
-int slices_for(std::int64_t vectors, const DeviceProperties& properties) {
-  if (properties.compute_major < kFirstMajorWithClusters) return 1;
+// Vectors that a block may keep, if as many blocks are to find room on a multiprocessor as its registers suffice for.
+// A row that leaves room for fewer takes longer, measured, than one that is read twice.
+std::int64_t room_of(const DeviceProperties& properties) {
   const std::size_t share = properties.shared_bytes_per_multiprocessor / kBlocksPerMultiprocessor;
-  const std::int64_t roomy = vectors_in(share < kReservedBytes ? 0 : share - kReservedBytes);
-  const std::int64_t largest = vectors_in(properties.shared_bytes_per_block);
-  int size = 1;
-  while (size < kMaxClusterSize && (vectors + size - 1) / size > roomy) size *= 2;
-  // A row that no cluster can keep is better off with blocks that do not wait for each other.
-  return (vectors + size - 1) / size <= largest ? size : 1;
+  return vectors_in(std::min(share < kReservedBytes ? 0 : share - kReservedBytes, properties.granted_shared_bytes()));
 }
 
-// Few enough that every thread has some vectors, and a block's barriers few warps to wait for: short rows are swept by
-// more blocks side by side, as long as the maxima of so few threads give a bound for the beam.
-int threads_for(std::int64_t slice_vectors, std::int64_t beam_width) {
-  if (slice_vectors <= 128 || (slice_vectors <= 1280 && beam_width <= 32)) return 64;
-  if (slice_vectors <= 1024 || (slice_vectors <= 2560 && beam_width <= 64)) return 128;
+// Few enough that every thread has some vectors, and a block's barriers few warps to wait for: rows are swept by more
+// blocks side by side, as long as the maxima of so few threads give a bound for the beam.
+int threads_for(std::int64_t vectors, std::int64_t beam_width) {
+  if (vectors <= 128 || (vectors <= 1280 && beam_width <= 32)) return 64;
+  if (vectors <= 1024 || (vectors <= 2560 && beam_width <= 64)) return 128;
   return kMaxThreads;
 }
 
 // Whether the maxima of a row's first tile give a bound: of twice as many threads as the beam is wide. Or none is
 // needed.
 bool finds_bound_by_maxima(const LossProblem& problem, const LaunchPlan& plan) {
-  const std::int64_t slice = (row_vectors(problem) + plan.slices - 1) / plan.slices;
-  const int vectors = static_cast<int>(std::min(slice, std::int64_t{plan.threads} * kTileVectors));
+  const int vectors = static_cast<int>(std::min(row_vectors(problem), std::int64_t{plan.threads} * kTileVectors));
   return 2 * problem.beam_width <= busy_threads(vectors) || problem.vocab_size <= kQueueCapacity;
 }
 
@@ -57,31 +48,28 @@ bool finds_bound_by_maxima(const LossProblem& problem, const LaunchPlan& plan) {
 DeviceProperties device_properties_of(const cudaDeviceProp& properties) {
   DeviceProperties result;
   result.compute_major = properties.major;
-  result.max_cluster_size = properties.clusterLaunch != 0 ? kMaxClusterSize : 1;
   result.shared_bytes_per_block = properties.sharedMemPerBlockOptin;
   result.shared_bytes_per_multiprocessor = properties.sharedMemPerMultiprocessor;
   result.shared_bytes_without_asking = properties.sharedMemPerBlock;
   return result;
 }
 
+bool overlaps_kernels(const DeviceProperties& properties) { return properties.compute_major >= 9; }
+
+bool has_forward_kernels(const DeviceProperties& properties) { return properties.compute_major >= 9; }
+
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties) {
   const std::int64_t vectors = row_vectors(problem);
   LaunchPlan plan;
-  plan.slices = slices_for(vectors, properties);
-  const std::int64_t slice = (vectors + plan.slices - 1) / plan.slices;
-  plan.threads = threads_for(slice, problem.beam_width);
-  const std::int64_t room = vectors_in(properties.granted_shared_bytes());
-  // A row is kept for its gradient, and for what else goes through it again. Else a block needs no others.
+  plan.threads = threads_for(vectors, problem.beam_width);
+  // A row is kept for its gradient, and for what else goes through it again.
   const bool is_read_again = problem.gradient != GradientMode::kNone || problem.beam_width > kMaxQueueWidth;
-  if (is_read_again && plan.slices <= properties.max_cluster_size && slice <= room) plan.cluster_size = plan.slices;
-  const std::int64_t share = plan.cluster_size == plan.slices ? slice : vectors;
+  const std::int64_t room = room_of(properties);
+  if (is_read_again) plan.room = room;
   // A list of tokens may be short however long the vocabulary is: kept where it fits.
   const bool listed = problem.allowed_offsets != nullptr;
-  const bool fits = share <= room;
-  if (is_read_again && (fits || listed)) plan.row_capacity = std::min(share, room);
-  plan.residency = !is_read_again || !fits ? Residency::kGlobal
-                   : plan.cluster_size > 1 ? Residency::kCluster
-                                           : Residency::kShared;
+  if (is_read_again && (vectors <= room || listed)) plan.row_capacity = std::min(vectors, room);
+  plan.residency = is_read_again && vectors <= room ? Residency::kShared : Residency::kGlobal;
   plan.shared_bytes = kRowOffset + static_cast<std::size_t>(plan.row_capacity * kVectorBytes);
   return plan;
 }
@@ -102,8 +90,16 @@ bool is_narrow(const LossProblem& problem, const LossOutputs& outputs) {
          (problem.gradient != GradientMode::kNone && !is_wide(outputs.grad_logits, outputs.grad_row_stride));
 }
 
-std::size_t narrow_tile_bytes(const LaunchPlan& plan) {
-  return static_cast<std::size_t>(plan.threads) * kTileVectors * kVectorBytes;
+PlainRows plan_plain_rows(const LaunchPlan& plan, bool narrow) {
+  const std::int64_t tile = std::int64_t{plan.threads} * kTileVectors;
+  PlainRows rows;
+  rows.kept_vectors = plan.row_capacity > 0 ? plan.row_capacity : plan.room / tile * tile;
+  rows.shared_bytes = kRowOffset + static_cast<std::size_t>(rows.kept_vectors * kVectorBytes);
+  if (narrow && plan.row_capacity == 0) {
+    rows.kept_vectors = 0;
+    rows.shared_bytes = kRowOffset + static_cast<std::size_t>(tile * kVectorBytes);
+  }
+  return rows;
 }
 
 } // namespace fused_bear_loss::cuda

@@ -16,7 +16,6 @@ struct DeviceProperties {
   std::size_t shared_bytes_per_block = 0; // the most that a kernel may opt in for
   std::size_t shared_bytes_per_multiprocessor = 0;
   // What the device grants of that, asked once. No sum depends on it.
-  int max_cluster_size = 8;
   bool refuses_to_opt_in = false;
   std::size_t shared_bytes_without_asking = 0; // per block
 
@@ -26,25 +25,29 @@ struct DeviceProperties {
 };
 DeviceProperties device_properties_of(const cudaDeviceProp& properties);
 
+// Whether a kernel can begin while the one before it ends.
+bool overlaps_kernels(const DeviceProperties& properties);
+
+// Whether passes without gradients have a kernel of their own, for rows whose vectors are aligned. Older devices do
+// without, for the size of the package.
+bool has_forward_kernels(const DeviceProperties& properties);
+
 // Where a row waits between its sweep and its gradient.
 enum class Residency {
-  kShared,  // in the shared memory of one block
-  kCluster, // in the shared memory of the blocks of a cluster
-  kGlobal,  // nowhere: it is read a second time, from the second-level cache at best
+  kShared, // in the shared memory of its block
+  kGlobal, // nowhere: it is read a second time
 };
 
 struct LaunchPlan {
   Residency residency = Residency::kShared;
-  int threads = 0;      // of a block
-  int slices = 1;       // of a row, whose sums are taken apart: as many as its cluster has blocks, or would have
-  int cluster_size = 1; // blocks that share a row: `slices`, or 1
-  std::int64_t row_capacity = 0; // 16-byte vectors of a row that a block keeps in shared memory
+  int threads = 0;               // of a block
+  std::int64_t row_capacity = 0; // 16-byte vectors of a row that a block keeps in shared memory, all or none of them
+  std::int64_t room = 0;         // vectors that a block may keep, of rows that are read again; else 0
   std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
-// Of the kernel that sweeps rows. Threads and slices depend on vocabulary, dtype, beam width and what the device is,
-// and not on what it grants, so that a loss is the same bit for bit with and without its gradient, and without
-// clusters.
+// Of the kernel that sweeps rows. The threads depend on vocabulary, dtype and beam width alone, so that a loss is the
+// same bit for bit with and without its gradient, on every device.
 LaunchPlan plan_rows(const LossProblem& problem, const DeviceProperties& properties);
 
 // Whether the fast kernel for rows without options can do it.
@@ -53,7 +56,12 @@ bool is_plain(const LossProblem& problem, const LossOutputs& outputs, const Laun
 // Whether some vector of a logit or gradient row is not aligned to 16 bytes.
 bool is_narrow(const LossProblem& problem, const LossOutputs& outputs);
 
-// What narrow rows that are not kept need of a block's shared memory.
-std::size_t narrow_tile_bytes(const LaunchPlan& plan);
+// What the fast kernel keeps of a row, at its beginning: all of it, or as many tiles as there is room for. Narrow rows
+// are kept as a whole or not at all, and then need shared memory for one tile.
+struct PlainRows {
+  std::int64_t kept_vectors = 0;
+  std::size_t shared_bytes = 0; // dynamic shared memory of a block
+};
+PlainRows plan_plain_rows(const LaunchPlan& plan, bool narrow);
 
 } // namespace fused_bear_loss::cuda

@@ -8,7 +8,7 @@
 
 namespace fused_bear_loss::cuda {
 
-// Allows every row kernel the largest shared memory of the current device and finds its largest cluster. Lowers
+// Allows every row kernel the largest shared memory of the current device. Lowers
 // `properties` to what the device grants. To be called before the first launch, by one thread at a time.
 cudaError_t prepare_row_kernels(DeviceProperties& properties);
 

@@ -250,7 +250,7 @@ class StagedLoss {
 
   void finish_sweep() {
     for (const std::unique_ptr<Slot>& slot : slots_) stream_->wait_for(*slot->stream->record());
-    check(enqueue_end(call_, workspace(), stream_->handle()), Operation::kLaunch);
+    check(enqueue_end(call_, workspace(), stream_->handle(), device_.properties), Operation::kLaunch);
     use_.done();
   }
 

@@ -8,6 +8,8 @@ import { SeededRandom } from '../support/random';
 
 jest.setTimeout(120_000);
 
+const KIB = 1024;
+
 const { configure } = useDevice();
 const { describe } = useEmulator('takes limits away');
 
@@ -27,18 +29,15 @@ it('takes two shapes at once, many times', async () => {
   expect(reasons).toEqual([]);
 });
 
-interface Outcome {
-  shape: [number, number];
-  options: object;
-  loss: number;
-  prunedRate: number;
-  /** Bytes, as hexadecimal digits. */
-  rows?: string[];
-  gradient?: string;
+interface Outcomes {
+  /** Sums, and bytes as hexadecimal digits. */
+  results: object[];
+  /** For each gradient, whether the logits were read a second time, or some of them. */
+  readAgain: boolean[];
 }
 
 /** What a device with these limits computes; in a process of its own, as the package asks a device once. */
-function outcomesOn(limits: EmulatedDevice): { results: Outcome[]; clusterSizes: number[] } {
+function outcomesOn(limits: EmulatedDevice): Outcomes {
   const program = join(__dirname, 'programs', 'device-limits.cjs');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, JSON.stringify(limits)], {
     encoding: 'utf8',
@@ -51,22 +50,22 @@ function outcomesOn(limits: EmulatedDevice): { results: Outcome[]; clusterSizes:
   return outcomes;
 }
 
-describe('a device that refuses', () => {
-  const granted = outcomesOn({});
+describe('a device with less shared memory', () => {
+  const large = outcomesOn({});
+  // Without options, with ranks and with label smoothing, for each of four lengths.
+  const once = [false, false, false];
+  const again = [true, true, true];
 
-  // The order of a row's sums follows from its slices, whether they are one block's or those of a cluster.
-  it.each<[string, EmulatedDevice, number[]]>([
-    ['clusters above 4', { largestCluster: 4 }, [1, 2, 4]],
-    ['clusters above 2', { largestCluster: 2 }, [1, 2]],
-    ['clusters', { largestCluster: 1 }, [1]],
-    ['the larger shared memory', { refusesLargeShared: true }, [1]],
-  ])('%s: rows that want one have a block each, and the same bits', (_, limits, clusterSizes) => {
-    const outcomes = outcomesOn(limits);
-    expect(outcomes.clusterSizes).toEqual(clusterSizes);
-    expect(outcomes.results).toEqual(granted.results);
+  it('keeps shorter rows: a large one keeps 12 000 logits of float32, and not 30 000', () => {
+    expect(large.readAgain).toEqual([...once, ...once, ...again, ...again]);
   });
 
-  it('nothing: it launches clusters', () => {
-    expect(granted.clusterSizes).toContain(8);
+  it.each<[string, EmulatedDevice]>([
+    ['refuses more than 48 KiB a block', { refusesLargeShared: true }],
+    ['has 64 KiB a multiprocessor', { sharedBytesPerBlock: 64 * KIB, sharedBytesPerMultiprocessor: 64 * KIB }],
+  ])('that %s: reads those of 12 000 again, and gives the same bits', (_, limits) => {
+    const outcomes = outcomesOn(limits);
+    expect(outcomes.readAgain).toEqual([...once, ...again, ...again, ...again]);
+    expect(outcomes.results).toEqual(large.results);
   });
 });

@@ -13,10 +13,10 @@ const KIB = 1024;
 
 /** Of the CUDA programming guide's table of compute capabilities. */
 const DEVICES = {
-  sm75: { major: 7, block: 64 * KIB, multiprocessor: 64 * KIB },
-  sm80: { major: 8, block: 163 * KIB, multiprocessor: 164 * KIB },
-  sm90: { major: 9, block: 227 * KIB, multiprocessor: 228 * KIB },
-  sm120: { major: 12, block: 99 * KIB, multiprocessor: 100 * KIB },
+  sm75: { block: 64 * KIB, multiprocessor: 64 * KIB },
+  sm80: { block: 163 * KIB, multiprocessor: 164 * KIB },
+  sm90: { block: 227 * KIB, multiprocessor: 228 * KIB },
+  sm120: { block: 99 * KIB, multiprocessor: 100 * KIB },
 };
 const DTYPES = { float32: 0, float16: 1, bfloat16: 2 };
 
@@ -29,11 +29,13 @@ interface Question {
 }
 
 interface Plan {
-  residency: 'shared' | 'cluster' | 'global';
+  residency: 'shared' | 'global';
   threads: number;
-  clusterSize: number;
-  slices: number;
+  /** 16-byte vectors: all of a row, or none. */
   rowCapacity: number;
+  /** Of rows without options, aligned and not. */
+  keptOfPlain: number;
+  keptOfNarrow: number;
   sharedBytes: number;
   stateBytes: number;
 }
@@ -55,37 +57,39 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function planOf(device: keyof typeof DEVICES, question: Question): Plan {
   const { vocabSize, dtype = 'bfloat16', beamWidth = 10, gradient = true, listed = false } = question;
-  const { major, block, multiprocessor } = DEVICES[device];
-  const numbers = [vocabSize, DTYPES[dtype], beamWidth, Number(gradient), Number(listed), major, block, multiprocessor];
+  const { block, multiprocessor } = DEVICES[device];
+  const numbers = [vocabSize, DTYPES[dtype], beamWidth, Number(gradient), Number(listed), block, multiprocessor];
   return JSON.parse(execFileSync(program, numbers.map(String), { encoding: 'utf8' }));
 }
 
+/** Of a row, in 16-byte vectors: what each of three blocks on a multiprocessor has left of its third. */
+function roomOn(device: keyof typeof DEVICES, stateBytes: number): number {
+  const reservedBytes = KIB; // by the runtime, for each block
+  return Math.floor((Math.floor(DEVICES[device].multiprocessor / 3) - reservedBytes - stateBytes) / 16);
+}
+
 describe('the plan of a launch', () => {
-  it('keeps a row in one block where three such blocks fit a multiprocessor', () => {
-    expect(planOf('sm90', { vocabSize: 32_000 })).toMatchObject({ residency: 'shared', clusterSize: 1, threads: 256 });
+  it('keeps a row where three blocks that keep one fit a multiprocessor', () => {
+    expect(planOf('sm90', { vocabSize: 32_000 })).toMatchObject({ residency: 'shared', rowCapacity: 4000 });
+    expect(planOf('sm80', { vocabSize: 16_000 })).toMatchObject({ residency: 'shared', rowCapacity: 2000 });
   });
 
-  it('spreads longer rows over a cluster from sm_90 on', () => {
-    expect(planOf('sm90', { vocabSize: 128_256 })).toMatchObject({ residency: 'cluster', clusterSize: 4 });
-    expect(planOf('sm90', { vocabSize: 128_256, dtype: 'float32' })).toMatchObject({ clusterSize: 8 });
-    expect(planOf('sm120', { vocabSize: 128_256 })).toMatchObject({ residency: 'cluster', clusterSize: 8 });
-  });
-
-  it('reads rows twice that no cluster can keep, by blocks that are alone', () => {
-    for (const question of [{ vocabSize: 1_000_000, dtype: 'float32' as const }, { vocabSize: 2_000_000 }]) {
-      expect(planOf('sm90', question)).toMatchObject({ residency: 'global', clusterSize: 1, rowCapacity: 0 });
+  it('reads longer rows twice, on every device', () => {
+    for (const device of Object.keys(DEVICES) as (keyof typeof DEVICES)[]) {
+      for (const question of [{ vocabSize: 32_000, dtype: 'float32' as const }, { vocabSize: 128_256 }]) {
+        expect(planOf(device, question)).toMatchObject({ residency: 'global' });
+      }
     }
-    expect(planOf('sm80', { vocabSize: 128_256 })).toMatchObject({ residency: 'global', clusterSize: 1 });
-    expect(planOf('sm75', { vocabSize: 32_000 })).toMatchObject({ residency: 'global', clusterSize: 1 });
+    expect(planOf('sm80', { vocabSize: 32_000 })).toMatchObject({ residency: 'global' });
   });
 
-  it('keeps up to the last byte of what a block may have, and not one vector more', () => {
-    const { stateBytes } = planOf('sm80', { vocabSize: 8 });
-    const room = Math.floor((DEVICES.sm80.block - stateBytes) / 16) * 8;
-    const fits = planOf('sm80', { vocabSize: room });
-    expect(fits.residency).toBe('shared');
-    expect(fits.sharedBytes).toBeLessThanOrEqual(DEVICES.sm80.block);
-    expect(planOf('sm80', { vocabSize: room + 1 })).toMatchObject({ residency: 'global', sharedBytes: stateBytes });
+  it('keeps up to the last byte of a third of a multiprocessor, and not one vector more', () => {
+    for (const device of ['sm80', 'sm90', 'sm120'] as const) {
+      const { stateBytes } = planOf(device, { vocabSize: 8 });
+      const room = roomOn(device, stateBytes) * 8;
+      expect(planOf(device, { vocabSize: room })).toMatchObject({ residency: 'shared', rowCapacity: room / 8 });
+      expect(planOf(device, { vocabSize: room + 1 })).toMatchObject({ residency: 'global' });
+    }
   });
 
   it('keeps no row for a forward pass alone, but for radix selection', () => {
@@ -95,25 +99,28 @@ describe('the plan of a launch', () => {
 
   it('has room for short lists of a long vocabulary', () => {
     const plan = planOf('sm80', { vocabSize: 1_000_000, listed: true });
-    expect(plan.rowCapacity).toBe(Math.floor((DEVICES.sm80.block - plan.stateBytes) / 16));
+    expect(plan.rowCapacity).toBe(roomOn('sm80', plan.stateBytes));
   });
 
-  it('has the same blocks with and without a gradient, for the sums to be the same', () => {
-    for (const device of Object.keys(DEVICES) as (keyof typeof DEVICES)[]) {
-      for (const vocabSize of [7, 1000, 4096, 32_000, 128_256, 1_000_000]) {
-        const geometry = ({ threads, slices }: Plan) => ({ threads, slices });
-        const withGradient = geometry(planOf(device, { vocabSize, beamWidth: 300 }));
-        const narrowBeam = geometry(planOf(device, { vocabSize }));
-        expect(geometry(planOf(device, { vocabSize, gradient: false }))).toEqual(narrowBeam);
-        expect(geometry(planOf(device, { vocabSize, gradient: false, beamWidth: 300 }))).toEqual(withGradient);
+  it('has the same threads with and without a gradient and on every device, for the sums to be the same', () => {
+    for (const vocabSize of [7, 1000, 4096, 32_000, 128_256, 1_000_000]) {
+      for (const beamWidth of [10, 300]) {
+        const threads = (Object.keys(DEVICES) as (keyof typeof DEVICES)[]).flatMap((device) =>
+          [false, true].map((gradient) => planOf(device, { vocabSize, beamWidth, gradient }).threads),
+        );
+        expect(new Set(threads).size).toBe(1);
       }
     }
   });
 
-  it('gives a forward pass one block per row, which sweeps the slices of a cluster one after another', () => {
-    const forward = planOf('sm90', { vocabSize: 128_256, gradient: false });
-    expect(forward).toMatchObject({ clusterSize: 1, slices: 4, rowCapacity: 0 });
-    expect(planOf('sm90', { vocabSize: 128_256 })).toMatchObject({ clusterSize: 4, slices: 4 });
+  it('keeps the first tiles of rows without options that are longer, where these are aligned', () => {
+    const long = planOf('sm90', { vocabSize: 128_256 });
+    const tile = 4 * long.threads;
+    expect(long).toMatchObject({ keptOfPlain: Math.floor(roomOn('sm90', long.stateBytes) / tile) * tile });
+    expect(long.keptOfPlain).toBe(4096);
+    expect(long.keptOfNarrow).toBe(0);
+    expect(planOf('sm90', { vocabSize: 128_256, gradient: false }).keptOfPlain).toBe(0);
+    expect(planOf('sm90', { vocabSize: 32_000 })).toMatchObject({ keptOfPlain: 4000, keptOfNarrow: 4000 });
   });
 
   it('takes whole warps, fewer for short rows', () => {

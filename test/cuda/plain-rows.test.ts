@@ -18,6 +18,13 @@ const shapes: [string, (length: number, random: SeededRandom) => ArrayLike<numbe
   ['random', (length, random) => random.normals(length, 3)],
   ['far from 0', (length, random) => random.normals(length, 3).map((logit) => logit * 200 - 30_000)],
   ['ascending', (length) => Float32Array.from({ length }, (_, token) => token / 64 - 3)],
+  ['descending', (length) => Float32Array.from({ length }, (_, token) => 3 - token / 64)],
+  ['all equal', (length) => new Float32Array(length).fill(1.5)],
+  // Fewer groups of threads have logits than the beam is wide: all of these are candidates.
+  [
+    'of a few lanes',
+    (length, random) => random.normals(length, 3).map((x, token) => (token % 256 < 16 ? x : -Infinity)),
+  ],
   ['masked until late', (length, random) => random.normals(length, 3).map((x, i) => (i < length - 50 ? -Infinity : x))],
   ['with a NaN', (length, random) => random.normals(length, 3).fill(Number.NaN, length - 1)],
 ];
@@ -51,9 +58,42 @@ describe.each(DTYPES)('%s', (dtype) => {
   );
 });
 
-it('a loss is the same with and without its gradient, where a cluster takes the gradient and a block the loss', () => {
+// On both sides of 16, up to which a bound comes from 32 groups of threads. Rows of 35 000 are not kept as a whole, and a group of
+// their logits is of several tiles.
+describe.each(DTYPES)('%s', (dtype) => {
+  it.each([16, 17, 100].flatMap((beamWidth) => shapes.map(([shape, rowOf]) => ({ beamWidth, shape, rowOf }))))(
+    'B = $beamWidth, rows that are $shape: the same with and without statistics',
+    ({ beamWidth, rowOf }) => {
+      for (const vocabSize of [1031, 9001, 35_000]) {
+        const row = rowOf(vocabSize, new SeededRandom(vocabSize));
+        device.configure({ detect: vocabSize < 35_000 });
+        const call = callOf([row], [vocabSize - 1], { beamWidth }, dtype);
+        const { loss, gradLogits, counts } = fingerprint(runBackend(call, { rows: true }));
+        expect(fingerprint(runBackend(call, { rows: false }))).toEqual({ loss, gradLogits, counts });
+      }
+    },
+  );
+});
+
+// Rows that the queue has places for need no bound, and so are plain whatever the beam.
+describe.each(DTYPES)('%s', (dtype) => {
+  it.each([256, 257, 300, 1000])(
+    'B = %i, of rows that fit the queue: the same with and without statistics',
+    (beamWidth) => {
+      for (const vocabSize of [300, 1024]) {
+        const random = new SeededRandom(vocabSize);
+        const rows = [0, 1].map(() => random.normals(vocabSize, 3));
+        const call = callOf(rows, [0, vocabSize - 1], { beamWidth }, dtype);
+        const { loss, gradLogits, counts } = fingerprint(runBackend(call, { rows: true }));
+        expect(fingerprint(runBackend(call, { rows: false }))).toEqual({ loss, gradLogits, counts });
+      }
+    },
+  );
+});
+
+it.each([9000, 70_000])('V = %i: a loss is the same with and without its gradient', (vocabSize) => {
   const random = new SeededRandom(1);
-  const call = callOf([random.normals(70_000, 3)], [69_999], {}, 'float32');
+  const call = callOf([random.normals(vocabSize, 3)], [vocabSize - 1], {}, 'float32');
   const { loss } = fingerprint(runBackend(call, { rows: false }));
   expect(fingerprint(runBackend(call, { rows: false, gradient: false })).loss).toBe(loss);
 });

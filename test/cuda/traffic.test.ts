@@ -58,20 +58,54 @@ const each = (bytes: number, reads: number, writes: number): Traffic => ({
   mostWrites: writes,
 });
 
+/**
+ * Of rows without options: every byte `reads` times, and once more the groups of logits that have one of the largest. A
+ * group is what a thread has of a tile, 64 bytes, or of several tiles, as there are 512 groups at least in long rows; in
+ * rows of random order fewer than twice as many groups as the beam is wide.
+ */
+function expectPlainReads(found: Traffic, expected: PlainReads, bytes: number): void {
+  const { rows, beamWidth = 10, reads = 1, keptBytes = 0 } = expected;
+  const rowBytes = bytes / rows;
+  const least = bytes * reads - rows * keptBytes;
+  const again = Math.min(rowBytes, 2 * beamWidth * Math.max(64, rowBytes / 512));
+  expect(found.bytesWritten).toBe(0);
+  expect(found.bytesRead).toBeGreaterThanOrEqual(least);
+  expect(found.bytesRead).toBeLessThanOrEqual(least + again * rows);
+  expect(found.mostReads).toBeLessThanOrEqual(reads + 1);
+  if (again < rowBytes) expect(found.fewestReads).toBe(keptBytes > 0 ? 1 : reads);
+}
+
+interface PlainReads {
+  rows: number;
+  beamWidth?: number;
+  reads?: number;
+  /** Of a row, at its beginning: read once, whatever `reads` is. */
+  keptBytes?: number;
+}
+
 const forward = { gradient: false } as const;
 
 type Shape = [string, Omit<Case, 'dtype'>];
 
-describe.each(DTYPES)('%s: forward reads each logit once', (dtype) => {
+describe.each(DTYPES)('%s: forward reads each logit once, and groups of the largest once more', (dtype) => {
   it.each<Shape>([
-    ['one block a row', { rows: 4, vocabSize: 4096 }],
+    ['short rows', { rows: 4, vocabSize: 4096 }],
     ['a vocabulary that ends within a vector', { rows: 5, vocabSize: 1003 }],
     ['rows that are not aligned', { rows: 3, vocabSize: 2048, shift: 1 }],
     ['fewer logits than threads', { rows: 3, vocabSize: 7 }],
-    ['a cluster', { rows: 1, vocabSize: 128_256 }],
+    ['a long row', { rows: 1, vocabSize: 128_256 }],
     ['beam width 1', { rows: 2, vocabSize: 4096, options: { beamWidth: 1 } }],
     ['beam width 64', { rows: 2, vocabSize: 8192, options: { beamWidth: 64 } }],
     ['beam width 100', { rows: 2, vocabSize: 32_000, options: { beamWidth: 100 } }],
+    ['no bound for a wide beam', { rows: 2, vocabSize: 700, options: { beamWidth: 256 } }],
+  ])('%s', async (_, shape) => {
+    const { logits, bytes } = await trafficOf({ dtype, ...shape, options: { ...shape.options, ...forward } });
+    expectPlainReads(logits, { rows: shape.rows, beamWidth: shape.options?.beamWidth }, bytes);
+  });
+});
+
+describe.each(DTYPES)('%s: forward of rows with options reads each logit once', (dtype) => {
+  it.each<Shape>([
     ['radix selection, with the row on chip', { rows: 2, vocabSize: 4096, options: { beamWidth: 1000 } }],
     ['softcap and label smoothing', { rows: 2, vocabSize: 999, options: { softcap: 30, labelSmoothing: 0.1 } }],
   ])('%s', async (_, shape) => {
@@ -80,19 +114,26 @@ describe.each(DTYPES)('%s: forward reads each logit once', (dtype) => {
   });
 });
 
+// Of the geometries that rows have: 64, 128 and 256 threads, a tile and a few vectors, many tiles.
+const vocabSizes = [700, 1100, 2001, 4096, 8192, 32_000, 128_256];
+const beamWidths = [64, 128, 200, 256];
+const shapes = vocabSizes.flatMap((vocabSize) => beamWidths.map((beamWidth) => ({ vocabSize, beamWidth })));
+
 describe.each(DTYPES)('%s: forward reads each random logit once, however wide the beam of the queue', (dtype) => {
-  // Of the geometries that rows have: 64, 128 and 256 threads, a tile and a few vectors, blocks of a cluster.
-  const vocabSizes = [700, 1100, 2001, 4096, 8192, 32_000, 128_256];
-  const beamWidths = [64, 128, 200, 256];
-  it.each(vocabSizes.flatMap((vocabSize) => beamWidths.map((beamWidth) => ({ vocabSize, beamWidth }))))(
-    'V = $vocabSize, B = $beamWidth',
-    async ({ vocabSize, beamWidth }) => {
-      emulator.configure({ detect: false });
-      const options = { ...forward, beamWidth };
-      const { logits, bytes } = await trafficOf({ dtype, rows: 1, vocabSize, options });
-      expect(logits).toEqual(each(bytes, 1, 0));
-    },
-  );
+  it.each(shapes)('V = $vocabSize, B = $beamWidth', async ({ vocabSize, beamWidth }) => {
+    emulator.configure({ detect: false });
+    // Smoothing makes it a row with options.
+    const options = { ...forward, beamWidth, labelSmoothing: 0.1 };
+    const { logits, bytes } = await trafficOf({ dtype, rows: 1, vocabSize, options });
+    expect(logits).toEqual(each(bytes, 1, 0));
+  });
+
+  it.each(shapes)('without options, V = $vocabSize, B = $beamWidth: but for groups of the largest', async (shape) => {
+    const { vocabSize, beamWidth } = shape;
+    emulator.configure({ detect: false });
+    const { logits, bytes } = await trafficOf({ dtype, rows: 1, vocabSize, options: { ...forward, beamWidth } });
+    expectPlainReads(logits, { rows: 1, beamWidth }, bytes);
+  });
 
   it.each([2, 10, 33])('where each token in %i is allowed', async (step) => {
     const vocabSize = 64_000;
@@ -108,10 +149,11 @@ describe.each(DTYPES)('%s: forward reads each random logit once, however wide th
 
 describe.each(DTYPES)('%s: with the row on chip, forward and gradient read and write each logit once', (dtype) => {
   it.each<Shape>([
-    ['one block a row', { rows: 4, vocabSize: 4096 }],
+    ['short rows', { rows: 4, vocabSize: 4096 }],
     ['a vocabulary that ends within a vector', { rows: 5, vocabSize: 1003 }],
     ['rows that are not aligned', { rows: 3, vocabSize: 2048, shift: 1 }],
-    ['a cluster', { rows: 1, vocabSize: 128_256 }],
+    ['a row of 15 000', { rows: 1, vocabSize: 15_000 }],
+    ['a beam of 64', { rows: 2, vocabSize: 8192, options: { beamWidth: 64 } }],
     ['flow', { rows: 3, vocabSize: 4096, options: { thresholdGradient: 'flow' } }],
     ['radix selection', { rows: 2, vocabSize: 4096, options: { beamWidth: 1000 } }],
     ['rows of ascending logits, which defeat the queue', { rows: 2, vocabSize: 8192, logitsOf: ascending }],
@@ -132,18 +174,38 @@ function ascending(length: number): Float32Array {
 }
 
 describe('variants that state a count of their own', () => {
-  // No cluster of eight blocks keeps such a row.
-  const tooLong = 470_000;
+  const tooLong = 128_256;
 
-  it('a row too long to be kept is read twice and its gradient written once', async () => {
-    const { logits, gradient, bytes } = await trafficOf({ dtype: 'float32', rows: 1, vocabSize: tooLong });
+  // Of the emulated device, an H100: four tiles of 256 threads, 64 bytes each.
+  const keptBytes = 4 * 256 * 64;
+
+  it.each(DTYPES)(
+    '%s: of a row too long to be kept the rest is read twice, its gradient written once',
+    async (dtype) => {
+      const { logits, gradient, bytes } = await trafficOf({ dtype, rows: 1, vocabSize: tooLong });
+      expectPlainReads(logits, { rows: 1, reads: 2, keptBytes }, bytes);
+      expect(gradient).toEqual(each(bytes, 0, 1));
+    },
+  );
+
+  it.each(DTYPES)('%s: where it is not aligned, all of it', async (dtype) => {
+    const { logits, gradient, bytes } = await trafficOf({ dtype, rows: 1, vocabSize: tooLong, shift: 1 });
+    expectPlainReads(logits, { rows: 1, reads: 2 }, bytes);
+    expect(gradient).toEqual(each(bytes, 0, 1));
+  });
+
+  it('and with options', async () => {
+    const options = { labelSmoothing: 0.1 };
+    const { logits, gradient, bytes } = await trafficOf({ dtype: 'float32', rows: 1, vocabSize: tooLong, options });
     expect(logits).toEqual(each(bytes, 2, 0));
     expect(gradient).toEqual(each(bytes, 0, 1));
   });
 
-  it('forward alone reads it once', async () => {
-    const { logits, bytes } = await trafficOf({ dtype: 'float32', rows: 1, vocabSize: tooLong, options: forward });
-    expect(logits).toEqual(each(bytes, 1, 0));
+  it('ascending logits without options: those of some neighbouring groups again', async () => {
+    const shape = { dtype: 'float32', rows: 1, vocabSize: 30_000, options: forward } as const;
+    const { logits, bytes } = await trafficOf({ ...shape, logitsOf: ascending });
+    expect(logits).toMatchObject({ fewestReads: 1, mostReads: 2 });
+    expect(logits.bytesRead).toBeLessThan(bytes * 1.1);
   });
 
   // One for each digit of an ordered key, after the sweep.
@@ -161,10 +223,21 @@ describe('variants that state a count of their own', () => {
     expect(logits).toEqual(each(bytes, 1 + radixRounds, 0));
   });
 
+  const ofFewLanes = (length: number) =>
+    new SeededRandom(1).normals(length, 3).map((logit, token) => (token % 256 < 16 ? logit : Number.NEGATIVE_INFINITY));
+  it.each<[string, (length: number) => Float32Array]>([
+    ['few groups of threads have all the logits', ofFewLanes],
+    ['logits descend, so that whole warps have only small ones', (length) => ascending(length).reverse()],
+  ])('forward without options, where %s: the same, and candidates once for the queue', async (_, logitsOf) => {
+    const shape = { dtype: 'float32', rows: 1, vocabSize: 30_000, options: forward } as const;
+    const { logits } = await trafficOf({ ...shape, logitsOf });
+    expect(logits).toMatchObject({ fewestReads: 1 + radixRounds, mostReads: 2 + radixRounds });
+  });
+
   it('the weighted mean with a gradient reads twice: the divisor is known after all rows', async () => {
     const options = { reduction: 'weighted-mean' } as const;
     const { logits, gradient, bytes } = await trafficOf({ dtype: 'bfloat16', rows: 4, vocabSize: 1000, options });
-    expect(logits).toEqual(each(bytes, 2, 0));
+    expectPlainReads(logits, { rows: 4, reads: 2 }, bytes);
     expect(gradient).toEqual(each(bytes, 0, 1));
   });
 

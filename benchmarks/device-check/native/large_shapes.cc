@@ -176,7 +176,7 @@ class ShapeCheck {
       const cuda::RowRange range = {first, std::min(chunk_rows, shape_.rows - first)};
       must("rows", cuda::enqueue_rows(call, workspace, nullptr, properties_, range, cuda::Pass::kFused));
     }
-    must("end", cuda::enqueue_end(call, workspace, nullptr));
+    must("end", cuda::enqueue_end(call, workspace, nullptr, properties_));
     must("kernels", cudaDeviceSynchronize());
     Outcome outcome;
     outcome.loss = loss.download<float>(1)[0];

@@ -1,5 +1,4 @@
 #include "benchmarks/device-check/native/prepared.h"
-#include "benchmarks/device-check/native/read_kernel.h"
 #include "benchmarks/device-check/native/record.h"
 #include "benchmarks/device-check/native/steps.h"
 
@@ -25,7 +24,6 @@ bool report_limits(const Arguments&) {
   const auto version = [](int number) {
     return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
   };
-  const auto shared = static_cast<int>(p.sharedMemPerBlockOptin);
   Record("device")
       .add("name", p.name)
       .add("computeCapability", std::to_string(p.major) + "." + std::to_string(p.minor))
@@ -38,14 +36,7 @@ bool report_limits(const Arguments&) {
       .add("sharedBytesPerMultiprocessor", p.sharedMemPerMultiprocessor)
       .add("clockMHz", attribute_of(static_cast<cudaDeviceAttr>(13)) / 1000) // cudaDevAttrClockRate
       .add("memoryClockMHz", attribute_of(cudaDevAttrMemoryClockRate) / 1000)
-      .add("memoryBusBits", p.memoryBusWidth)
-      .add("largestCluster", device.properties.max_cluster_size);
-  for (const int size : {2, 4, 8}) {
-    // Half of the shared memory, so that two blocks fit a multiprocessor, and all of it.
-    for (const int bytes : {shared / 2, shared}) {
-      Record("clusters").add("size", size).add("sharedBytes", bytes).add("active", active_clusters(size, bytes));
-    }
-  }
+      .add("memoryBusBits", p.memoryBusWidth);
   return true;
 }
 

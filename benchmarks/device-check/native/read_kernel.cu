@@ -36,25 +36,4 @@ cudaError_t launch_read(const void* data, std::int64_t bytes, std::uint32_t* sin
   return cudaLaunchKernelEx(&config, read_kernel, static_cast<const uint4*>(data), static_cast<long>(bytes / 16), sink);
 }
 
-int active_clusters(int size, int shared_bytes) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim.x = static_cast<unsigned>(size);
-  attribute.val.clusterDim.y = 1;
-  attribute.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(size));
-  config.blockDim = dim3(kThreads);
-  config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
-  config.attrs = &attribute;
-  config.numAttrs = 1;
-  int count = 0;
-  const auto kernel = reinterpret_cast<const void*>(read_kernel);
-  cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
-  if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(&count, kernel, &config);
-  if (status == cudaSuccess) return count;
-  cudaGetLastError();
-  return -1;
-}
-
 } // namespace fused_bear_loss::device_check

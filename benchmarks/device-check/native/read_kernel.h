@@ -10,8 +10,4 @@ namespace fused_bear_loss::device_check {
 // `sink` is one word, written hardly ever. `bytes` is a multiple of 16.
 cudaError_t launch_read(const void* data, std::int64_t bytes, std::uint32_t* sink, int multiprocessors);
 
-// Clusters of `size` blocks that the device runs at a time, each block with so much dynamic shared memory; -1: not
-// known.
-int active_clusters(int size, int shared_bytes);
-
 } // namespace fused_bear_loss::device_check

@@ -8,7 +8,7 @@ namespace fused_bear_loss::device_check {
 
 using Arguments = std::vector<std::string>;
 
-// The device, its limits, and how many clusters of 2, 4 and 8 blocks it runs at a time.
+// The device and its limits.
 bool report_limits(const Arguments& arguments);
 
 // The small cases of the mutation run: [float32|float16|bfloat16]... [--every N] [--seconds S] [--no-poison]. After so

@@ -123,7 +123,7 @@ class Bench {
       const cuda::RowRange all = {0, shape_.rows};
       must("rows", cuda::enqueue_rows(call, workspace(), nullptr, properties_, all, cuda::Pass::kFused));
       events[2].record();
-      must("end", cuda::enqueue_end(call, workspace(), nullptr));
+      must("end", cuda::enqueue_end(call, workspace(), nullptr, properties_));
       events[3].record();
       const float parts[] = {events[0].milliseconds_until(events[1]), events[1].milliseconds_until(events[2]),
                              events[2].milliseconds_until(events[3])};

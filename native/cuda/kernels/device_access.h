@@ -1,4 +1,4 @@
-// What the kernels ask of the machine: memory, logits as bits and as numbers, approximate functions, clusters. Every
+// What the kernels ask of the machine: memory, logits as bits and as numbers, approximate functions. Every
 // instruction that C++ has no word for is here, with its twin for the emulated build.
 #pragma once
 
@@ -31,8 +31,23 @@ FBL_DEVICE int warp_count() { return thread_count() / kWarpSize; }
 
 // The only wide accesses to global memory. Past the first-level cache: nothing is read twice while it could be there.
 FBL_DEVICE uint4 load16(const void* address) { return __ldcg(static_cast<const uint4*>(address)); }
+// The same of what is not read again: it makes way for what is.
+FBL_DEVICE uint4 load16_last(const void* address) { return __ldcs(static_cast<const uint4*>(address)); }
 // A gradient is not read again by this kernel.
 FBL_DEVICE void store16(void* address, uint4 value) { __stcs(static_cast<uint4*>(address), value); }
+
+// Kernels of a call may begin while the one before ends: each waits before it reads what that one wrote, in all
+// threads. The kernel after this one may begin from allow_next_kernel() on, else at the end.
+FBL_DEVICE void wait_for_last_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" : : : "memory");
+#endif
+}
+FBL_DEVICE void allow_next_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
 
 FBL_DEVICE bool is_aligned16(const void* address) { return reinterpret_cast<std::uintptr_t>(address) % 16 == 0; }
 
@@ -208,38 +223,5 @@ FBL_DEVICE uint4 masked_vector() {
   for (int e = 0; e < Packing<Element>::kLength; ++e) bits[e] = Packing<Element>::kMasked;
   return Packing<Element>::pack_bits(bits);
 }
-
-// Clusters: blocks that see each other's shared memory. Before sm_90, and without the launch attribute, a block is
-// alone. The last barrier of a row is taken apart: who arrives has read the other blocks' memory for the last time, and
-// nobody waits for what was written meanwhile.
-#if defined(FBL_SIMT_EMULATION)
-FBL_DEVICE int cluster_rank() { return static_cast<int>(simt::cluster_block_rank()); }
-#define FBL_CLUSTER_BARRIER() ::simt::run_cluster_barrier(SIMT_SITE)
-#define FBL_CLUSTER_LEAVE() ::simt::arrive_at_cluster_barrier(SIMT_SITE)
-#define FBL_CLUSTER_WAIT() ::simt::wait_in_cluster_barrier(SIMT_SITE)
-template <class T>
-FBL_DEVICE T* peer_shared(T* own, int rank) {
-  return static_cast<T*>(simt::map_shared(own, static_cast<unsigned>(rank)));
-}
-#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-FBL_DEVICE int cluster_rank() { return static_cast<int>(__clusterRelativeBlockRank()); }
-#define FBL_CLUSTER_BARRIER() (__cluster_barrier_arrive(), __cluster_barrier_wait())
-#define FBL_CLUSTER_LEAVE() __cluster_barrier_arrive_relaxed()
-#define FBL_CLUSTER_WAIT() __cluster_barrier_wait()
-// The same variable of another block of the cluster.
-template <class T>
-FBL_DEVICE T* peer_shared(T* own, int rank) {
-  return static_cast<T*>(__cluster_map_shared_rank(own, static_cast<unsigned>(rank)));
-}
-#else
-FBL_DEVICE int cluster_rank() { return 0; }
-#define FBL_CLUSTER_BARRIER() __syncthreads()
-#define FBL_CLUSTER_LEAVE() static_cast<void>(0)
-#define FBL_CLUSTER_WAIT() static_cast<void>(0)
-template <class T>
-FBL_DEVICE T* peer_shared(T* own, int /*rank*/) {
-  return own;
-}
-#endif
 
 } // namespace fused_bear_loss::cuda

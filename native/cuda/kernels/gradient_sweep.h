@@ -1,4 +1,4 @@
-// Writes a block's part of a row's gradient: from the logits that it kept, or from global memory once more.
+// Writes a row's gradient: from the logits that the block kept, or from global memory once more.
 #pragma once
 
 #include "native/cuda/kernels/capped_logits.h"
@@ -23,9 +23,9 @@ struct GradientRow {
   bool sparse; // only listed tokens are written
 };
 
-// The same element in every place of a row, by all threads of its cluster.
+// The same element in every place of a row, by all threads of the block.
 template <class Element>
-FBL_DEVICE void fill_row(const GradientRow<Element>& row, float value, int rank, int cluster_size) {
+FBL_DEVICE void fill_row(const GradientRow<Element>& row, float value) {
   using Bits = typename Packing<Element>::Bits;
   constexpr int kLength = Packing<Element>::kLength;
   const Bits bits = Packing<Element>::to_bits(value);
@@ -39,8 +39,8 @@ FBL_DEVICE void fill_row(const GradientRow<Element>& row, float value, int rank,
   const std::int64_t head = min(misaligned == 0 ? 0 : kLength - misaligned, static_cast<long>(row.vocab_size));
   const std::int64_t vectors = (row.vocab_size - head) / kLength;
   const std::int64_t tail = head + vectors * kLength;
-  const std::int64_t threads = static_cast<std::int64_t>(thread_count()) * cluster_size;
-  const std::int64_t first = static_cast<std::int64_t>(rank) * thread_count() + threadIdx.x;
+  const int threads = thread_count();
+  const int first = static_cast<int>(threadIdx.x);
 #pragma unroll 1
   for (std::int64_t i = first; i < head; i += threads) row.out[i] = bits;
 #pragma unroll 1
@@ -55,38 +55,36 @@ class GradientSweep {
   static constexpr int kLength = RowView<Element>::kLength;
   using Bits = typename RowView<Element>::Bits;
 
-  FBL_DEVICE GradientSweep(const RowView<Element>& view, Slice slice, const CappedLogits& capping,
-                           const GradientFactors& factors, const uint4* kept, const GradientRow<Element>& row)
-      : view_(view), slice_(slice), capping_(capping), factors_(factors), kept_(kept), row_(row) {}
+  FBL_DEVICE GradientSweep(const RowView<Element>& view, const CappedLogits& capping, const GradientFactors& factors,
+                           const uint4* kept, const GradientRow<Element>& row)
+      : view_(view), capping_(capping), factors_(factors), kept_(kept), row_(row) {}
 
-  // The entries of the slice; for a row with a list, those of its tokens alone.
+  // The entries of the row; for one with a list, those of its tokens alone.
   FBL_DEVICE void run() {
 #pragma unroll 1
-    for (int base = slice_.begin; base < slice_.end; base += tile_step()) {
+    for (int base = 0; base < view_.vectors(); base += tile_step()) {
       uint4 raw[kTileVectors];
       const bool is_loaded = load_wide_tile(base, raw);
 #pragma unroll 1
       for (int u = 0; u < kTileVectors; ++u) {
         const int vector = tile_vector(base, u);
-        if (vector < slice_.end) store(vector, is_loaded ? raw[0] : load(vector));
+        if (vector < view_.vectors()) store(vector, is_loaded ? raw[0] : load(vector));
         rotate(raw, raw[0]);
       }
     }
   }
 
-  // Zeros between the row's listed tokens, by the block whose slice lists the one before them. For rows that are not
-  // kept: what is listed may still have to be read.
+  // Zeros between the row's listed tokens. For rows that are not kept: what is listed may still have to be read.
   FBL_DEVICE void fill_gaps() const {
-    const std::int32_t begin = slice_.begin * kLength;
-    const std::int32_t end = min(view_.count, slice_.end * kLength);
+    const std::int32_t end = view_.count;
     // A warp takes 32 neighbours of the list, and fills the gap after each with all lanes.
 #pragma unroll 1
-    for (std::int32_t first = begin + warp_index() * kWarpSize; first < end; first += thread_count()) {
+    for (std::int32_t first = warp_index() * kWarpSize; first < end; first += thread_count()) {
       const std::int32_t own = first + lane_index();
       const std::int32_t from = own < end ? view_.token_at(own) + 1 : 0;
-      const std::int32_t to = own >= end              ? 0
-                              : own + 1 < view_.count ? view_.token_at(own + 1)
-                                                      : static_cast<std::int32_t>(row_.vocab_size);
+      const std::int32_t to = own >= end      ? 0
+                              : own + 1 < end ? view_.token_at(own + 1)
+                                              : static_cast<std::int32_t>(row_.vocab_size);
 #pragma unroll 1
       for (int lane = 0; lane < kWarpSize; ++lane) {
         const std::int32_t gap_begin = __shfl_sync(kAllLanes, from, lane);
@@ -95,7 +93,7 @@ class GradientSweep {
         for (std::int32_t token = gap_begin + lane_index(); token < gap_end; token += kWarpSize) row_.out[token] = 0;
       }
     }
-    if (begin != 0 || end <= begin) return;
+    if (end == 0) return;
     const std::int32_t first_listed = view_.token_at(0);
 #pragma unroll 1
     for (std::int32_t token = static_cast<std::int32_t>(threadIdx.x); token < first_listed; token += thread_count()) {
@@ -106,7 +104,7 @@ class GradientSweep {
  private:
   // All of a tile is asked for before any of it is waited for: where it comes from global memory, in full vectors.
   FBL_DEVICE bool load_wide_tile(int base, uint4 (&raw)[kTileVectors]) const {
-    const bool all_wide = view_.wide && base + tile_step() <= min(slice_.end, view_.count / kLength);
+    const bool all_wide = view_.wide && base + tile_step() <= view_.count / kLength;
     if (kept_ != nullptr || !all_wide) return false;
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) raw[u] = load16(view_.address(tile_vector(base, u)));
@@ -114,9 +112,7 @@ class GradientSweep {
     return true;
   }
 
-  FBL_DEVICE uint4 load(int vector) const {
-    return kept_ != nullptr ? kept_[vector - slice_.begin] : view_.load(vector);
-  }
+  FBL_DEVICE uint4 load(int vector) const { return kept_ != nullptr ? kept_[vector] : view_.load(vector); }
 
   FBL_DEVICE void store(int vector, const uint4& raw) const {
     float g[kLength];
@@ -186,7 +182,6 @@ class GradientSweep {
   }
 
   const RowView<Element>& view_;
-  const Slice slice_;
   const CappedLogits& capping_;
   const GradientFactors& factors_;
   const uint4* const kept_; // null: from global memory

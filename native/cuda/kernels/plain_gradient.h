@@ -1,4 +1,4 @@
-// Writes the gradient of a block's slice of a plain row: what GradientSweep writes of it, bit for bit.
+// Writes the gradient of a plain row: what GradientSweep writes of it, bit for bit.
 #pragma once
 
 #include "native/cuda/kernels/exponential_sum.h"
@@ -20,19 +20,21 @@ class PlainGradient {
         offset_(factors.offset),
         factors_(factors) {}
 
-  // `kept`: the slice is in shared memory.
-  FBL_DEVICE void run(const Tiles& tiles, Slice slice, bool kept) const {
+  // So many vectors are in shared memory: whole tiles, or the row. Begins with its end: of what is read again, what was
+  // read last is the likeliest to be in the second-level cache.
+  FBL_DEVICE void run(Tiles& tiles, int kept) const {
     const bool near = factors_.kind == kFormula && is_near(factors_.base);
-    const int target_base = factors_.kind == kFormula ? tile_with_own(row_.target / kLength, slice) : -1;
+    const int target_base = factors_.kind == kFormula ? tile_with_own(row_.target / kLength) : -1;
+    int base = (row_.vectors() - 1) / tile_step() * tile_step();
+    if (base >= kept) tiles.fetch(base, true);
 #pragma unroll 1
-    for (int base = slice.begin; base < slice.end; base += tile_step()) {
+    for (; base >= 0; base -= tile_step()) {
       uint4 raw[kTileVectors];
-      if (kept) {
+      if (base < kept) {
         tiles.recall(base, raw);
       } else {
-        Tiles alone = tiles; // no register holds what was fetched before
-        alone.fetch(base);
-        alone.take(base, raw);
+        tiles.take(base, raw);
+        if (base - tile_step() >= kept) tiles.fetch(base - tile_step(), true);
       }
       if (near) {
 #pragma unroll

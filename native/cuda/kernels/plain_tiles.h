@@ -2,7 +2,7 @@
 // it give a thread the same vectors of a tile, see tile_vector().
 //
 //   fetch(base)       asks for a tile; nothing waits for it
-//   take(base, raw)   the tile that was asked for last; what is past the slice is masked
+//   take(base, raw)   the tile that was asked for last; what is past the row's end is masked
 //   recall(base, raw) a tile that was taken and kept, instead of both
 //   put(base, raw)    the gradient of a tile, every place of it
 #pragma once
@@ -23,8 +23,9 @@ struct PlainRow {
   Bits* gradient;
   std::int32_t count;
   std::int32_t target;
-  uint4* kept; // the block's slices in shared memory, `first` in the first place; or a tile, see NarrowTiles
-  std::int32_t first;
+  uint4* kept; // the row in shared memory; or a tile, see NarrowTiles
+
+  FBL_DEVICE int vectors() const { return (count + Packing<Element>::kLength - 1) / Packing<Element>::kLength; }
 };
 
 // Rows, and gradients, whose vectors are aligned.
@@ -33,18 +34,24 @@ class WideTiles {
  public:
   static constexpr int kLength = Packing<Element>::kLength;
 
-  FBL_DEVICE WideTiles(const PlainRow<Element>& row, Slice slice, bool kept)
-      : row_(row),
-        end_(slice.end),
-        whole_end_(min(slice.end, row.count / kLength)),
-        kept_end_(kept ? slice.end : slice.begin) {}
+  // So many vectors are kept.
+  FBL_DEVICE WideTiles(const PlainRow<Element>& row, int kept)
+      : row_(row), whole_end_(row.count / kLength), kept_end_(kept) {}
 
-  FBL_DEVICE void fetch(int base) {
+  // `last`: nothing of the tile is read from global memory again.
+  FBL_DEVICE void fetch(int base, bool last) {
     const uint4* const address = reinterpret_cast<const uint4*>(row_.logits) + (base + own_place());
     const int left = whole_end_ - (base + own_place());
+    if (last) {
 #pragma unroll
-    for (int u = 0; u < kTileVectors; ++u) {
-      if (u * kWarpSize < left) next_[u] = load16(address + u * kWarpSize);
+      for (int u = 0; u < kTileVectors; ++u) {
+        if (u * kWarpSize < left) next_[u] = load16_last(address + u * kWarpSize);
+      }
+    } else {
+#pragma unroll
+      for (int u = 0; u < kTileVectors; ++u) {
+        if (u * kWarpSize < left) next_[u] = load16(address + u * kWarpSize);
+      }
     }
   }
 
@@ -53,7 +60,7 @@ class WideTiles {
     for (int u = 0; u < kTileVectors; ++u) raw[u] = next_[u];
     if (base + tile_step() > whole_end_) complete(base, raw);
     // Predicates, not a branch.
-    uint4* const kept = row_.kept + (base + own_place() - row_.first);
+    uint4* const kept = row_.kept + (base + own_place());
     const int left = kept_end_ - (base + own_place());
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) {
@@ -62,8 +69,8 @@ class WideTiles {
   }
 
   FBL_DEVICE void recall(int base, uint4 (&raw)[kTileVectors]) const {
-    const uint4* const kept = row_.kept + (base + own_place() - row_.first);
-    const int left = end_ - (base + own_place());
+    const uint4* const kept = row_.kept + (base + own_place());
+    const int left = row_.vectors() - (base + own_place());
 #pragma unroll
     for (int u = 0; u < kTileVectors; ++u) {
       if (u * kWarpSize < left) raw[u] = kept[u * kWarpSize];
@@ -81,13 +88,13 @@ class WideTiles {
   }
 
  private:
-  // The last tile of a slice: the row's last vector may be a part of one, and no vectors follow it.
+  // The last tile: the row's last vector may be a part of one, and no vectors follow it.
   FBL_DEVICE void complete(int base, uint4 (&raw)[kTileVectors]) const {
 #pragma unroll 1
     for (int u = 0; u < kTileVectors; ++u) {
       const int vector = tile_vector(base, u);
       uint4 own = raw[0];
-      if (vector >= whole_end_) own = vector < end_ ? load_tail() : masked_vector<Element>();
+      if (vector >= whole_end_) own = vector < row_.vectors() ? load_tail() : masked_vector<Element>();
       rotate(raw, own);
     }
   }
@@ -105,7 +112,7 @@ class WideTiles {
   FBL_DEVICE void put_tail(int base, uint4 (&raw)[kTileVectors]) const {
 #pragma unroll 1
     for (int u = 0; u < kTileVectors; ++u) {
-      if (tile_vector(base, u) == whole_end_ && whole_end_ < end_) {
+      if (tile_vector(base, u) == whole_end_ && whole_end_ < row_.vectors()) {
         ElementWindow<Element> window(raw[0]);
 #pragma unroll 1
         for (int position = whole_end_ * kLength; position < row_.count; ++position) {
@@ -118,7 +125,6 @@ class WideTiles {
   }
 
   const PlainRow<Element>& row_;
-  const int end_;
   const int whole_end_; // full vectors
   const int kept_end_;
   uint4 next_[kTileVectors];
@@ -132,10 +138,10 @@ class NarrowTiles {
   using Bits = typename Packing<Element>::Bits;
   static constexpr int kLength = Packing<Element>::kLength;
 
-  FBL_DEVICE NarrowTiles(const PlainRow<Element>& row, Slice slice, bool kept)
-      : row_(row), end_(slice.end), kept_(kept) {}
+  // The row is kept, or nothing of it.
+  FBL_DEVICE NarrowTiles(const PlainRow<Element>& row, int kept) : row_(row), end_(row.vectors()), kept_(kept > 0) {}
 
-  FBL_DEVICE void fetch(int base) {
+  FBL_DEVICE void fetch(int base, bool /*last*/) {
     if (!is_whole(base)) return;
     const Bits* const address = row_.logits + first_position(base);
 #pragma unroll
@@ -218,13 +224,13 @@ class NarrowTiles {
   static constexpr int kPiecesAhead = 16;
   static constexpr int kPiecesTogether = 8;
 
-  FBL_DEVICE bool is_whole(int base) const { return base + tile_step() <= min(end_, row_.count / kLength); }
+  FBL_DEVICE bool is_whole(int base) const { return base + tile_step() <= row_.count / kLength; }
 
   // The first vector of the warp's run in a tile.
   static FBL_DEVICE int run(int base) { return base + warp_index() * kTileVectors * kWarpSize; }
   static FBL_DEVICE int first_position(int base) { return run(base) * kLength + lane_index(); }
   FBL_DEVICE uint4* stage(int base) const {
-    return row_.kept + (kept_ ? run(base) - row_.first : warp_index() * kTileVectors * kWarpSize);
+    return row_.kept + (kept_ ? run(base) : warp_index() * kTileVectors * kWarpSize);
   }
   FBL_DEVICE Bits* first_piece(int base) const { return reinterpret_cast<Bits*>(stage(base)) + lane_index(); }
 

@@ -104,6 +104,10 @@ FBL_DEVICE ProblemFault find_bitmask_fault(const DeviceProblem& call, std::int64
   return fault_of(empty ? ProblemError::kAllowedRowEmpty : ProblemError::kTargetNotAllowed, row, target);
 }
 
+FBL_DEVICE bool has_target_fault(const LossProblem& problem, std::int32_t target) {
+  return target != problem.ignore_index && (target < 0 || target >= problem.vocab_size);
+}
+
 // All lanes call, and get the same.
 FBL_DEVICE ProblemFault find_row_fault(const DeviceProblem& call, std::int64_t row, const ReadRow& read) {
   const LossProblem& problem = call.problem;
@@ -111,7 +115,7 @@ FBL_DEVICE ProblemFault find_row_fault(const DeviceProblem& call, std::int64_t r
   if (problem.allowed_offsets != nullptr) fault = find_offset_fault(call, row, read);
   if (fault.error != ProblemError::kNone) return fault;
   const std::int32_t target = read.target;
-  if (target != problem.ignore_index && (target < 0 || target >= problem.vocab_size)) {
+  if (has_target_fault(problem, target)) {
     return fault_of(ProblemError::kTargetOutOfRange, row, target);
   }
   if (problem.allowed_offsets != nullptr) fault = find_list_fault(call, row, read);

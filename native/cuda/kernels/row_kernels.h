@@ -1,4 +1,4 @@
-// The kernels that read logits: one row to a block, or to a cluster of blocks. Included by one file per dtype, so that
+// The kernels that read logits: one row to a block. Included by one file per dtype, so that
 // they are compiled side by side.
 #pragma once
 
@@ -20,7 +20,7 @@ FBL_DEVICE RowView<Element> view_of(const RowLaunch& launch, std::int64_t row) {
   RowView<Element> view = {};
   view.logits = static_cast<const typename Packing<Element>::Bits*>(problem.logits) +
                 (row - launch.chunk_row) * problem.row_stride;
-  const RowInput input = launch.workspace.inputs[row];
+  const RowInput& input = launch.workspace.inputs[row];
   view.target = input.target;
   view.count = static_cast<std::int32_t>(problem.vocab_size);
   view.wide = is_aligned16(view.logits) && problem.allowed_offsets == nullptr;
@@ -47,49 +47,33 @@ FBL_DEVICE GradientRow<Element> gradient_row_of(const RowLaunch& launch, std::in
   return gradient;
 }
 
-// Which of a row's slices a block works on.
-struct SliceRange {
-  int first;
-  int count;
-};
-
-FBL_DEVICE SliceRange slices_of_block(const RowLaunch& launch) {
-  return launch.cluster_size > 1 ? SliceRange{cluster_rank(), 1} : SliceRange{0, launch.slices};
-}
-
-// A block's part of a row.
+// A row as a block sees it.
 template <class Element>
-struct RowPart {
+struct BlockRow {
   RowView<Element> view;
-  Slice slice; // all of the block's
   CappedLogits capping;
-  uint4* kept; // null: the slice is not kept; the same for all blocks of the row
+  uint4* kept; // null: the row is not kept
 
-  FBL_DEVICE RowPart(const RowLaunch& launch, std::int64_t row, unsigned flags)
-      : view(view_of<Element>(launch, row)),
-        slice(launch.cluster_size > 1 ? slice_of(view.vectors(), cluster_rank(), launch.cluster_size)
-                                      : Slice{0, view.vectors()}),
-        capping(launch.scaling) {
+  FBL_DEVICE BlockRow(const RowLaunch& launch, std::int64_t row, unsigned flags)
+      : view(view_of<Element>(launch, row)), capping(launch.scaling) {
     const bool swept = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
-    const int share = slice_of(view.vectors(), 0, launch.cluster_size).end;
-    kept = swept && share <= launch.row_capacity ? kept_row() : nullptr;
+    kept = swept && view.vectors() <= launch.row_capacity ? kept_row() : nullptr;
   }
 };
 
-// All threads of the row call.
+// All threads of the block call.
 template <class Element>
-FBL_DEVICE void write_gradient(const RowPart<Element>& part, const GradientFactors& factors,
-                               const GradientRow<Element>& gradient, int cluster_size) {
-  const int rank = cluster_size > 1 ? cluster_rank() : 0;
+FBL_DEVICE void write_gradient(const BlockRow<Element>& row, const GradientFactors& factors,
+                               const GradientRow<Element>& gradient) {
   if (factors.kind == kFaulty || (factors.kind == kZero && !gradient.sparse)) {
-    if (!gradient.sparse) fill_row(gradient, factors.kind == kFaulty ? not_a_number() : 0, rank, cluster_size);
+    if (!gradient.sparse) fill_row(gradient, factors.kind == kFaulty ? not_a_number() : 0);
     return;
   }
-  GradientSweep<Element> sweep(part.view, part.slice, part.capping, factors, part.kept, gradient);
-  if (part.view.tokens != nullptr && !gradient.sparse) {
-    if (part.kept != nullptr) {
-      fill_row(gradient, 0, rank, cluster_size);
-      row_barrier(cluster_size); // before the listed tokens get what is theirs
+  GradientSweep<Element> sweep(row.view, row.capping, factors, row.kept, gradient);
+  if (row.view.tokens != nullptr && !gradient.sparse) {
+    if (row.kept != nullptr) {
+      fill_row(gradient, 0);
+      __syncthreads(); // before the listed tokens get what is theirs
     } else {
       sweep.fill_gaps();
     }
@@ -97,209 +81,236 @@ FBL_DEVICE void write_gradient(const RowPart<Element>& part, const GradientFacto
   sweep.run();
 }
 
-// Before the first barrier of a row's sweep. Two at least, which tells a row with a single allowed token from others.
-FBL_DEVICE TopQueue begin_sweep(const LossProblem& problem, int allowed, int logits_of_block) {
-  if (threadIdx.x == 0) {
-    block_state().findings.target_position = -1;
-    block_state().findings.target_logit = 0;
-  }
-  const int width = queue_width(problem, allowed);
-  return TopQueue(width <= kMaxQueueWidth ? max(width, 2) : 0, logits_of_block > kQueueCapacity);
+// Before the first barrier of a row's sweep.
+FBL_DEVICE void begin_sweep() {
+  if (threadIdx.x != 0) return;
+  BlockState& state = block_state();
+  state.target = {0, -1};
+  state.queued = 0;
 }
 
-// After the sweep of a block's slices: what all blocks of the row found, and the threshold. All threads of the row
-// call; BlockState::swept is the block's first thread's. With kFlow, the threshold's place in the row as well.
+// Two at least, which tells a row with a single allowed token from others. More than a queue is for: none.
+FBL_DEVICE TopQueue queue_for(const LossProblem& problem, int allowed, bool may_overflow) {
+  const int width = queue_width(problem, allowed);
+  return TopQueue(width <= kMaxQueueWidth ? max(width, 2) : 0, may_overflow);
+}
+
+// Whether a swept row is NaN in all that is made of it; by its sums and its target.
+FBL_DEVICE bool is_poisoned(const SweepSums& sums, float target_logit) {
+  const float largest = fmaxf(sums.max_others, target_logit);
+  return sums.sum_others != sums.sum_others || target_logit != target_logit || largest == infinity() ||
+         largest == -infinity();
+}
+
+// After the sweep and a barrier: the row's sums and its threshold. All threads of the block call; BlockState::swept is
+// its first thread's. With kFlow, the threshold's place in the row as well.
 template <class Element, bool kFlow>
-FBL_DEVICE void finish_sweep(const RowLaunch& launch, const RowSource<Element>& source, TopQueue& queue,
-                             bool with_all) {
+FBL_DEVICE void finish_sweep(const RowLaunch& launch, const RowSource<Element>& source, float bound, bool with_all) {
   const LossProblem& problem = launch.call.problem;
   BlockState& state = block_state();
-  queue.finish(kQueueCapacity / launch.cluster_size);
-  __syncthreads(); // the warps' sums are there
-  combine_warps(slices_of_block(launch).count, CappedLogits(launch.scaling), with_all);
-  if (threadIdx.x == 0) {
-    state.findings.bound = queue.bound();
-    state.findings.queued = state.queued;
-  }
-  row_barrier(launch.cluster_size);
-
-  const RowFindings findings = collect_findings(launch.slices, launch.cluster_size);
-  const float target_logit = findings.all.target_logit;
-  const float largest = fmaxf(findings.total.max_others, target_logit);
-  const bool poisoned =
-      findings.has_nan || target_logit != target_logit || largest == infinity() || largest == -infinity();
+  if (warp_index() == 0) combine_warps(CappedLogits(launch.scaling), with_all);
+  __syncthreads();
+  const float target_logit = state.target.logit;
+  const bool poisoned = is_poisoned(state.sums, target_logit);
   Threshold threshold = {};
   if (!poisoned) {
     const int width = queue_width(problem, source.view.count);
-    threshold = find_threshold(source, findings, width, launch.cluster_size);
+    threshold = find_threshold(source, bound, fmaxf(state.sums.max_others, target_logit), width);
     if (kFlow && problem.threshold_gradient == ThresholdGradient::kFlow && problem.gradient != GradientMode::kNone) {
-      threshold.position = find_threshold_position(source, threshold, launch.cluster_size);
+      threshold.position = find_threshold_position(source, threshold);
     }
   }
-  if (threadIdx.x == 0) state.swept = {findings, threshold, poisoned};
+  if (threadIdx.x == 0) state.swept = {threshold, poisoned};
 }
 
-// Sweeps a row that is counted and sound. All threads of the row call.
+// The same by one warp, where few logits are in the queue.
+FBL_DEVICE void finish_by_warp(const RowLaunch& launch, float bound, int width) {
+  BlockState& state = block_state();
+  combine_warps(CappedLogits(launch.scaling), false);
+  const bool poisoned = is_poisoned(state.sums, state.target.logit);
+  const int queued = state.queued;
+  Threshold threshold = threshold_at_bound(bound, width, queued);
+  if (queued >= threshold.effective_width && !poisoned) {
+    std::uint32_t reached = 0;
+#pragma unroll 1
+    for (int i = lane_index(); i < queued; i += kWarpSize) {
+      const std::uint32_t key = state.queue[i];
+      if (count_reaching(state.queue, queued, key) >= threshold.effective_width) reached = max(reached, key);
+    }
+    threshold.logit = fmaxf(bound, from_ordered_key(largest_of_warp(reached)));
+  }
+  if (lane_index() == 0) state.swept = {threshold, poisoned};
+}
+
+// Sweeps a row that is counted and sound. All threads of the block call.
 template <class Element>
-FBL_DEVICE void sweep_row(const RowPart<Element>& part, const RowLaunch& launch) {
-  const RowView<Element>& view = part.view;
+FBL_DEVICE void sweep_row(const BlockRow<Element>& row, const RowLaunch& launch) {
+  const RowView<Element>& view = row.view;
   const LossProblem& problem = launch.call.problem;
   const bool smoothing = problem.label_smoothing > 0;
   const bool ranked = launch.call.outputs.rank != nullptr;
-  TopQueue queue = begin_sweep(problem, view.count, (part.slice.end - part.slice.begin) * Packing<Element>::kLength);
+  begin_sweep();
+  TopQueue queue = queue_for(problem, view.count, view.vectors() * Packing<Element>::kLength > kQueueCapacity);
   __syncthreads();
   const float ranked_logit = ranked ? Packing<Element>::to_number(view.logits[view.target]) : infinity();
-  RowSweep<Element> sweep(view, part.capping, queue, smoothing, ranked_logit, part.kept, part.slice.begin);
-  const SliceRange slices = slices_of_block(launch);
-#pragma unroll 1
-  for (int i = 0; i < slices.count; ++i) {
-    sweep.sweep(slice_of(view.vectors(), slices.first + i, launch.slices), i);
-  }
-  const RowSource<Element> source = {view, part.slice, part.kept};
-  finish_sweep<Element, true>(launch, source, queue, smoothing || ranked);
+  RowSweep<Element>(view, row.capping, queue, smoothing, ranked_logit, row.kept).sweep();
+  __syncthreads();
+  const RowSource<Element> source = {view, row.kept, row.kept != nullptr ? view.vectors() : 0};
+  finish_sweep<Element, true>(launch, source, queue.bound(), smoothing || ranked);
 }
 
-FBL_DEVICE std::int64_t row_of_block(const RowLaunch& launch) {
-  return launch.first_row +
-         (launch.cluster_size == 1 ? blockIdx.x : blockIdx.x / static_cast<unsigned>(launch.cluster_size));
-}
+FBL_DEVICE std::int64_t row_of_block(const RowLaunch& launch) { return launch.first_row + blockIdx.x; }
 
 // The same, computed anew at each call: between two, no register holds the row, nor what follows from it.
 FBL_DEVICE std::int64_t row_of_block_anew(const RowLaunch& launch) { return forgotten(row_of_block(launch)); }
 
-// Blocks whose registers a multiprocessor has: fewer than planned for where ptxas would have to spill some. Where it
-// would for several kernels of an architecture, all are compiled alike: what they share is then compressed well.
-template <class Element>
-constexpr int blocks_without_spills([[maybe_unused]] bool is_plain, [[maybe_unused]] bool is_wide) {
-#if defined(__CUDA_ARCH__)
-  const bool is_float = sizeof(typename Packing<Element>::Bits) == 4;
-  const bool spills = __CUDA_ARCH__ == 750 || __CUDA_ARCH__ == 1200 ||
-                      (__CUDA_ARCH__ == 1000 && (is_float ? is_plain && is_wide : !is_plain));
-  return spills ? kBlocksPerMultiprocessor - 1 : kBlocksPerMultiprocessor;
-#else
-  return kBlocksPerMultiprocessor;
-#endif
-}
-
 // Sweep, statistics and, where asked, the gradient of a row with any options.
 template <class Element>
-__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(false, false))
+__global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     row_kernel(const __grid_constant__ RowLaunch launch) {
-  const int cluster_size = launch.cluster_size;
+  wait_for_last_kernel();
   const unsigned flags = launch.workspace.flags[row_of_block_anew(launch)];
   const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
 
-  if (sound) sweep_row(RowPart<Element>(launch, row_of_block_anew(launch), flags), launch);
-  row_barrier(cluster_size); // everyone has read the row's flags
+  if (sound) sweep_row(BlockRow<Element>(launch, row_of_block_anew(launch), flags), launch);
+  __syncthreads(); // everyone has read the row's flags
   if (threadIdx.x == 0) conclude(launch, row_of_block_anew(launch), flags);
+  if (!launch.write_gradient) return;
   __syncthreads();
-  if (launch.write_gradient) {
-    const std::int64_t row = row_of_block_anew(launch);
-    const RowPart<Element> part(launch, row, flags);
-    write_gradient(part, block_state().factors, gradient_row_of<Element>(launch, row), cluster_size);
-  }
-  // No block ends while another reads its memory. A whole barrier: writing a listed row's gradient has one of its own,
-  // which may not lie between the halves of another.
-  if (cluster_size > 1) FBL_CLUSTER_BARRIER();
+  const std::int64_t row = row_of_block_anew(launch);
+  write_gradient(BlockRow<Element>(launch, row, flags), block_state().factors, gradient_row_of<Element>(launch, row));
 }
 
-// A block's part of a plain row.
 template <class Element>
-struct PlainPart {
+FBL_DEVICE PlainRow<Element> plain_row_of(const RowLaunch& launch, std::int64_t index, std::int32_t target) {
+  using Bits = typename Packing<Element>::Bits;
+  const LossProblem& problem = launch.call.problem;
+  const LossOutputs& outputs = launch.call.outputs;
+  const std::int64_t in_chunk = index - launch.chunk_row;
   PlainRow<Element> row;
-  Slice slice; // all of the block's
-  bool kept;
+  row.logits = static_cast<const Bits*>(problem.logits) + in_chunk * problem.row_stride;
+  row.gradient =
+      launch.write_gradient ? static_cast<Bits*>(outputs.grad_logits) + in_chunk * outputs.grad_row_stride : nullptr;
+  row.count = static_cast<std::int32_t>(problem.vocab_size);
+  row.target = target;
+  row.kept = kept_row();
+  return row;
+}
 
-  FBL_DEVICE PlainPart(const RowLaunch& launch, std::int64_t index) : kept(launch.keeps_plain_row) {
-    using Bits = typename Packing<Element>::Bits;
-    const LossProblem& problem = launch.call.problem;
-    const LossOutputs& outputs = launch.call.outputs;
-    const std::int64_t in_chunk = index - launch.chunk_row;
-    row.logits = static_cast<const Bits*>(problem.logits) + in_chunk * problem.row_stride;
-    row.gradient =
-        launch.write_gradient ? static_cast<Bits*>(outputs.grad_logits) + in_chunk * outputs.grad_row_stride : nullptr;
-    row.count = static_cast<std::int32_t>(problem.vocab_size);
-    row.target = launch.workspace.inputs[index].target;
-    row.kept = kept_row();
-    slice = launch.cluster_size > 1 ? slice_of(vectors(), cluster_rank(), launch.cluster_size) : Slice{0, vectors()};
-    row.first = slice.begin;
-  }
-
-  FBL_DEVICE int vectors() const { return (row.count + Packing<Element>::kLength - 1) / Packing<Element>::kLength; }
-};
-
-template <class Element, template <class> class Tiles>
-FBL_DEVICE void sweep_plain_row(const PlainPart<Element>& part, const RowLaunch& launch) {
-  const CappedLogits capping(launch.scaling);
-  const int logits = (part.slice.end - part.slice.begin) * Packing<Element>::kLength;
-  TopQueue queue = begin_sweep(launch.call.problem, part.row.count, logits);
+// Sweeps a plain row that is counted and sound. All threads of the block call. Returns whether its first warp has
+// finished the row, which no other warp needs to wait for; else all have, up to a barrier.
+template <class Element, class Tiles>
+FBL_DEVICE bool sweep_plain_row(const PlainRow<Element>& begun, Tiles& tiles, const RowLaunch& launch,
+                                std::int64_t index, int kept_vectors, int last_end) {
+  begin_sweep();
+  if (threadIdx.x == 0) block_state().target_token = begun.target;
   __syncthreads();
-  PlainSweep<Element, Tiles<Element>> sweep(part.row, capping, queue);
-  const SliceRange slices = slices_of_block(launch);
-#pragma unroll 1
-  for (int i = 0; i < slices.count; ++i) {
-    const Slice slice = slice_of(part.vectors(), slices.first + i, launch.slices);
-    sweep.sweep(Tiles<Element>(part.row, slice, part.kept), slice, i);
+  GroupMaxima maxima(tiles_of(begun.vectors()));
+  const CappedLogits capping(launch.scaling);
+  const float largest = PlainSweep<Element, Tiles>(begun, capping, maxima, last_end).sweep(tiles);
+
+  // From here on no register holds what the sweep was told.
+  const std::int64_t same = forgotten(index);
+  const PlainRow<Element> row = plain_row_of<Element>(launch, same, launch.workspace.inputs[same].target);
+  TopQueue queue = queue_for(launch.call.problem, row.count, row.count > kQueueCapacity);
+  const int width = queue_width(launch.call.problem, row.count);
+  if (has_bound_by_lanes(width)) {
+    put_lane_maxima(largest);
+    __syncthreads();
+    queue.start_at(bound_by_lanes(max(width, 2)));
+  } else {
+    queue.take_bound(largest, row.vectors());
   }
   RowView<Element> view = {};
-  view.logits = part.row.logits;
-  view.count = part.row.count;
-  view.target = part.row.target;
+  view.logits = row.logits;
+  view.count = row.count;
+  view.target = row.target;
   view.last_token = view.count - 1;
   view.wide = is_aligned16(view.logits);
-  const RowSource<Element> source = {view, part.slice, part.kept ? part.row.kept : nullptr};
-  finish_sweep<Element, false>(launch, source, queue, false);
+  const RowSource<Element> source = {view, row.kept, kept_vectors};
+  queue_largest(source, largest, queue);
+  const FoundTarget& target = block_state().target;
+  if (threadIdx.x == 0 && target.position >= 0) queue.put(target.logit);
+  __syncthreads();
+  // Of a beam too wide for the queue, nothing is in it.
+  if (width > kMaxQueueWidth || block_state().queued > kMaxRankedCount) {
+    finish_sweep<Element, false>(launch, source, queue.bound(), false);
+    return false;
+  }
+  if (warp_index() == 0) finish_by_warp(launch, queue.bound(), width);
+  return true;
 }
 
-template <class Element, template <class> class Tiles>
-FBL_DEVICE void write_plain_gradient(const PlainPart<Element>& part, const RowLaunch& launch, std::int64_t row) {
+template <class Element, class Tiles>
+FBL_DEVICE void write_plain_gradient(const PlainRow<Element>& row, const RowLaunch& launch, std::int64_t index) {
   const GradientFactors& factors = block_state().factors;
   if (factors.kind == kFaulty || factors.kind == kZero) {
-    const int rank = launch.cluster_size > 1 ? cluster_rank() : 0;
-    const float value = factors.kind == kFaulty ? not_a_number() : 0;
-    fill_row(gradient_row_of<Element>(launch, row), value, rank, launch.cluster_size);
+    fill_row(gradient_row_of<Element>(launch, index), factors.kind == kFaulty ? not_a_number() : 0);
     return;
   }
-  const PlainGradient<Element, Tiles<Element>> gradient(part.row, launch.scaling.scale, factors);
-  gradient.run(Tiles<Element>(part.row, part.slice, part.kept), part.slice, part.kept);
+  Tiles tiles(row, launch.kept_vectors);
+  PlainGradient<Element, Tiles>(row, launch.scaling.scale, factors).run(tiles, launch.kept_vectors);
 }
 
-template <class Element, template <class> class Tiles>
-constexpr bool kIsWide = std::is_same<Tiles<Element>, WideTiles<Element>>::value;
+// Blocks whose registers a multiprocessor has: one fewer where ptxas would have to spill some.
+template <class Element, template <class> class Tiles, bool kGradient>
+constexpr int plain_blocks() {
+  const int blocks = kGradient ? kBlocksPerMultiprocessor : kForwardBlocksPerMultiprocessor;
+#if defined(__CUDA_ARCH__)
+  const bool is_wide = std::is_same<Tiles<Element>, WideTiles<Element>>::value;
+  const bool is_half = sizeof(typename Packing<Element>::Bits) == 2;
+  const bool is_short_of_registers =
+      __CUDA_ARCH__ == 750 || (!kGradient && (__CUDA_ARCH__ == 1000 || __CUDA_ARCH__ == 1200));
+  if (is_wide && is_half && is_short_of_registers) return blocks - 1;
+#endif
+  return blocks;
+}
 
-// What row_kernel does, for rows without options: see is_plain().
-template <class Element, template <class> class Tiles>
-__global__ void __launch_bounds__(kMaxThreads, blocks_without_spills<Element>(true, kIsWide<Element, Tiles>))
-    plain_kernel(const __grid_constant__ RowLaunch launch) {
-  const std::int64_t row = row_of_block(launch);
-  const unsigned flags = launch.workspace.flags[row];
-  const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
-  if (sound) sweep_plain_row<Element, Tiles>(PlainPart<Element>(launch, row), launch);
-  row_barrier(launch.cluster_size); // everyone has read the row's flags
-  if (threadIdx.x == 0) conclude(launch, row, flags);
+// What row_kernel does, for rows without options: see is_plain(). Where it can write no gradient, it takes fewer
+// registers, and a multiprocessor has room for more rows; see RowLaunch::forward_only.
+template <class Element, template <class> class Tiles, bool kGradient>
+FBL_DEVICE void run_plain_row(const RowLaunch& launch) {
+  const int kept_vectors = kGradient ? launch.kept_vectors : 0;
+  const bool read_again = kGradient && launch.write_gradient;
+  const int last_end = read_again ? kept_vectors : INT_MAX;
+  const std::int64_t index = row_of_block(launch);
+  PlainRow<Element> row = plain_row_of<Element>(launch, index, 0);
+  Tiles<Element> tiles(row, kept_vectors);
+  tiles.fetch(0, 0 < last_end); // before it is known what the row is for
+  wait_for_last_kernel();
+  const RowInput input = launch.workspace.inputs[index];
+  row.target = input.target;
+  const bool sound = (input.flags & kRowCounted) != 0 && (input.flags & kRowFaulty) == 0;
+  bool by_warp = false;
+  if (sound) by_warp = sweep_plain_row<Element>(row, tiles, launch, index, kept_vectors, last_end);
+  if (!by_warp) __syncthreads();
+  if (threadIdx.x == 0) conclude_plain(launch, index, input.flags, read_again);
+  if (!read_again) return;
   __syncthreads();
-  if (launch.cluster_size > 1) FBL_CLUSTER_LEAVE();
-  if (launch.write_gradient) {
-    const std::int64_t same_row = forgotten(row);
-    write_plain_gradient<Element, Tiles>(PlainPart<Element>(launch, same_row), launch, same_row);
-  }
-  if (launch.cluster_size > 1) FBL_CLUSTER_WAIT(); // no block ends while another reads its memory
+  const std::int64_t same = forgotten(index);
+  const PlainRow<Element> written = plain_row_of<Element>(launch, same, launch.workspace.inputs[same].target);
+  write_plain_gradient<Element, Tiles<Element>>(written, launch, same);
+}
+
+template <class Element, template <class> class Tiles, bool kGradient>
+__global__ void __launch_bounds__(kMaxThreads, (plain_blocks<Element, Tiles, kGradient>()))
+    plain_kernel([[maybe_unused]] const __grid_constant__ RowLaunch launch) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  if (!kGradient) return; // never launched there
+#endif
+  run_plain_row<Element, Tiles, kGradient>(launch);
 }
 
 // The gradient of rows whose records are in the workspace.
 template <class Element>
 __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     gradient_kernel(const __grid_constant__ RowLaunch launch) {
+  wait_for_last_kernel();
   const std::int64_t row = launch.first_row + blockIdx.x;
   const std::uint8_t flags = launch.workspace.flags[row];
-  BlockState& state = block_state();
-  if (threadIdx.x == 0) {
-    state.record = launch.workspace.records[row];
-    make_factors(launch, row, flags);
-  }
+  if (threadIdx.x == 0) make_factors(launch.call.problem, launch, row, flags, launch.workspace.records[row]);
   __syncthreads();
-  const RowPart<Element> part(launch, row, flags);
-  write_gradient(part, state.factors, gradient_row_of<Element>(launch, row), 1);
+  write_gradient(BlockRow<Element>(launch, row, flags), block_state().factors, gradient_row_of<Element>(launch, row));
 }
 
 using RowKernelPointer = void (*)(RowLaunch);
@@ -307,8 +318,9 @@ using RowKernelPointer = void (*)(RowLaunch);
 template <class Element>
 std::array<const void*, kRowKernels> row_kernels() {
   const auto pointer = [](RowKernelPointer kernel) { return reinterpret_cast<const void*>(kernel); };
-  return {pointer(row_kernel<Element>), pointer(gradient_kernel<Element>), pointer(plain_kernel<Element, WideTiles>),
-          pointer(plain_kernel<Element, NarrowTiles>)};
+  return {pointer(row_kernel<Element>), pointer(gradient_kernel<Element>),
+          pointer(plain_kernel<Element, WideTiles, false>), pointer(plain_kernel<Element, WideTiles, true>),
+          pointer(plain_kernel<Element, NarrowTiles, true>)};
 }
 
 template <class Element>
@@ -318,8 +330,9 @@ cudaError_t launch_row_kernel(const cudaLaunchConfig_t& config, const RowLaunch&
 
 template <class Element>
 cudaError_t launch_plain_kernel(const cudaLaunchConfig_t& config, const RowLaunch& launch) {
-  const RowKernelPointer kernel =
-      launch.is_narrow ? plain_kernel<Element, NarrowTiles> : plain_kernel<Element, WideTiles>;
+  const RowKernelPointer wide =
+      launch.forward_only ? plain_kernel<Element, WideTiles, false> : plain_kernel<Element, WideTiles, true>;
+  const RowKernelPointer kernel = launch.is_narrow ? plain_kernel<Element, NarrowTiles, true> : wide;
   return cudaLaunchKernelEx(&config, kernel, launch);
 }
 

@@ -38,122 +38,87 @@ FBL_DEVICE void put_statistics(const LossOutputs& outputs, std::int64_t row, flo
   if (outputs.rank != nullptr) outputs.rank[row] = -1;
 }
 
-// Of the block's own slices, or of those of its cluster's blocks, each of which has one.
-FBL_DEVICE const SliceSums& slice_sums(int index, int cluster_size) {
-  BlockState& state = block_state();
-  return cluster_size > 1 ? *peer_shared(&state.slices[0], index) : state.slices[index];
+FBL_DEVICE float reference_of_swept_row() {
+  const BlockState& state = block_state();
+  return state.sums.max_others == -infinity() ? state.target.logit : state.sums.max_others;
 }
 
-// The steps from what a sweep found to a row's record are one thread's work, in double precision, by way of BlockState.
-// Each is a function of its own, as together they would take more registers than the sweeps.
-
-// The slices' sums, relative to the row's maximum.
-FBL_DEVICE double sum_of_others(const RowFindings& findings, const CappedLogits& capping, int slices,
-                                int cluster_size) {
-  const float reference = capping.capped(findings.total.max_others);
-  double sum = 0;
-#pragma unroll 1
-  for (int index = 0; index < slices; ++index) {
-    const SliceSums& sums = slice_sums(index, cluster_size);
-    const float ratio = capping.exponential(capping.capped(sums.max_others), reference);
-    if (sums.sum_others != 0) sum += static_cast<double>(sums.sum_others) * static_cast<double>(ratio);
-  }
-  return sum;
-}
-
-// BlockState's sums of a row that is counted and not poisoned.
-FBL_DEVICE_CALLED void sum_swept_row(const RowLaunch& launch) {
-  const LossProblem& problem = launch.call.problem;
-  BlockState& state = block_state();
-  const SliceSums& total = state.swept.findings.total;
-  const float target_logit = state.swept.findings.all.target_logit;
+// Of a row that is counted and not poisoned.
+FBL_DEVICE RowSums sums_of_swept_row(const LossProblem& problem, const RowLaunch& launch) {
+  const BlockState& state = block_state();
+  const SweepSums& total = state.sums;
   RowSums sums;
-  sums.target_logit = target_logit;
-  sums.reference_logit = total.max_others == -infinity() ? target_logit : total.max_others;
-  sums.sum_others =
-      sum_of_others(state.swept.findings, CappedLogits(launch.scaling), launch.slices, launch.cluster_size);
+  sums.target_logit = state.target.logit;
+  sums.reference_logit = reference_of_swept_row();
+  sums.sum_others = static_cast<double>(total.sum_others);
   sums.threshold_logit = state.swept.threshold.logit;
   sums.effective_width = state.swept.threshold.effective_width;
-  sums.allowed_count = total.allowed;
-  const double reference = static_cast<double>(CappedLogits(launch.scaling).capped(sums.reference_logit));
-  sums.sum_differences = (total.sum_scaled - sums.allowed_count * reference) / problem.temperature;
-  state.sums = sums;
-}
-
-// BlockState's loss, by its sums.
-FBL_DEVICE_CALLED void evaluate_swept_row(const RowLaunch& launch, std::int64_t row) {
-  const LossProblem& problem = launch.call.problem;
-  BlockState& state = block_state();
-  state.loss = evaluate_row(problem, state.sums, row_lambda(problem, row));
+  if (problem.label_smoothing > 0) {
+    sums.allowed_count = total.allowed;
+    const double reference = static_cast<double>(CappedLogits(launch.scaling).capped(sums.reference_logit));
+    sums.sum_differences = (total.sum_scaled - sums.allowed_count * reference) / problem.temperature;
+  }
+  return sums;
 }
 
 // What the end of a row's sweep adds to its flags.
 FBL_DEVICE unsigned flags_of_swept_row(const LossProblem& problem) {
-  const SweptRow& swept = block_state().swept;
-  const float target_logit = swept.findings.all.target_logit;
+  const BlockState& state = block_state();
+  const Threshold& threshold = state.swept.threshold;
   unsigned flags = 0;
-  if (problem.pruning_statistics && swept.threshold.logit > target_logit) flags |= kRowPruned;
-  if (target_logit >= swept.findings.total.max_others) flags |= kRowTopRanked;
-  if (target_logit == -infinity()) flags |= kRowNonFinite;
-  if (swept.threshold.several_allowed) flags |= kRowSeveralAllowed;
+  if (problem.pruning_statistics && threshold.logit > state.target.logit) flags |= kRowPruned;
+  if (state.target.logit >= state.sums.max_others) flags |= kRowTopRanked;
+  if (state.target.logit == -infinity()) flags |= kRowNonFinite;
+  if (threshold.several_allowed) flags |= kRowSeveralAllowed;
   return flags;
 }
 
-FBL_DEVICE_CALLED void write_statistics(const RowLaunch& launch, std::int64_t row) {
-  const LossProblem& problem = launch.call.problem;
-  const LossOutputs& outputs = launch.call.outputs;
-  const BlockState& state = block_state();
-  const RowLoss& loss = state.loss;
+FBL_DEVICE void write_statistics(const LossProblem& problem, const LossOutputs& outputs, std::int64_t row,
+                                 const RowSums& sums, const RowLoss& loss) {
   const bool known = problem.pruning_statistics;
   if (outputs.nll != nullptr) outputs.nll[row] = static_cast<float>(loss.nll);
   if (outputs.log_sum_exp != nullptr) outputs.log_sum_exp[row] = static_cast<float>(loss.log_sum_exp);
   if (outputs.threshold != nullptr) {
     const LogitScale scale = {problem.temperature, problem.softcap};
-    const double log_p = log_probability(scale, state.sums, loss, static_cast<double>(state.sums.threshold_logit));
+    const double log_p = log_probability(scale, sums, loss, static_cast<double>(sums.threshold_logit));
     outputs.threshold[row] = known ? static_cast<float>(log_p) : not_a_number();
   }
   if (outputs.margin != nullptr) outputs.margin[row] = known ? static_cast<float>(loss.margin) : not_a_number();
   if (outputs.penalty != nullptr) outputs.penalty[row] = static_cast<float>(loss.penalty.value);
-  if (outputs.rank != nullptr) outputs.rank[row] = state.swept.findings.total.above;
+  if (outputs.rank != nullptr) outputs.rank[row] = block_state().sums.above;
   if (outputs.row_losses != nullptr) {
     outputs.row_losses[row] = static_cast<float>(row_token_weight(problem, row) * loss.loss);
   }
 }
 
 // The same in every statistic of a row that is ignored or poisoned. Its gradient is decided by its flags.
-FBL_DEVICE_CALLED void write_special_statistics(const RowLaunch& launch, std::int64_t row, float value) {
-  put_statistics(launch.call.outputs, row, value);
-  if (launch.call.outputs.row_losses != nullptr) launch.call.outputs.row_losses[row] = value;
+FBL_DEVICE_CALLED void write_special_statistics(const LossOutputs& outputs, std::int64_t row, float value) {
+  put_statistics(outputs, row, value);
+  if (outputs.row_losses != nullptr) outputs.row_losses[row] = value;
 }
 
-// BlockState's record, by its sums and loss.
-FBL_DEVICE_CALLED void make_record(const RowLaunch& launch, std::int64_t row) {
-  const LossProblem& problem = launch.call.problem;
-  BlockState& state = block_state();
-  const RowSums& sums = state.sums;
-  const RowLoss& loss = state.loss;
-  const Threshold& threshold = state.swept.threshold;
-  const std::int32_t target_position = state.swept.findings.all.target_position;
+FBL_DEVICE RowRecord record_of(const LossProblem& problem, std::int64_t row, const RowSums& sums, const RowLoss& loss) {
+  const BlockState& state = block_state();
+  const std::int32_t target_position = state.target.position;
   const LogitScale scale = {problem.temperature, problem.softcap};
-  const std::int32_t flow_position = loss.penalty.slope != 0 ? threshold.position : -1;
+  const std::int32_t flow_position = loss.penalty.slope != 0 ? state.swept.threshold.position : -1;
   const RowCoefficients c =
       row_coefficients(problem, sums, loss, row_lambda(problem, row), flow_position == target_position);
-  RowRecord& record = state.record;
-  record = {};
+  RowRecord record = {};
   record.loss = loss.loss;
   record.weight = loss.penalty.weight;
-  record.probability = c.probability * exp(-loss.log_sum) / problem.temperature;
-  record.offset = c.offset / problem.temperature;
+  record.probability = divided_by(c.probability * loss.reference_probability, problem.temperature);
+  record.offset = divided_by(c.offset, problem.temperature);
   record.target = c.target * scaled_logit_slope(scale, static_cast<double>(sums.target_logit));
   record.target_position = target_position;
   record.threshold_position = -1;
   if (c.threshold != 0) {
-    const double probability = exp(log_probability(scale, sums, loss, static_cast<double>(threshold.logit)));
-    record.threshold = (c.probability * probability + c.offset + c.threshold) *
-                       scaled_logit_slope(scale, static_cast<double>(threshold.logit));
+    const double threshold = static_cast<double>(sums.threshold_logit);
+    const double probability = exp(log_probability(scale, sums, loss, threshold));
+    record.threshold = (c.probability * probability + c.offset + c.threshold) * scaled_logit_slope(scale, threshold);
     record.threshold_position = flow_position;
   }
-  record.reference = CappedLogits(launch.scaling).capped(sums.reference_logit);
+  return record;
 }
 
 FBL_DEVICE GradientKind gradient_kind(const LossProblem& problem, unsigned flags) {
@@ -163,10 +128,9 @@ FBL_DEVICE GradientKind gradient_kind(const LossProblem& problem, unsigned flags
   return is_weighted_mean(problem) && (flags & kRowSeveralAllowed) == 0 ? kZero : kFormula;
 }
 
-// BlockState's factors, by its record. Where the threshold token is the target it has no entry, and none is needed.
-FBL_DEVICE_CALLED void make_factors(const RowLaunch& launch, std::int64_t row, unsigned flags) {
-  const LossProblem& problem = launch.call.problem;
-  const RowRecord& record = block_state().record;
+// BlockState's factors. Where the threshold token is the target it has no entry, and none is needed.
+FBL_DEVICE void make_factors(const LossProblem& problem, const RowLaunch& launch, std::int64_t row, unsigned flags,
+                             const RowRecord& record) {
   double multiplier =
       problem.grad_output_rows == nullptr ? problem.grad_output : static_cast<double>(problem.grad_output_rows[row]);
   multiplier = multiplier * row_token_weight(problem, row) / divisor_of(problem, *launch.workspace.summary);
@@ -184,34 +148,55 @@ FBL_DEVICE_CALLED void make_factors(const RowLaunch& launch, std::int64_t row, u
   factors.all_masked = static_cast<std::int32_t>(record.all_masked);
 }
 
-// The row's outputs, by its first block, and the factors of its gradient in the state of each.
-FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags) {
-  BlockState& state = block_state();
-  const RowFindings& findings = state.swept.findings; // of a row that was swept
-  const bool writes = launch.cluster_size == 1 || cluster_rank() == 0;
+// From what the sweep of a row found to its outputs and, with its gradient, to the factors of that in BlockState: on
+// one thread.
+FBL_DEVICE void conclude_row(const LossProblem& problem, const RowLaunch& launch, std::int64_t row, unsigned flags,
+                             bool with_gradient) {
+  const BlockState& state = block_state();
+  const LossOutputs& outputs = launch.call.outputs;
   const bool sound = (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0;
   const bool poisoned = sound && state.swept.poisoned;
+  RowRecord record = {};
   if (sound && !poisoned) {
-    sum_swept_row(launch);
-    evaluate_swept_row(launch, row);
-    flags |= flags_of_swept_row(launch.call.problem);
-    if (writes) write_statistics(launch, row);
-    make_record(launch, row);
+    flags |= flags_of_swept_row(problem);
+    const RowSums sums = sums_of_swept_row(problem, launch);
+    const RowLoss loss = evaluate_row(problem, sums, row_lambda(problem, row));
+    if (launch.writes_statistics) write_statistics(problem, outputs, row, sums, loss);
+    record = record_of(problem, row, sums, loss);
+    record.reference = CappedLogits(launch.scaling).capped(sums.reference_logit);
   } else {
     if (poisoned || (flags & kRowFaulty) != 0) flags |= kRowPoisoned | kRowNonFinite;
     const float value = (flags & (kRowCounted | kRowFaulty)) != 0 ? not_a_number() : 0;
-    if (writes) write_special_statistics(launch, row, value);
-    state.record = {};
-    state.record.loss = static_cast<double>(value);
-    const bool all_masked = poisoned && !findings.has_nan && findings.total.max_others == -infinity() &&
-                            findings.all.target_logit == -infinity();
-    state.record.all_masked = all_masked ? 1 : 0;
+    write_special_statistics(outputs, row, value);
+    record.loss = static_cast<double>(value);
+    if (poisoned) { // and has been swept
+      const bool has_nan = state.sums.sum_others != state.sums.sum_others;
+      const bool all_masked = state.sums.max_others == -infinity() && state.target.logit == -infinity();
+      record.all_masked = !has_nan && all_masked ? 1 : 0;
+    }
   }
-  if (writes) {
-    launch.workspace.records[row] = state.record;
-    launch.workspace.flags[row] = static_cast<std::uint8_t>(flags);
+  RowRecord& written = launch.workspace.records[row];
+  if (launch.writes_record) {
+    written = record;
+  } else {
+    written.loss = record.loss;
+    written.weight = record.weight;
   }
-  if (launch.write_gradient) make_factors(launch, row, flags);
+  launch.workspace.flags[row] = static_cast<std::uint8_t>(flags);
+  if (with_gradient) make_factors(problem, launch, row, flags, record);
+}
+
+FBL_DEVICE void conclude(const RowLaunch& launch, std::int64_t row, unsigned flags) {
+  conclude_row(launch.call.problem, launch, row, flags, launch.write_gradient);
+}
+
+// The same for rows without options, which the compiler is told that they are without.
+FBL_DEVICE void conclude_plain(const RowLaunch& launch, std::int64_t row, unsigned flags, bool with_gradient) {
+  LossProblem problem = launch.call.problem;
+  problem.softcap = 0;
+  problem.label_smoothing = 0;
+  problem.threshold_gradient = ThresholdGradient::kDetach;
+  conclude_row(problem, launch, row, flags, with_gradient);
 }
 
 } // namespace fused_bear_loss::cuda

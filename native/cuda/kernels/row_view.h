@@ -43,22 +43,29 @@ class ElementWindow {
 
 FBL_DEVICE int tile_step() { return thread_count() * kTileVectors; }
 
-// Vector `u` of the thread in the tile that begins at vector `base`. A warp's vectors are neighbours, so that all its
+// Vector `u` of a thread in the tile that begins at vector `base`. A warp's vectors are neighbours, so that all its
 // accesses are at fixed distances from one address. The order of a thread's sums follows from it, whatever the row's
 // alignment.
-FBL_DEVICE int tile_vector(int base, int u) {
-  return base + (warp_index() * kTileVectors + u) * kWarpSize + lane_index();
+FBL_DEVICE int tile_vector_of(int thread, int base, int u) {
+  return base + (thread / kWarpSize * kTileVectors + u) * kWarpSize + thread % kWarpSize;
 }
+FBL_DEVICE int tile_vector(int base, int u) { return tile_vector_of(static_cast<int>(threadIdx.x), base, u); }
 
-// Calls visit(key) for each element of a vector, in a rolled loop.
+// Calls visit(logit) for each element of a vector, in a rolled loop.
 template <class Element, class Visit>
-FBL_DEVICE void visit_keys(const uint4& raw, const Visit& visit) {
+FBL_DEVICE void visit_logits_of(const uint4& raw, const Visit& visit) {
   ElementWindow<Element> window(raw);
 #pragma unroll 1
   for (int e = 0; e < Packing<Element>::kLength; ++e) {
-    visit(ordered_key(Packing<Element>::to_number(window.first())));
+    visit(Packing<Element>::to_number(window.first()));
     window.push(0);
   }
+}
+
+// Calls visit(key), likewise.
+template <class Element, class Visit>
+FBL_DEVICE void visit_keys(const uint4& raw, const Visit& visit) {
+  visit_logits_of<Element>(raw, [&](float logit) { visit(ordered_key(logit)); });
 }
 
 // Masks an element of a vector, and returns what it was.
@@ -91,11 +98,7 @@ FBL_DEVICE void put_element(uint4& raw, int lane, float value) {
 }
 
 // What a sweep says of the row's target, where it comes across it.
-FBL_DEVICE void put_target(float logit, std::int32_t position) {
-  BlockFindings& findings = block_state().findings;
-  findings.target_logit = logit;
-  findings.target_position = position;
-}
+FBL_DEVICE void put_target(float logit, std::int32_t position) { block_state().target = {logit, position}; }
 
 template <class Element>
 struct RowView {
@@ -188,16 +191,5 @@ struct RowView {
     raw = Packing<Element>::pack(x);
   }
 };
-
-// The vectors of a row that are swept together: all, or, where a cluster's blocks can share the row, a block's share.
-struct Slice {
-  std::int32_t begin;
-  std::int32_t end;
-};
-
-FBL_DEVICE Slice slice_of(int vectors, int index, int slices) {
-  const int share = slices == 1 ? vectors : (vectors + slices - 1) / slices;
-  return {min(vectors, index * share), min(vectors, (index + 1) * share)};
-}
 
 } // namespace fused_bear_loss::cuda

@@ -1,18 +1,9 @@
-// The k-th largest of many ordered keys, by a whole block or a whole cluster. Every thread calls, and gets the same.
+// The k-th largest of many ordered keys, by a whole block. Every thread calls, and gets the same.
 #pragma once
 
 #include "native/cuda/kernels/shared_memory.h"
 
 namespace fused_bear_loss::cuda {
-
-// A barrier of all threads that work on the row.
-FBL_DEVICE void row_barrier(int cluster_size) {
-  if (cluster_size > 1) {
-    FBL_CLUSTER_BARRIER();
-  } else {
-    __syncthreads();
-  }
-}
 
 FBL_DEVICE std::uint32_t largest_of_warp(std::uint32_t key) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -58,31 +49,22 @@ FBL_DEVICE std::uint32_t select_by_rank(const std::uint32_t* keys, int count, in
   return reached;
 }
 
-// The keys in a bin, in the blocks of the cluster together.
-FBL_DEVICE std::uint32_t count_in_bin(int bin, int cluster_size) {
+FBL_DEVICE std::uint32_t count_in_bin(int bin) {
   static_assert(kRadixCopies == 4, "a bin's copies are read as one vector");
-  BlockState& state = block_state();
-  std::uint32_t count = 0;
-#pragma unroll 1
-  for (int rank = 0; rank < cluster_size; ++rank) {
-    // A block that selects alone has its own histogram only.
-    const std::uint32_t* const histogram = cluster_size > 1 ? peer_shared(state.histogram, rank) : state.histogram;
-    const uint4 copies = reinterpret_cast<const uint4*>(histogram)[bin];
-    count += copies.x + copies.y + copies.z + copies.w;
-  }
-  return count;
+  const uint4 copies = reinterpret_cast<const uint4*>(block_state().histogram)[bin];
+  return copies.x + copies.y + copies.z + copies.w;
 }
 
 // Finds the bin in which the wanted key is: into selected_bin, above_bin and in_all_bins. Where there are fewer keys
 // than wanted, the smallest one is.
-FBL_DEVICE void find_bin(int wanted, int cluster_size) {
+FBL_DEVICE void find_bin(int wanted) {
   if (warp_index() != 0) return;
   constexpr int kBinsPerLane = kRadixBins / kWarpSize;
   // Lane 0 has the largest bins.
   const int last = kRadixBins - 1 - kBinsPerLane * lane_index();
   std::uint32_t in_lane = 0;
 #pragma unroll 1
-  for (int b = 0; b < kBinsPerLane; ++b) in_lane += count_in_bin(last - b, cluster_size);
+  for (int b = 0; b < kBinsPerLane; ++b) in_lane += count_in_bin(last - b);
   std::uint32_t through = in_lane; // in the bins of this lane and of those before it
 #pragma unroll 1
   for (int distance = 1; distance < kWarpSize; distance *= 2) {
@@ -95,8 +77,7 @@ FBL_DEVICE void find_bin(int wanted, int cluster_size) {
   if (through < reach || above >= reach) return;
   int bin = last;
 #pragma unroll 1
-  for (std::uint32_t count = count_in_bin(bin, cluster_size); above + count < reach;
-       count = count_in_bin(--bin, cluster_size)) {
+  for (std::uint32_t count = count_in_bin(bin); above + count < reach; count = count_in_bin(--bin)) {
     above += count;
   }
   BlockState& state = block_state();
@@ -113,7 +94,7 @@ struct Selection {
 // By counting digits: any number of keys not below `lowest`, at least one. `for_each_key(visit)` calls visit(key) for
 // the thread's share. With fewer keys than wanted, the smallest.
 template <class ForEachKey>
-FBL_DEVICE Selection select_by_radix(std::uint32_t lowest, std::uint32_t highest, int wanted, int cluster_size,
+FBL_DEVICE Selection select_by_radix(std::uint32_t lowest, std::uint32_t highest, int wanted,
                                      const ForEachKey& for_each_key) {
   BlockState& state = block_state();
   Selection selection = {lowest, 0};
@@ -131,9 +112,9 @@ FBL_DEVICE Selection select_by_radix(std::uint32_t lowest, std::uint32_t highest
         atomicAdd(&state.histogram[((key - lowest) >> shift) * kRadixCopies + lane_index() % kRadixCopies], 1u);
       }
     });
-    row_barrier(cluster_size);
-    find_bin(wanted, cluster_size);
-    row_barrier(cluster_size); // the histograms have been read everywhere
+    __syncthreads();
+    find_bin(wanted);
+    __syncthreads();
     if (first_round) {
       selection.count = static_cast<std::int32_t>(state.in_all_bins);
       wanted = min(wanted, selection.count);

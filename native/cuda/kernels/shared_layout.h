@@ -1,7 +1,6 @@
 // The one layout of a block's dynamic shared memory: a state of fixed size, and behind it the row that the block keeps.
 #pragma once
 
-#include "native/core/row_math.h"
 #include "native/cuda/device_problem.h"
 
 namespace fused_bear_loss::cuda {
@@ -9,12 +8,13 @@ namespace fused_bear_loss::cuda {
 constexpr int kMaxThreads = 256;
 // Of the kernels that read logits: what the registers of a multiprocessor are shared out to.
 constexpr int kBlocksPerMultiprocessor = 3;
+// Of rows without options, where no gradient is written.
+constexpr int kForwardBlocksPerMultiprocessor = 4;
 constexpr int kMaxWarps = kMaxThreads / 32;
-constexpr int kMaxClusterSize = 8; // the largest that every device with clusters has
-constexpr int kMaxSlices = kMaxClusterSize;
 
 // A tile is what a block works on at a time. Every thread has so many vectors of it: 64 bytes.
-constexpr int kTileVectors = 4;
+constexpr int kLog2TileVectors = 2;
+constexpr int kTileVectors = 1 << kLog2TileVectors;
 
 // How many threads have some of a tile's vectors: a warp takes its neighbours before the next warp does.
 FBL_SHARED_INLINE int busy_threads(int vectors) {
@@ -41,8 +41,8 @@ constexpr int kRadixBins = 256;
 // Logits crowd into a few bins: four counters for each keep the lanes of a warp apart.
 constexpr int kRadixCopies = 4;
 
-// What a warp, and then a block, knows of a slice.
-struct SliceSums {
+// What a thread, a warp and then the block found in a sweep.
+struct SweepSums {
   double sum_scaled;    // sum of capped logits in A; only with label smoothing
   float max_others;     // over A without the target
   float sum_others;     // of exp2((capped - capped max_others) scale), without the target
@@ -50,26 +50,16 @@ struct SliceSums {
   std::int32_t allowed; // logits above -infinity; only with label smoothing
 };
 
-// What a block knows of all its slices.
-struct BlockFindings {
-  float target_logit;           // of the block that holds the target
-  std::int32_t target_position; // -1: the target is in another block
-  float bound;                  // the queue's
-  std::int32_t queued;          // logits in the queue; above kQueueCapacity: it overflowed
+// Where a sweep came across the target.
+struct FoundTarget {
+  float logit;
+  std::int32_t position; // -1: it did not
 };
 
 // What exponentials are relative to: see exponential_sum.h.
 struct ExponentBase {
   float reference;
   float exponent;
-};
-
-// What was found in a row, put together in the order of its slices.
-struct RowFindings {
-  SliceSums total; // without `sum_others`
-  BlockFindings all;
-  bool has_nan;
-  bool overflowed; // some block's queue
 };
 
 // The threshold, as the queue or radix selection found it.
@@ -80,9 +70,8 @@ struct Threshold {
   std::int32_t position; // of the threshold token; -1: nobody asked
 };
 
-// The end of a row's sweep.
+// The end of a row's sweep. Its sums and its target are in BlockState.
 struct SweptRow {
-  RowFindings findings;
   Threshold threshold;
   bool poisoned;
 };
@@ -104,28 +93,22 @@ struct BlockState {
   alignas(16) std::uint32_t histogram[kRadixBins * kRadixCopies];
   std::uint32_t queue[kQueueCapacity]; // ordered keys
   std::uint32_t maxima[kMaxThreads];   // ordered keys; also the survivors of a cut
-  SliceSums warps[kMaxSlices * kMaxWarps];
-  SliceSums slices[kMaxSlices]; // of the block; where it belongs to a cluster, the first is its own
-  BlockFindings findings;
-  // From one step of the row's concluding to the next, for the block's first thread.
-  SweptRow swept;
-  RowSums sums;
-  RowLoss loss;
-  RowRecord record;
+  SweepSums warps[kMaxWarps];
+  SweepSums sums;            // of the row
+  std::int32_t target_token; // of a plain row
+  FoundTarget target;
+  SweptRow swept; // for the block's first thread
   GradientFactors factors;
   std::uint32_t warp_keys[kMaxWarps];
   std::int32_t warp_equal[kMaxWarps];
   std::int32_t warp_greater[kMaxWarps];
-  std::int32_t equal;   // in the block
-  std::int32_t greater; //
+  std::uint8_t owners[kMaxWarps][32]; // threads of a warp whose logits are looked at again
   std::int32_t queued;
   std::int32_t survivors;
   std::uint32_t selected_bin;
   std::uint32_t above_bin;   // keys in larger bins
   std::uint32_t in_all_bins; //
   std::int32_t threshold_position;
-  std::int32_t effective_width;
-  float threshold_logit;
 };
 
 static_assert(kMaxQueueWidth <= kMaxThreads, "a cut leaves fewer than the width, in the place of maxima");

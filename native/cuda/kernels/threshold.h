@@ -1,4 +1,4 @@
-// The threshold of a row that has been swept: its logit, from the blocks' queues or by radix selection, and for the
+// The threshold of a row that has been swept: its logit, from the queue or by radix selection, and for the
 // flow gradient its token.
 #pragma once
 
@@ -14,107 +14,44 @@ FBL_DEVICE int queue_width(const LossProblem& problem, int allowed) {
   return static_cast<int>(min(beam_width, static_cast<long>(allowed)));
 }
 
-FBL_DEVICE RowFindings collect_findings(int slices, int cluster_size) {
-  BlockState& state = block_state();
-  RowFindings findings = {};
-  findings.total.max_others = -infinity();
-#pragma unroll 1
-  for (int index = 0; index < slices; ++index) {
-    const SliceSums& sums = slice_sums(index, cluster_size);
-    SliceSums& total = findings.total;
-    findings.has_nan |= sums.sum_others != sums.sum_others;
-    total.max_others = fmaxf(total.max_others, sums.max_others);
-    total.above += sums.above;
-    total.allowed += sums.allowed;
-    total.sum_scaled += sums.sum_scaled;
-  }
-  findings.all = state.findings;
-  findings.overflowed = state.findings.queued > kQueueCapacity;
-  if (cluster_size == 1) return findings;
-  findings.all = {0, -1, -infinity(), 0};
-#pragma unroll 1
-  for (int rank = 0; rank < cluster_size; ++rank) {
-    const BlockFindings& block = *peer_shared(&state.findings, rank);
-    BlockFindings& all = findings.all;
-    findings.overflowed |= block.queued > kQueueCapacity;
-    all.bound = fmaxf(all.bound, block.bound);
-    all.queued += block.queued;
-    if (block.target_position >= 0) {
-      all.target_position = block.target_position;
-      all.target_logit = block.target_logit;
-    }
-  }
-  return findings;
-}
-
-// A block's part of a row that is gone through again.
+// A row that is gone through again.
 template <class Element>
 struct RowSource {
   const RowView<Element>& view;
-  Slice slice;
-  const uint4* kept; // null: from global memory
+  const uint4* kept;
+  int kept_vectors; // the others come from global memory
 
-  FBL_DEVICE uint4 load(int vector) const { return kept != nullptr ? kept[vector - slice.begin] : view.load(vector); }
+  FBL_DEVICE uint4 load(int vector) const { return vector < kept_vectors ? kept[vector] : view.load(vector); }
 };
 
 template <class Element, class Visit>
 FBL_DEVICE void visit_logits(const RowSource<Element>& source, const Visit& visit) {
 #pragma unroll 1
-  for (int v = source.slice.begin + static_cast<int>(threadIdx.x); v < source.slice.end; v += thread_count()) {
+  for (int v = static_cast<int>(threadIdx.x); v < source.view.vectors(); v += thread_count()) {
     visit_keys<Element>(source.load(v), visit);
   }
 }
 
-// Puts the other blocks' queues behind the block's own; returns how many logits there are. All blocks of a cluster do
-// so at the same time: what they read of each other are the entries that the sweep left.
-FBL_DEVICE std::int32_t gather_queues(const RowFindings& findings, int cluster_size) {
-  BlockState& state = block_state();
-  if (cluster_size == 1) return findings.all.queued;
-#pragma unroll 1
-  for (int rank = 0; rank < cluster_size; ++rank) {
-    if (rank == cluster_rank()) continue;
-    const std::int32_t queued = peer_shared(&state.findings, rank)->queued;
-    const std::uint32_t* const queue = peer_shared(state.queue, rank);
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) {
-      const std::uint32_t key = queue[i];
-      if (from_ordered_key(key) > findings.all.bound) state.queue[atomicAdd(&state.queued, 1)] = key;
-    }
-  }
-  __syncthreads();
-  return state.queued;
-}
-
-// The queues of all blocks of the row, by the threads of one.
-template <class Visit>
-FBL_DEVICE void visit_queues(int cluster_size, const Visit& visit) {
-#pragma unroll 1
-  for (int rank = 0; rank < cluster_size; ++rank) {
-    const BlockState& state = cluster_size > 1 ? *peer_shared(&block_state(), rank) : block_state();
-    const std::int32_t queued = state.findings.queued;
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) visit(state.queue[i]);
-  }
-}
-
-// All threads of the row call and get the same: each block of a cluster selects for itself.
-template <class Element>
-FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowFindings& findings, int width,
-                                    int cluster_size) {
-  BlockState& state = block_state();
-  const float bound = findings.all.bound;
+// What is known before anything is selected: `bound` is the queue's.
+FBL_DEVICE Threshold threshold_at_bound(float bound, int width, int queued) {
   const bool bounded = bound > -infinity();
-  const bool by_queues = width <= kMaxQueueWidth && !findings.overflowed;
   Threshold threshold = {};
   threshold.position = -1;
-  // More than a block has places for stay where they are.
-  const bool gathers = findings.all.queued <= kQueueCapacity;
-  if (by_queues) {
-    // Without a bound, every logit of A is in a queue.
-    threshold.effective_width = bounded ? width : min(width, findings.all.queued);
-    threshold.several_allowed = bounded || findings.all.queued > 1;
-    threshold.logit = bound;
-    const std::int32_t queued = gathers ? gather_queues(findings, cluster_size) : findings.all.queued;
+  threshold.logit = bound;
+  // Without a bound, every logit of A is in the queue.
+  threshold.effective_width = bounded ? width : min(width, queued);
+  threshold.several_allowed = bounded || queued > 1;
+  return threshold;
+}
+
+// All threads of the row call and get the same. `bound` is the queue's, `largest` the row's.
+template <class Element>
+FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, float bound, float largest, int width) {
+  BlockState& state = block_state();
+  const int queued = state.queued;
+  const bool by_queue = width <= kMaxQueueWidth && queued <= kQueueCapacity;
+  Threshold threshold = threshold_at_bound(bound, width, queued);
+  if (by_queue) {
     if (queued < threshold.effective_width) return threshold;
     if (queued <= kMaxRankedCount) {
       const std::uint32_t key = select_by_rank(state.queue, queued, threshold.effective_width);
@@ -122,21 +59,17 @@ FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowF
       return threshold;
     }
   }
-  const float largest = fmaxf(findings.total.max_others, findings.all.target_logit);
-  const Selection selection = select_by_radix(
-      ordered_key(-infinity()) + 1, ordered_key(largest), width, by_queues ? 1 : cluster_size, [&](const auto& visit) {
-        if (!by_queues) {
+  const Selection selection =
+      select_by_radix(ordered_key(-infinity()) + 1, ordered_key(largest), width, [&](const auto& visit) {
+        if (!by_queue) {
           visit_logits(source, visit);
-        } else if (gathers) {
-          const std::int32_t queued = state.queued;
-#pragma unroll 1
-          for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) visit(state.queue[i]);
-        } else {
-          visit_queues(cluster_size, visit);
+          return;
         }
+#pragma unroll 1
+        for (int i = static_cast<int>(threadIdx.x); i < queued; i += thread_count()) visit(state.queue[i]);
       });
   threshold.logit = from_ordered_key(selection.key);
-  if (by_queues) {
+  if (by_queue) {
     threshold.logit = fmaxf(bound, threshold.logit);
   } else {
     threshold.effective_width = min(width, selection.count);
@@ -148,23 +81,16 @@ FBL_DEVICE Threshold find_threshold(const RowSource<Element>& source, const RowF
 // Finds the position of element number effective_width of A in the order (logit descending, position ascending). All
 // threads of the row call and get the same.
 template <class Element>
-FBL_DEVICE std::int32_t find_threshold_position(const RowSource<Element>& source, const Threshold& found,
-                                                int cluster_size) {
+FBL_DEVICE std::int32_t find_threshold_position(const RowSource<Element>& source, const Threshold& found) {
   constexpr int kLength = RowView<Element>::kLength;
   BlockState& state = block_state();
-  const int rank = cluster_size > 1 ? cluster_rank() : 0;
-  if (rank == 0 && threadIdx.x == 0) {
-    state.threshold_logit = found.logit;
-    state.effective_width = found.effective_width;
-  }
-  row_barrier(cluster_size);
-  const float logit = peer_shared(&state, 0)->threshold_logit;
-  const std::int32_t width = peer_shared(&state, 0)->effective_width;
+  const float logit = found.logit;
 
   // Every warp counts in a run of neighbouring vectors.
-  const int share = (source.slice.end - source.slice.begin + warp_count() - 1) / warp_count();
-  const int begin = min(source.slice.end, source.slice.begin + warp_index() * share);
-  const int end = min(source.slice.end, begin + share);
+  const int vectors = source.view.vectors();
+  const int share = (vectors + warp_count() - 1) / warp_count();
+  const int begin = min(vectors, warp_index() * share);
+  const int end = min(vectors, begin + share);
   const auto count_equal = [&](int vector, int& greater) {
     float x[kLength];
     Packing<Element>::unpack(source.load(vector), x);
@@ -190,27 +116,13 @@ FBL_DEVICE std::int32_t find_threshold_position(const RowSource<Element>& source
     state.warp_greater[warp_index()] = greater;
   }
   __syncthreads();
-  if (threadIdx.x == 0) {
-    int all_equal = 0;
-    int all_greater = 0;
-#pragma unroll 1
-    for (int warp = 0; warp < warp_count(); ++warp) {
-      all_equal += state.warp_equal[warp];
-      all_greater += state.warp_greater[warp];
-    }
-    state.equal = all_equal;
-    state.greater = all_greater;
-  }
-  row_barrier(cluster_size);
 
-  int number = width - 1; // of the threshold token among those of its logit, from this warp's first on
+  int number = found.effective_width - 1; // of the threshold token among those of its logit, from this warp's first on
 #pragma unroll 1
-  for (int other = 0; other < cluster_size; ++other) {
-    number -= peer_shared(&state, other)->greater;
-    if (other < rank) number -= peer_shared(&state, other)->equal;
+  for (int warp = 0; warp < warp_count(); ++warp) {
+    number -= state.warp_greater[warp];
+    if (warp < warp_index()) number -= state.warp_equal[warp];
   }
-#pragma unroll 1
-  for (int warp = 0; warp < warp_index(); ++warp) number -= state.warp_equal[warp];
   if (number >= 0 && number < equal) {
 #pragma unroll 1
     for (int base = begin; base < end; base += kWarpSize) {
@@ -230,15 +142,15 @@ FBL_DEVICE std::int32_t find_threshold_position(const RowSource<Element>& source
         int left = number - (through - own);
 #pragma unroll
         for (int e = 0; e < kLength; ++e) {
-          if (x[e] == logit && left-- == 0) peer_shared(&state, 0)->threshold_position = vector * kLength + e;
+          if (x[e] == logit && left-- == 0) state.threshold_position = vector * kLength + e;
         }
       }
       number -= in_warp;
       if (number < 0) break;
     }
   }
-  row_barrier(cluster_size);
-  return peer_shared(&state, 0)->threshold_position;
+  __syncthreads();
+  return state.threshold_position;
 }
 
 } // namespace fused_bear_loss::cuda

@@ -1,11 +1,10 @@
-// The largest logits of a block's part of a row, as many as the threshold can need. A logit goes into the queue, in
+// The largest logits of a row, as many as the threshold can need. A logit goes into the queue, in
 // shared memory, where it is above a bound that at least `width` logits reach. The first bound comes from the first
 // tile, so that few logits ever pass. Which ones do depends on the row alone, not on the order in which threads run, as
 // the bound changes between barriers only.
 #pragma once
 
 #include <climits>
-#include <type_traits>
 
 #include "native/cuda/kernels/row_view.h"
 #include "native/cuda/kernels/select.h"
@@ -15,7 +14,7 @@ namespace fused_bear_loss::cuda {
 // The wanted-th largest of `count` keys in shared memory. 1 <= wanted <= count.
 FBL_DEVICE std::uint32_t select_key(const std::uint32_t* keys, int count, int wanted) {
   if (count <= kMaxRankedCount) return select_by_rank(keys, count, wanted);
-  return select_by_radix(0, 0xffffffffu, wanted, 1,
+  return select_by_radix(0, 0xffffffffu, wanted,
                          [&](const auto& visit) {
 #pragma unroll 1
                            for (int i = static_cast<int>(threadIdx.x); i < count; i += thread_count()) visit(keys[i]);
@@ -48,12 +47,9 @@ FBL_DEVICE_CALLED std::uint32_t cut_queue(int limit, int wanted) {
   return key;
 }
 
-// In place of what visits a tile's logits: none of them is selected from, where their maxima give no bound.
-struct MaximaOnly {};
-
 class TopQueue {
  public:
-  // Width 0: nothing is queued. `may_overflow`: the block's part of the row is longer than the queue. Before the first
+  // Width 0: nothing is queued. `may_overflow`: the row is longer than the queue. Before the first
   // barrier.
   FBL_DEVICE TopQueue(int width, bool may_overflow)
       : width_(width),
@@ -68,18 +64,32 @@ class TopQueue {
   FBL_DEVICE float bound() const { return bound_; }
 
   FBL_DEVICE void insert(float logit) {
+    // A row that overflows the queue is left to radix selection.
+    if (put(logit) >= kQueueCapacity) bound_ = infinity();
+  }
+
+  // Returns its place; -1: it is not above the bound.
+  FBL_DEVICE std::int32_t put(float logit) const {
     BlockState& state = block_state();
-    if (!(logit > bound_)) return;
+    if (!(logit > bound_)) return -1;
     const std::int32_t place = atomicAdd(&state.queued, 1);
-    if (place < kQueueCapacity) {
-      state.queue[place] = ordered_key(logit);
-    } else {
-      bound_ = infinity(); // the row is left to radix selection
+    if (place < kQueueCapacity) state.queue[place] = ordered_key(logit);
+    return place;
+  }
+
+  // For rows that are swept first: a bound that all threads know, which `width` logits reach or -infinity.
+  FBL_DEVICE void start_at(float bound) { bound_ = bound; }
+
+  // The same as a bound of all threads, which call with the largest logit of each one's part of so many vectors.
+  FBL_DEVICE void take_bound(float largest, int vectors) {
+    const int log2 = log2_of_group(vectors);
+    if (put_maxima(largest, log2) >= width_) {
+      raise_bound(select_by_rank(block_state().maxima, thread_count() >> log2, width_));
     }
   }
 
   // All threads call before each tile of the row, with the largest logit that the thread has of it and the vectors of
-  // the slice that are left, the tile's included; `visit_tile(visit)` calls visit(key) for all logits that the thread
+  // the row that are left, the tile's included; `visit_tile(visit)` calls visit(key) for all logits that the thread
   // has.
   template <class VisitTile>
   FBL_DEVICE void update(float largest, int vectors_left, const VisitTile& visit_tile) {
@@ -98,13 +108,6 @@ class TopQueue {
     if (limit < kQueueCapacity) cut(max(limit, width_));
   }
 
-  // All threads call at the end. `limit`: how many logits the queue may hold then.
-  FBL_DEVICE void finish(int limit) {
-    if (width_ > 0 && limit < kQueueCapacity) {
-      cut(max(limit, width_));
-    }
-  }
-
  private:
   // Takes a bound from a tile; one with fewer than `width` logits, as under a constraint, leaves it to the next.
   template <class VisitTile>
@@ -115,12 +118,10 @@ class TopQueue {
       raise_bound(select_by_rank(block_state().maxima, thread_count() >> log2, width_));
       return;
     }
-    if constexpr (!std::is_same<VisitTile, MaximaOnly>::value) {
-      if (groups == 0 || !may_overflow_) return;
-      const Selection selection =
-          select_by_radix(ordered_key(-infinity()) + 1, ordered_key(infinity()), width_, 1, visit_tile);
-      if (selection.count >= width_) raise_bound(selection.key);
-    }
+    if (groups == 0 || !may_overflow_) return;
+    const Selection selection =
+        select_by_radix(ordered_key(-infinity()) + 1, ordered_key(infinity()), width_, visit_tile);
+    if (selection.count >= width_) raise_bound(selection.key);
   }
 
   // So many neighbouring threads make a group, as a power of two: fewer keys are selected from faster, and of twice as

@@ -21,6 +21,7 @@ void end_faults();
 
 // Cases of pure functions and of what a device is asked once: plan_cases.cc.
 void plans_of_launches();
+void what_is_kept_of_plain_rows();
 void kernels_that_suit_a_problem();
 void what_a_device_grants();
 

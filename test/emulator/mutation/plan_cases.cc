@@ -17,10 +17,9 @@ constexpr std::size_t kReservedBytes = 1024; // of a multiprocessor's shared mem
 
 std::size_t bytes_for(std::int64_t vectors) { return cuda::kRowOffset + static_cast<std::size_t>(vectors) * 16; }
 
-// A block keeps up to `largest` vectors; with up to `roomy` of them three fit a multiprocessor.
-DeviceProperties device_of(int major, std::int64_t largest, std::int64_t roomy) {
+// A block may have room for `largest` vectors; with up to `roomy` of them three blocks fit a multiprocessor.
+DeviceProperties device_of(std::int64_t largest, std::int64_t roomy) {
   DeviceProperties properties;
-  properties.compute_major = major;
   properties.shared_bytes_per_block = bytes_for(largest);
   properties.shared_bytes_per_multiprocessor = cuda::kBlocksPerMultiprocessor * (bytes_for(roomy) + kReservedBytes);
   return properties;
@@ -38,14 +37,12 @@ LossProblem problem_of(std::int64_t vectors, std::int64_t beam_width, GradientMo
 void expect_threads(std::int64_t vocab_size, std::int64_t beam_width, int threads) {
   LossProblem problem = problem_of(1, beam_width, GradientMode::kNone);
   problem.vocab_size = problem.row_stride = vocab_size;
-  expect_equal(cuda::plan_rows(problem, device_of(8, 4000, 4000)).threads, threads, "threads of a block");
+  expect_equal(cuda::plan_rows(problem, device_of(4000, 4000)).threads, threads, "threads of a block");
 }
 
-void expect_plan(const LossProblem& problem, const DeviceProperties& device, int slices, int cluster_size,
-                 std::int64_t capacity, Residency residency) {
+void expect_plan(const LossProblem& problem, const DeviceProperties& device, std::int64_t capacity,
+                 Residency residency) {
   const LaunchPlan plan = cuda::plan_rows(problem, device);
-  expect_equal(plan.slices, slices, "slices of a row");
-  expect_equal(plan.cluster_size, cluster_size, "blocks of a row");
   expect_equal(static_cast<double>(plan.row_capacity), static_cast<double>(capacity), "vectors that a block keeps");
   expect_equal(static_cast<double>(plan.residency), static_cast<double>(residency), "where the row waits");
   expect_equal(static_cast<double>(plan.shared_bytes), static_cast<double>(bytes_for(capacity)), "shared bytes");
@@ -60,7 +57,6 @@ void expect_prepared(const char* call, cudaError_t error, const DeviceProperties
   expect(cuda::prepare_row_kernels(granted) == cudaSuccess, "a refusal is no error");
   end_faults();
   expect(cudaPeekAtLastError() == cudaSuccess, "a refusal is forgotten");
-  expect_equal(granted.max_cluster_size, wanted.max_cluster_size, "the largest cluster");
   expect(granted.refuses_to_opt_in == wanted.refuses_to_opt_in, "whether more shared memory is granted");
   expect_equal(
       static_cast<double>(granted.granted_shared_bytes()),
@@ -73,7 +69,7 @@ void expect_prepared(const char* call, cudaError_t error, const DeviceProperties
 void plans_of_launches() {
   constexpr GradientMode kNone = GradientMode::kNone;
   constexpr GradientMode kWith = GradientMode::kOutOfPlace;
-  // Threads: by vectors of a slice, the last of which may have a single logit, and by beam width.
+  // Threads: by vectors of the row, the last of which may have a single logit, and by beam width.
   expect_threads(4 * 128, 500, 64);
   expect_threads(4 * 128 + 1, 500, 128);
   expect_threads(4 * 1280, 32, 64);
@@ -86,51 +82,71 @@ void plans_of_launches() {
   expect_threads(4 * 2560, 65, 256);
   expect_threads(4 * 2561, 2, 256);
 
-  // Slices: the fewest that leave room for three blocks, or else the most that a cluster has.
-  const DeviceProperties hopper = device_of(9, 30, 20);
-  expect_plan(problem_of(20, 4, kWith), hopper, 1, 1, 20, Residency::kShared);
-  expect_plan(problem_of(21, 4, kWith), hopper, 2, 2, 11, Residency::kCluster);
-  expect_plan(problem_of(40, 4, kWith), hopper, 2, 2, 20, Residency::kCluster);
-  expect_plan(problem_of(41, 4, kWith), hopper, 4, 4, 11, Residency::kCluster);
-  expect_plan(problem_of(81, 4, kWith), hopper, 8, 8, 11, Residency::kCluster);
-  expect_plan(problem_of(240, 4, kWith), hopper, 8, 8, 30, Residency::kCluster);
-  expect_plan(problem_of(241, 4, kWith), hopper, 1, 1, 0, Residency::kGlobal);
-  expect_plan(problem_of(30, 4, kWith), device_of(8, 30, 20), 1, 1, 30, Residency::kShared);
-  expect_plan(problem_of(31, 4, kWith), device_of(8, 30, 20), 1, 1, 0, Residency::kGlobal);
-  expect_plan(problem_of(100, 4, kWith), device_of(8, 30, 20), 1, 1, 0, Residency::kGlobal);
-  // No room at all: not even for the block's state.
-  DeviceProperties tiny = device_of(9, 30, 20);
-  tiny.shared_bytes_per_multiprocessor = 100;
+  // A row is kept where three blocks that keep one fit a multiprocessor, and no block exceeds what it may have.
+  const DeviceProperties large = device_of(30, 20);
+  expect_plan(problem_of(20, 4, kWith), large, 20, Residency::kShared);
+  expect_plan(problem_of(21, 4, kWith), large, 0, Residency::kGlobal);
+  const DeviceProperties small = device_of(20, 30);
+  expect_plan(problem_of(20, 4, kWith), small, 20, Residency::kShared);
+  expect_plan(problem_of(21, 4, kWith), small, 0, Residency::kGlobal);
+  // No room at all: not even for the block's state, nor for what the runtime takes of each block's share.
+  DeviceProperties tiny = device_of(30, 20);
   tiny.shared_bytes_per_block = 100;
-  expect_plan(problem_of(1, 4, kWith), tiny, 1, 1, 0, Residency::kGlobal);
+  expect_plan(problem_of(1, 4, kWith), tiny, 0, Residency::kGlobal);
+  tiny = device_of(30, 20);
+  tiny.shared_bytes_per_multiprocessor = cuda::kBlocksPerMultiprocessor * (kReservedBytes - 1);
+  expect_plan(problem_of(1, 4, kWith), tiny, 0, Residency::kGlobal);
 
-  // Only what is read again is kept, and only that takes a cluster.
-  expect_plan(problem_of(81, 4, kNone), hopper, 8, 1, 0, Residency::kGlobal);
-  expect_plan(problem_of(81, cuda::kMaxQueueWidth, kNone), hopper, 8, 1, 0, Residency::kGlobal);
-  expect_plan(problem_of(81, cuda::kMaxQueueWidth + 1, kNone), hopper, 8, 8, 11, Residency::kCluster);
+  // Only what is read again is kept.
+  expect_plan(problem_of(20, 4, kNone), large, 0, Residency::kGlobal);
+  expect_plan(problem_of(20, cuda::kMaxQueueWidth, kNone), large, 0, Residency::kGlobal);
+  expect_plan(problem_of(20, cuda::kMaxQueueWidth + 1, kNone), large, 20, Residency::kShared);
   const std::int32_t offsets[] = {0, 1, 2};
-  LossProblem listed = problem_of(241, 4, kWith);
+  LossProblem listed = problem_of(21, 4, kWith);
   listed.allowed_offsets = offsets;
-  expect_plan(listed, hopper, 1, 1, 30, Residency::kGlobal);
+  expect_plan(listed, large, 20, Residency::kGlobal);
   listed.gradient = kNone;
-  expect_plan(listed, hopper, 1, 1, 0, Residency::kGlobal);
+  expect_plan(listed, large, 0, Residency::kGlobal);
 
-  // What the device does not grant changes no slices.
-  DeviceProperties refusing = hopper;
-  refusing.max_cluster_size = 4;
-  expect_plan(problem_of(41, 4, kWith), refusing, 4, 4, 11, Residency::kCluster);
-  expect_plan(problem_of(81, 4, kWith), refusing, 8, 1, 0, Residency::kGlobal);
-  refusing.max_cluster_size = 1;
-  expect_plan(problem_of(21, 4, kWith), refusing, 2, 1, 21, Residency::kShared);
-  refusing = hopper;
+  // What the device does not grant changes where a row waits, and not the threads that add it up.
+  DeviceProperties refusing = large;
   refusing.refuses_to_opt_in = true;
   refusing.shared_bytes_without_asking = bytes_for(11);
-  expect_plan(problem_of(81, 4, kWith), refusing, 8, 8, 11, Residency::kCluster);
-  expect_plan(problem_of(89, 4, kWith), refusing, 8, 1, 0, Residency::kGlobal);
+  expect_plan(problem_of(11, 4, kWith), refusing, 11, Residency::kShared);
+  expect_plan(problem_of(12, 4, kWith), refusing, 0, Residency::kGlobal);
+  for (const std::int64_t vectors : {11, 12, 3000}) {
+    const LossProblem problem = problem_of(vectors, 4, kWith);
+    expect_equal(cuda::plan_rows(problem, refusing).threads, cuda::plan_rows(problem, large).threads, "threads");
+  }
+}
+
+// Of plain rows that do not fit, as many whole tiles as there is room for; of narrow ones none, but for the tile that
+// they are turned into vectors in.
+void what_is_kept_of_plain_rows() {
+  const auto expect_kept = [](const LaunchPlan& plan, bool narrow, std::int64_t kept, std::int64_t tile_of_narrow = 0) {
+    const cuda::PlainRows rows = cuda::plan_plain_rows(plan, narrow);
+    expect_equal(static_cast<double>(rows.kept_vectors), static_cast<double>(kept), "vectors of a plain row");
+    expect_equal(static_cast<double>(rows.shared_bytes), static_cast<double>(bytes_for(kept + tile_of_narrow)),
+                 "shared bytes of a plain row");
+  };
+  constexpr GradientMode kWith = GradientMode::kOutOfPlace;
+  constexpr std::int64_t kTile = 64 * cuda::kTileVectors; // of rows with 64 threads
+  const auto plan_of = [](std::int64_t vectors, GradientMode gradient, std::int64_t room) {
+    return cuda::plan_rows(problem_of(vectors, 4, gradient), device_of(room, room));
+  };
+  for (const bool narrow : {false, true}) expect_kept(plan_of(2 * kTile, kWith, 2 * kTile), narrow, 2 * kTile);
+  const LaunchPlan two_tiles = plan_of(2 * kTile + 2, kWith, 2 * kTile + 1);
+  expect_kept(two_tiles, false, 2 * kTile);
+  expect_kept(two_tiles, true, 0, kTile);
+  expect_kept(plan_of(2 * kTile + 2, kWith, 2 * kTile - 1), false, kTile);
+  expect_kept(plan_of(2 * kTile + 2, kWith, kTile - 1), false, 0);
+  const LaunchPlan forward = plan_of(2 * kTile + 2, GradientMode::kNone, 2 * kTile);
+  expect_kept(forward, false, 0);
+  expect_kept(forward, true, 0, kTile);
 }
 
 void kernels_that_suit_a_problem() {
-  const DeviceProperties device = device_of(8, 4000, 4000);
+  const DeviceProperties device = device_of(4000, 4000);
   const auto is_plain = [&](const LossProblem& problem, const LossOutputs& outputs = {}) {
     return cuda::is_plain(problem, outputs, cuda::plan_rows(problem, device));
   };
@@ -191,44 +207,31 @@ void kernels_that_suit_a_problem() {
   expect(!is_narrow(0, 401, 16, 405, GradientMode::kOutOfPlace, 1), "a stride of one row");
 
   cudaDeviceProp properties{};
-  properties.clusterLaunch = 1;
-  expect_equal(cuda::device_properties_of(properties).max_cluster_size, 8, "clusters");
-  properties.clusterLaunch = 0;
-  expect_equal(cuda::device_properties_of(properties).max_cluster_size, 1, "no clusters");
+  properties.major = 9;
+  properties.sharedMemPerBlock = 48;
+  properties.sharedMemPerBlockOptin = 227;
+  properties.sharedMemPerMultiprocessor = 228;
+  const DeviceProperties known = cuda::device_properties_of(properties);
+  expect(cuda::overlaps_kernels(known), "from compute capability 9 on, kernels overlap");
+  properties.major = 8;
+  expect(!cuda::overlaps_kernels(cuda::device_properties_of(properties)), "before, they do not");
+  expect_equal(static_cast<double>(known.granted_shared_bytes()), 227, "shared bytes of a block");
+  expect_equal(static_cast<double>(known.shared_bytes_per_multiprocessor), 228, "shared bytes of a multiprocessor");
+  expect_equal(static_cast<double>(known.shared_bytes_without_asking), 48, "shared bytes without asking");
 }
 
 void what_a_device_grants() {
-  DeviceProperties smaller_clusters;
-  smaller_clusters.max_cluster_size = 4;
   DeviceProperties less_memory;
   less_memory.refuses_to_opt_in = true;
-  for (const cudaError_t refusal :
-       {cudaErrorInvalidValue, cudaErrorNotSupported, cudaErrorInvalidClusterSize, cudaErrorLaunchOutOfResources}) {
-    expect_prepared("cudaOccupancyMaxActiveClusters", refusal, smaller_clusters);
+  for (const cudaError_t refusal : {cudaErrorInvalidValue, cudaErrorNotSupported, cudaErrorLaunchOutOfResources}) {
     expect_prepared("cudaFuncSetAttribute", refusal, less_memory);
   }
-  for (const char* call : {"cudaOccupancyMaxActiveClusters", "cudaFuncSetAttribute"}) {
-    DeviceProperties properties;
-    properties.shared_bytes_per_block = 100 * 1024;
-    fail_call(call, 2, cudaErrorInvalidDeviceFunction);
-    expect(cuda::prepare_row_kernels(properties) == cudaErrorInvalidDeviceFunction, "an error is no refusal");
-    end_faults();
-    cudaGetLastError();
-  }
-  // A device that has no room says so without an error, and one without clusters is not asked.
-  simt::EmulatedDevice& device = simt::runtime().devices[0].properties;
-  const simt::EmulatedDevice whole = device;
-  device.largest_cluster = 4;
-  expect_prepared("", cudaSuccess, smaller_clusters);
-  device = whole;
-  device.major = 8;
-  DeviceProperties no_clusters;
-  no_clusters.max_cluster_size = 1;
-  const std::uint64_t asked = calls_of("cudaOccupancyMaxActiveClusters");
-  expect_prepared("", cudaSuccess, no_clusters);
-  expect_equal(static_cast<double>(calls_of("cudaOccupancyMaxActiveClusters")), static_cast<double>(asked),
-               "questions");
-  device = whole;
+  DeviceProperties properties;
+  properties.shared_bytes_per_block = 100 * 1024;
+  fail_call("cudaFuncSetAttribute", 2, cudaErrorInvalidDeviceFunction);
+  expect(cuda::prepare_row_kernels(properties) == cudaErrorInvalidDeviceFunction, "an error is no refusal");
+  end_faults();
+  cudaGetLastError();
   expect_prepared("", cudaSuccess, {}); // and all is as it was
 }
 

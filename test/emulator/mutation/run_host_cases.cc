@@ -952,7 +952,7 @@ std::uint64_t launches_of(const void* kernel) {
 
 // The kernels for what a problem needs, and no others: all of them would be right.
 void kernels_of_a_loss() {
-  enum { kRow, kGradient, kPlainWide, kPlainNarrow };
+  // Rows with options, gradients alone, then plain rows: wide and narrow, each without a gradient and with one.
   const auto kernels = cuda::row_kernels<float>();
   const auto expect_launches = [&](Problem problem, std::array<std::uint64_t, cuda::kRowKernels> wanted) {
     std::array<std::uint64_t, cuda::kRowKernels> before{};
@@ -963,16 +963,23 @@ void kernels_of_a_loss() {
                    "launches of a kernel");
     }
   };
+  for (const auto gradient : {GradientMode::kNone, GradientMode::kOutOfPlace}) {
+    const std::uint64_t with = gradient != GradientMode::kNone ? 1 : 0;
+    Problem wide(2, 200, 200, 13);
+    wide.problem.gradient = gradient;
+    expect_launches(wide, {0, 0, 1 - with, with, 0, 0});
+    Problem narrow(2, 200, 201, 13);
+    narrow.problem.gradient = gradient;
+    expect_launches(narrow, {0, 0, 0, 0, 1 - with, with});
+  }
   Problem plain(2, 200, 200, 13);
   plain.problem.gradient = GradientMode::kOutOfPlace;
-  expect_launches(plain, {0, 0, 1, 0});
-  expect_launches(Problem(2, 200, 201, 13), {0, 0, 0, 1});
   Problem weighted = plain;
   weighted.problem.reduction = Reduction::kWeightedMean;
-  expect_launches(weighted, {0, 1, 1, 0});
+  expect_launches(weighted, {0, 1, 1, 0, 0, 0});
   Problem smoothed = plain;
   smoothed.problem.label_smoothing = 0.1;
-  expect_launches(smoothed, {1, 0, 0, 0});
+  expect_launches(smoothed, {1, 0, 0, 0, 0, 0});
 }
 
 // Whichever step of a call on tensors fails, the call does.
@@ -1018,6 +1025,7 @@ struct HostCase {
 // The fast ones first: most mutants are found by them.
 const HostCase kCases[] = {
     HOST_CASE(plans_of_launches),
+    HOST_CASE(what_is_kept_of_plain_rows),
     HOST_CASE(kernels_that_suit_a_problem),
     HOST_CASE(what_a_device_grants),
     HOST_CASE(devices),

@@ -161,7 +161,7 @@ cudaError_t enqueue_in_parts(cuda::DeviceProblem call, const cuda::Workspace& wo
   };
   cudaError_t error = cuda::enqueue_begin(call, workspace, nullptr);
   if (error == cudaSuccess) error = enqueue_pass(small.separate_passes ? cuda::Pass::kStatistics : cuda::Pass::kFused);
-  if (error == cudaSuccess) error = cuda::enqueue_end(call, workspace, nullptr);
+  if (error == cudaSuccess) error = cuda::enqueue_end(call, workspace, nullptr, small.properties);
   if (error == cudaSuccess && small.list_changes) error = change_list(whole);
   if (error == cudaSuccess && small.separate_passes) error = enqueue_pass(cuda::Pass::kGradient);
   return error;

@@ -13,28 +13,22 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-cuda::DeviceProperties device(int major, std::size_t per_block, std::size_t per_multiprocessor) {
+cuda::DeviceProperties device(std::size_t per_block, std::size_t per_multiprocessor) {
   cuda::DeviceProperties properties = {};
-  properties.compute_major = major;
   properties.shared_bytes_per_block = per_block;
   properties.shared_bytes_per_multiprocessor = per_multiprocessor;
   return properties;
 }
 
-// The row stays in the shared memory of one block.
-cuda::DeviceProperties one_block() { return device(8, 99 * 1024, 100 * 1024); }
-// Blocks of a cluster keep some 20 vectors each.
-cuda::DeviceProperties small_cluster() {
-  return device(9, 99 * 1024, cuda::kBlocksPerMultiprocessor * (cuda::kRowOffset + 20 * 16 + 1024));
-}
-// Blocks of a cluster keep more than they sweep at a time.
-cuda::DeviceProperties large_cluster() {
-  return device(9, 99 * 1024, cuda::kBlocksPerMultiprocessor * (cuda::kRowOffset + 1300 * 16 + 1024));
-}
+// The row stays in shared memory.
+cuda::DeviceProperties one_block() { return device(99 * 1024, cuda::kBlocksPerMultiprocessor * 100 * 1024); }
 // Too little for any row: it is read twice.
-cuda::DeviceProperties no_room() { return device(8, cuda::kRowOffset + 16, 100 * 1024); }
-// A cluster whose rows do not fit where they are listed dense, so that only short lists are kept.
-cuda::DeviceProperties room_for_a_list() { return device(8, cuda::kRowOffset + 4 * 16, 100 * 1024); }
+cuda::DeviceProperties no_room() { return device(cuda::kRowOffset + 16, 100 * 1024); }
+// Of rows that do not fit, some tiles do: one of a block of 64 threads, or of any block.
+cuda::DeviceProperties room_for_a_short_tile() { return device(cuda::kRowOffset + 300 * 16, 100 * 1024); }
+cuda::DeviceProperties room_for_a_tile() { return device(cuda::kRowOffset + 1100 * 16, 100 * 1024); }
+// Rows do not fit where they are listed dense: only short lists are kept.
+cuda::DeviceProperties room_for_a_list() { return device(cuda::kRowOffset + 4 * 16, 100 * 1024); }
 
 class Builder {
  public:
@@ -122,6 +116,11 @@ void all_ignored(Builder& b) {
   std::fill(b.small_case().targets.begin(), b.small_case().targets.end(), b.problem().ignore_index);
 }
 void without_ranks(Builder& b) { b.small_case().without_ranks = true; }
+// Without a bound, whatever has been swept is looked at again.
+void without_bound(Builder& b) {
+  without_ranks(b);
+  b.small_case().on_chip = false;
+}
 void read_once(Builder& b) {
   without_ranks(b);
   b.small_case().on_chip = true;
@@ -135,6 +134,13 @@ void first_tile_masked(Builder& b) {
 void first_thread_masked(Builder& b) {
   std::fill(b.row(0), b.row(0) + 1024, -kInfinity);
   b.small_case().targets[0] = 5000;
+}
+// Of every warp, the first lanes alone have logits: fewer groups of threads than a beam of 10 wants.
+void few_lanes(Builder& b) {
+  float* row = b.row(0);
+  for (std::int64_t token = 0; token < b.problem().vocab_size; ++token) {
+    if (token % 256 >= 16 && token != b.target(0)) row[token] = -kInfinity;
+  }
 }
 void only_one_other(Builder& b) {
   float* row = b.row(0);
@@ -215,8 +221,8 @@ void add_sizes(std::vector<SmallCase>& cases) {
       Builder("a full tile but one, one row", 1, vocab_size, 10, no_room()).with(flow).add_to(cases);
     }
   }
-  Builder("several tiles a block", 2, 9000, 10, large_cluster()).with(flow).add_to(cases);
-  Builder("plain, several tiles a block", 1, 9000, 10, large_cluster()).with(without_ranks).add_to(cases);
+  Builder("several tiles a block", 2, 9000, 10, one_block()).with(flow).add_to(cases);
+  Builder("plain, several tiles a block", 1, 9000, 10, one_block()).with(without_ranks).add_to(cases);
   // Between two checks of the queue, nothing but a warp's own barriers orders its tiles.
   Builder("plain, more tiles than checks, narrow", 1, 9003, 20, no_room())
       .with(read_once)
@@ -232,8 +238,28 @@ void add_sizes(std::vector<SmallCase>& cases) {
     Builder("plain, 256 threads, narrow", 1, 4601, 70, properties).with(without_ranks).with(unaligned).add_to(cases);
   }
   Builder("beam width above V", 3, 9, 50, one_block()).with(flow).add_to(cases);
-  Builder("beam width above V, read once", 2, 200, 300, no_room()).with(forward_only).with(read_once).add_to(cases);
+  Builder("plain, beam width above V", 2, 200, 300, no_room()).with(forward_only).with(without_bound).add_to(cases);
   Builder("beam width above V, radix", 3, 260, 300, one_block()).with(flow).add_to(cases);
+  // Plain rows so long that a group of logits is of several tiles.
+  for (const std::int64_t beam_width : {10, 20, 100}) {
+    Builder("plain, long", 1, 35'001, beam_width, no_room()).with(without_ranks).add_to(cases);
+    Builder("plain, long, narrow", 1, 35'001, beam_width, no_room()).with(without_ranks).with(unaligned).add_to(cases);
+    Builder("plain, long, a tile kept", 1, 35'001, beam_width, room_for_a_tile()).with(without_ranks).add_to(cases);
+    Builder("plain, long, kept", 1, 17'000, beam_width, one_block()).with(without_ranks).add_to(cases);
+  }
+  for (const auto& order : {ascending, descending, with_ties, all_equal, few_lanes, first_tile_masked}) {
+    Builder("plain, long, in order", 1, 35'001, 10, room_for_a_tile()).with(without_ranks).with(order).add_to(cases);
+  }
+  // Plain rows that fit the queue, with a beam too wide for it.
+  for (const auto& properties : {one_block(), no_room()}) {
+    for (const std::int64_t beam_width : {256, 257, 300, 1000}) {
+      Builder("plain, a beam wider than the queue's", 3, 300, beam_width, properties).with(without_bound).add_to(cases);
+    }
+    Builder("plain, a beam wider than the queue's, a queue full of logits", 2, 1024, 600, properties)
+        .with(without_bound)
+        .with(forward_only)
+        .add_to(cases);
+  }
   // Whether a row has one allowed token or several decides what the weighted mean counts.
   Builder("a beam of one, one bit in a long row", 2, 1100, 1, one_block())
       .masked(2000)
@@ -243,12 +269,12 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .masked(2000)
       .with(weighted_mean)
       .add_to(cases);
-  for (const auto& properties : {one_block(), small_cluster()}) {
+  for (const auto& properties : {one_block(), no_room()}) {
     Builder("a wide beam, fewer bits", 2, 1100, 300, properties).masked(100).with(flow).add_to(cases);
   }
-  Builder("a queue that is just full", 2, 1024, 200, one_block()).with(forward_only).with(read_once).add_to(cases);
+  Builder("a queue that is just full", 2, 1024, 200, one_block()).with(forward_only).with(without_bound).add_to(cases);
   for (const std::int64_t vocab_size : {300, 4600, 9000}) {
-    for (const auto& properties : {one_block(), small_cluster(), large_cluster()}) {
+    for (const auto& properties : {one_block(), no_room()}) {
       Builder("read once", 2, vocab_size, 10, properties).with(without_ranks).with(flow).add_to(cases);
     }
   }
@@ -276,23 +302,10 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .with(without_ranks)
       .add_to(cases);
   Builder("a queue that overflows by far", 2, 9000, 250, one_block()).with(ascending).with(flow).add_to(cases);
-  Builder("blocks that each have less than the width", 2, 1280, 200, small_cluster()).with(forward_only).add_to(cases);
-  Builder("blocks whose queues are just full", 1, 8192, 200, small_cluster()).with(forward_only).add_to(cases);
-  Builder("blocks whose queues are just full, cut for the cluster", 1, 8192, 200, small_cluster()).add_to(cases);
   // 130 vectors of 16 bits: 34 threads have some, whose maxima give a bound if they are taken one by one.
   Builder("plain, a short tile of more logits than places", 1, 1040, 10, no_room())
       .with(read_once)
       .with(forward_only)
-      .add_to(cases);
-  Builder("more in a cluster's queues than one holds", 2, 2560, 200, small_cluster())
-      .with(forward_only)
-      .with(without_ranks)
-      .add_to(cases);
-  // By one block, which sweeps 8 slices of 2 tiles each: the target is the first of the fourth, and between its tile
-  // and the one before there is no check of the queue.
-  Builder("the first logit of a slice", 2, 9000, 10, small_cluster())
-      .with(forward_only)
-      .with([](Builder& b) { b.small_case().targets[0] = 3 * 282 * 4; })
       .add_to(cases);
   // Both tokens of the list are in one vector, so that the two may become the same.
   Builder("a list that changes between the passes", 1, 40, 6, no_room()).listed(1000).with(changing_list).add_to(cases);
@@ -353,7 +366,15 @@ void add_plain_rows(std::vector<SmallCase>& cases, const char* name, const cuda:
     builder("whole tiles but one", 1, 4095, 20).add_to(cases);
     builder("in place", 3, 1100, 10).with(in_place).with(one_ignored).add_to(cases);
     builder("ties", 2, 1030, 10).with(with_ties).add_to(cases);
+    builder("bound by lanes", 2, 2601, 16).add_to(cases);
+    builder("bound by threads", 2, 2601, 17).add_to(cases);
     builder("ascending", 1, 2600, 20).with(ascending).add_to(cases);
+    builder("descending", 1, 2600, 10).with(descending).add_to(cases);
+    builder("all equal", 2, 1030, 10).with(all_equal).add_to(cases);
+    builder("all equal, a wide beam", 2, 1030, 20).with(all_equal).add_to(cases);
+    builder("more candidates than are ranked", 1, 9000, 10).with(few_lanes).add_to(cases);
+    builder("more candidates than the queue holds", 1, 18'000, 10).with(few_lanes).add_to(cases);
+    builder("ascending, more candidates than are ranked", 1, 9000, 64).with(ascending).add_to(cases);
     builder("masked until late", 2, 1300, 10).with(first_tile_masked).add_to(cases);
     builder("far from 0", 2, 1029, 10).with(far_from_zero).add_to(cases);
     builder("not finite", 6, 130, 3).with(not_finite).add_to(cases);
@@ -379,6 +400,11 @@ void add_faulty(std::vector<SmallCase>& cases) {
     c.targets[13] = 70;
     c.without_ranks = true;
   });
+  // The check takes 256 rows at a time, or 8 where they have lists.
+  add("target = V, of many rows", Builder("", 300, 3, 1, one_block()),
+      [](SmallCase& c) { c.targets[270] = c.targets[290] = 3; });
+  add("token = V, of many rows", Builder("", 20, 7, 2, one_block()).listed(2),
+      [](SmallCase& c) { c.allowed_tokens[static_cast<std::size_t>(c.allowed_offsets[18]) - 1] = 7; });
   add("target = -1", plain, [](SmallCase& c) { c.targets[9] = c.targets[17] = -1; });
   add("token = V", listed,
       [](SmallCase& c) { c.allowed_tokens[static_cast<std::size_t>(c.allowed_offsets[3]) - 1] = 70; });
@@ -416,12 +442,11 @@ std::vector<SmallCase> small_cases() {
   std::vector<SmallCase> cases;
   add_sizes(cases);
   add_shapes_of_rows(cases, "one block", one_block());
-  add_shapes_of_rows(cases, "cluster", small_cluster());
   add_shapes_of_rows(cases, "two reads", no_room());
   add_shapes_of_rows(cases, "room for a list", room_for_a_list());
   add_plain_rows(cases, "one block", one_block());
-  add_plain_rows(cases, "small cluster", small_cluster());
   add_plain_rows(cases, "two reads", no_room());
+  add_plain_rows(cases, "a tile kept", room_for_a_short_tile());
   add_faulty(cases);
   return cases;
 }

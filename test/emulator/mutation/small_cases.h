@@ -26,7 +26,7 @@ struct SmallCase {
   std::int64_t shift = 0;       // elements between an aligned address and the first logit
   bool separate_passes = false; // statistics, then gradient
   std::int64_t chunk_rows = 0;  // 0: all rows in one launch
-  bool on_chip = false;         // no logit is read twice
+  bool on_chip = false;         // the row is not read twice as a whole
   bool without_ranks = false;   // they cost further reads of the target
   bool faulty = false;          // the CPU refuses it; only faults and poisoned rows are compared
   bool list_changes = false;    // after the statistics, to a token far outside: the gradient is not compared
