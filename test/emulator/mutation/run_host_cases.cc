@@ -982,6 +982,52 @@ void kernels_of_a_loss() {
   expect_launches(smoothed, {1, 0, 0, 0, 0});
 }
 
+// A row's outputs are written if any is asked for, whichever it is.
+void one_output_at_a_time() {
+  const DeviceApi& api = device_api();
+  const auto stream = api.create_stream(0);
+  Problem host(3, 40, 40, 14);
+  host.problem.gradient = GradientMode::kNone;
+  host.problem.reduction = Reduction::kNone;
+  host.problem.logits = host.logits.data();
+  host.problem.targets = host.targets.data();
+  host.problem.token_weights = nullptr;
+  LossSummary summary;
+  cpu_backend().compute(host.problem, host.outputs(), summary, nullptr);
+  const std::size_t rows = host.targets.size();
+  const auto logits = api.allocate(0, host.logits.size() * sizeof(float), stream);
+  const auto targets = api.allocate(0, rows * sizeof(std::int32_t), stream);
+  api.upload(*logits, host.logits.data(), host.logits.size() * sizeof(float), stream);
+  api.upload(*targets, host.targets.data(), rows * sizeof(std::int32_t), stream);
+  DeviceLossCall call;
+  call.problem = host.problem;
+  call.problem.logits = logits->data();
+  call.problem.targets = static_cast<const std::int32_t*>(targets->data());
+  const auto found_in = [&](auto LossOutputs::*output, auto found) {
+    const auto values = api.allocate(0, sizeof(found[0]) * rows, stream);
+    api.clear(*values, stream);
+    call.outputs = {};
+    call.outputs.*output = static_cast<decltype(found.data())>(values->data());
+    call.storages = {logits, targets, values};
+    api.enqueue_loss(call, stream)->wait();
+    api.download(*values, found.data(), sizeof(found[0]) * rows);
+    return found;
+  };
+  const auto expect_output = [&](float* LossOutputs::*output, const std::vector<float>& wanted, const char* what) {
+    const std::vector<float> found = found_in(output, std::vector<float>(rows));
+    for (std::size_t i = 0; i < rows; ++i) {
+      if (std::fabs(found[i] - wanted[i]) > 1e-5f) fail(what, found[i], wanted[i]);
+    }
+  };
+  expect_output(&LossOutputs::row_losses, host.row_losses, "row losses alone");
+  expect_output(&LossOutputs::nll, host.nll, "nll alone");
+  expect_output(&LossOutputs::log_sum_exp, host.log_sum_exp, "log_sum_exp alone");
+  expect_output(&LossOutputs::threshold, host.threshold, "thresholds alone");
+  expect_output(&LossOutputs::margin, host.margin, "margins alone");
+  expect_output(&LossOutputs::penalty, host.penalty, "penalties alone");
+  if (found_in(&LossOutputs::rank, std::vector<std::int32_t>(rows)) != host.ranks) fail("ranks alone");
+}
+
 // Whichever step of a call on tensors fails, the call does.
 void tensors_with_faults() {
   const DeviceApi& api = device_api();
@@ -1043,6 +1089,7 @@ const HostCase kCases[] = {
     HOST_CASE(losses_on_the_device),
     HOST_CASE(blocks_that_are_in_use),
     HOST_CASE(kernels_of_a_loss),
+    HOST_CASE(one_output_at_a_time),
     HOST_CASE(tensors_with_faults),
     HOST_CASE(rows_on_the_device),
     HOST_CASE(counts_of_memory),

@@ -235,6 +235,11 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .with(only_one_other)
       .with(weighted_mean)
       .add_to(cases);
+  Builder("plain, a beam of one, a masked target and one other", 2, 1100, 1, one_block())
+      .with(only_one_other)
+      .with(weighted_mean)
+      .with(without_ranks)
+      .add_to(cases);
   for (const auto& properties : {one_block(), no_room()}) {
     Builder("plain, 256 threads", 1, 4601, 70, properties).with(without_ranks).with(aligned).add_to(cases);
     Builder("plain, 256 threads, narrow", 1, 4601, 70, properties).with(without_ranks).with(unaligned).add_to(cases);
