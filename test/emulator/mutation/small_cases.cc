@@ -245,6 +245,7 @@ void add_sizes(std::vector<SmallCase>& cases) {
     Builder("plain, 256 threads, narrow", 1, 4601, 70, properties).with(without_ranks).with(unaligned).add_to(cases);
   }
   Builder("beam width above V", 3, 9, 50, one_block()).with(flow).add_to(cases);
+  Builder("beam width beyond 32 bits", 3, 9, std::int64_t{1} << 32, one_block()).with(flow).add_to(cases);
   Builder("plain, beam width above V", 2, 200, 300, no_room()).with(forward_only).with(without_bound).add_to(cases);
   Builder("beam width above V, radix", 3, 260, 300, one_block()).with(flow).add_to(cases);
   // Plain rows so long that a group of logits is of several tiles.
