@@ -144,6 +144,12 @@ void few_lanes(Builder& b) {
     if (token % 256 >= 16 && token != b.target(0)) row[token] = -kInfinity;
   }
 }
+// In float32, the first tile leaves nothing in the queue, and the second as much as it has places for.
+void second_tile_fills_queue(Builder& b) {
+  float* row = b.row(0);
+  std::fill(row, row + b.problem().vocab_size, 0.0f);
+  for (int i = 0; i < cuda::kQueueCapacity; ++i) row[4096 + 4 * i] = 1 + static_cast<float>(i) / 1024;
+}
 void only_one_other(Builder& b) {
   float* row = b.row(0);
   std::fill(row, row + b.problem().vocab_size, -kInfinity);
@@ -308,6 +314,9 @@ void add_sizes(std::vector<SmallCase>& cases) {
       .with(first_thread_masked)
       .with(forward_only)
       .with(without_ranks)
+      .add_to(cases);
+  Builder("a queue that is just full at a check", 1, 12'000, 10, one_block())
+      .with(second_tile_fills_queue)
       .add_to(cases);
   Builder("a queue that overflows by far", 2, 9000, 250, one_block()).with(ascending).with(flow).add_to(cases);
   // 130 vectors of 16 bits: 34 threads have some, whose maxima give a bound if they are taken one by one.
