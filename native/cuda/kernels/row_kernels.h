@@ -294,7 +294,7 @@ FBL_DEVICE void run_plain_row(const RowLaunch& launch) {
 
 template <class Element, template <class> class Tiles, bool kGradient>
 __global__ void __launch_bounds__(kMaxThreads, (plain_blocks<Element, Tiles, kGradient>()))
-    plain_kernel([[maybe_unused]] const __grid_constant__ RowLaunch launch) {
+    plain_kernel(const __grid_constant__ RowLaunch launch) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
   if (!kGradient) return; // never launched there
 #endif
