@@ -185,7 +185,8 @@ export function formatReport(results: DeviceCheckResults): string {
   return [
     `# ${results.device?.name ?? 'No device'}, ${results.started.slice(0, 10)}, commit ${results.commit.slice(0, 12)}`,
     '',
-    `${how} Kernels are given apart: begin + row + end.`,
+    how,
+    'Kernels are given apart: begin + row + end.',
     '',
     formatTable(results),
     '',
