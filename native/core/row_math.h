@@ -135,23 +135,18 @@ FBL_SHARED_INLINE double log_probability(const LogitScale& scale, const RowSums&
   return scaled_logit(scale, logit) - scaled_logit(scale, sums.reference_logit) - row.log_sum;
 }
 
-// The first half of evaluate_row(): the row's margin and its penalty.
-FBL_SHARED_INLINE void evaluate_penalty(const LossProblem& problem, const RowSums& sums, double lambda, RowLoss& row) {
+FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums& sums, double lambda) {
   const LogitScale scale = {problem.temperature, problem.softcap};
   const bool masked = sums.target_logit == -INFINITY;
+  RowLoss row;
   row.margin = masked ? INFINITY : scaled_logit(scale, sums.threshold_logit) - scaled_logit(scale, sums.target_logit);
+  // Before what has more results to hold meanwhile, and takes its logits anew: a kernel is short of registers here.
   row.penalty = penalty_term(problem.penalty, row.margin, lambda, problem.xi, problem.margin);
-}
-
-// The second half: everything else.
-FBL_SHARED_INLINE void evaluate_loss(const LossProblem& problem, const RowSums& sums, double lambda, RowLoss& row) {
-  const LogitScale scale = {problem.temperature, problem.softcap};
-  const bool masked = sums.target_logit == -INFINITY;
-  const double target = masked ? -INFINITY : scaled_logit(scale, sums.target_logit);
-  evaluate_cross_entropy(sums, target, scaled_logit(scale, sums.reference_logit), row);
+  evaluate_cross_entropy(sums, masked ? -INFINITY : scaled_logit(scale, sums.target_logit),
+                         scaled_logit(scale, sums.reference_logit), row);
   if (masked) {
     row.loss = INFINITY; // whatever the penalty's sign
-    return;
+    return row;
   }
   double cross_entropy = row.nll;
   if (problem.label_smoothing > 0) {
@@ -160,12 +155,6 @@ FBL_SHARED_INLINE void evaluate_loss(const LossProblem& problem, const RowSums& 
   }
   row.loss = row.penalty.weight * cross_entropy + problem.z_loss * row.log_sum_exp * row.log_sum_exp;
   if (problem.penalty != Penalty::kReweight && lambda != 0) row.loss += lambda * row.penalty.value;
-}
-
-FBL_SHARED_INLINE RowLoss evaluate_row(const LossProblem& problem, const RowSums& sums, double lambda) {
-  RowLoss row;
-  evaluate_penalty(problem, sums, lambda, row);
-  evaluate_loss(problem, sums, lambda, row);
   return row;
 }
 

@@ -58,9 +58,7 @@ FBL_DEVICE void put_lane_maxima(float largest) {
 
 // After a barrier, by every warp, each of which gets the same.
 FBL_DEVICE float bound_by_lanes(int width) {
-  const std::uint32_t* const keys = block_state().maxima;
-  const std::uint32_t key = keys[lane_index()];
-  return from_ordered_key(largest_of_warp(count_reaching(keys, kWarpSize, key) >= width ? key : 0));
+  return from_ordered_key(select_by_warp(block_state().maxima, kWarpSize, width));
 }
 
 // The logits of a vector. Where they come one by one, none of them waits for another.

@@ -1,7 +1,8 @@
-// The kernels that read logits: one row to a block. Included by one file per dtype, so that
-// they are compiled side by side.
+// The kernels that read logits: one row to a block. Included by one file per dtype, so that they are compiled side by
+// side.
 #pragma once
 
+#include <climits>
 #include <type_traits>
 
 #include "native/cuda/kernels/gradient_sweep.h"
@@ -56,8 +57,7 @@ struct BlockRow {
 
   FBL_DEVICE BlockRow(const RowLaunch& launch, std::int64_t row, unsigned flags)
       : view(view_of<Element>(launch, row)), capping(launch.scaling) {
-    const bool swept = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
-    kept = swept && view.vectors() <= launch.row_capacity ? kept_row() : nullptr;
+    kept = is_sound(flags) && view.vectors() <= launch.row_capacity ? kept_row() : nullptr;
   }
 };
 
@@ -131,13 +131,8 @@ FBL_DEVICE void finish_by_warp(const RowLaunch& launch, float bound, int width) 
   const int queued = state.queued;
   Threshold threshold = threshold_at_bound(bound, width, queued);
   if (queued >= threshold.effective_width && !poisoned) {
-    std::uint32_t reached = 0;
-#pragma unroll 1
-    for (int i = lane_index(); i < queued; i += kWarpSize) {
-      const std::uint32_t key = state.queue[i];
-      if (count_reaching(state.queue, queued, key) >= threshold.effective_width) reached = max(reached, key);
-    }
-    threshold.logit = fmaxf(bound, from_ordered_key(largest_of_warp(reached)));
+    const std::uint32_t key = select_by_warp(state.queue, queued, threshold.effective_width);
+    threshold.logit = fmaxf(bound, from_ordered_key(key));
   }
   if (lane_index() == 0) state.swept = {threshold, poisoned};
 }
@@ -170,9 +165,7 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     row_kernel(const __grid_constant__ RowLaunch launch) {
   wait_for_last_kernel();
   const unsigned flags = launch.workspace.flags[row_of_block_anew(launch)];
-  const bool sound = (flags & kRowCounted) != 0 && (flags & kRowFaulty) == 0;
-
-  if (sound) sweep_row(BlockRow<Element>(launch, row_of_block_anew(launch), flags), launch);
+  if (is_sound(flags)) sweep_row(BlockRow<Element>(launch, row_of_block_anew(launch), flags), launch);
   __syncthreads(); // everyone has read the row's flags
   if (threadIdx.x == 0) conclude(launch, row_of_block_anew(launch), flags);
   if (!launch.write_gradient) return;
@@ -197,10 +190,10 @@ FBL_DEVICE PlainRow<Element> plain_row_of(const RowLaunch& launch, std::int64_t 
   return row;
 }
 
-// Sweeps a plain row that is counted and sound. All threads of the block call. Returns whether its first warp has
-// finished the row, which no other warp needs to wait for; else all have, up to a barrier.
+// Sweeps a plain row that is counted and sound. All threads of the block call; what it leaves in BlockState is the
+// first thread's to read.
 template <class Element, class Tiles>
-FBL_DEVICE bool sweep_plain_row(const PlainRow<Element>& begun, Tiles& tiles, const RowLaunch& launch,
+FBL_DEVICE void sweep_plain_row(const PlainRow<Element>& begun, Tiles& tiles, const RowLaunch& launch,
                                 std::int64_t index, int kept_vectors, int last_end) {
   begin_sweep();
   if (threadIdx.x == 0) block_state().target_token = begun.target;
@@ -229,16 +222,14 @@ FBL_DEVICE bool sweep_plain_row(const PlainRow<Element>& begun, Tiles& tiles, co
   view.wide = is_aligned16(view.logits);
   const RowSource<Element> source = {view, row.kept, kept_vectors};
   queue_largest(source, largest, queue);
-  const FoundTarget& target = block_state().target;
-  if (threadIdx.x == 0 && target.position >= 0) queue.put(target.logit);
+  if (threadIdx.x == 0) queue.put(block_state().target.logit);
   __syncthreads();
   // Of a beam too wide for the queue, nothing is in it.
   if (width > kMaxQueueWidth || block_state().queued > kMaxRankedCount) {
     finish_sweep<Element, false>(launch, source, queue.bound(), false);
-    return false;
+  } else if (warp_index() == 0) {
+    finish_by_warp(launch, queue.bound(), width);
   }
-  if (warp_index() == 0) finish_by_warp(launch, queue.bound(), width);
-  return true;
 }
 
 template <class Element, class Tiles>
@@ -280,10 +271,7 @@ FBL_DEVICE void run_plain_row(const RowLaunch& launch) {
   wait_for_last_kernel();
   const RowInput input = launch.workspace.inputs[index];
   row.target = input.target;
-  const bool sound = (input.flags & kRowCounted) != 0 && (input.flags & kRowFaulty) == 0;
-  bool by_warp = false;
-  if (sound) by_warp = sweep_plain_row<Element>(row, tiles, launch, index, kept_vectors, last_end);
-  if (!by_warp) __syncthreads();
+  if (is_sound(input.flags)) sweep_plain_row<Element>(row, tiles, launch, index, kept_vectors, last_end);
   if (threadIdx.x == 0) conclude_plain(launch, index, input.flags, read_again);
   if (!read_again) return;
   __syncthreads();
@@ -306,7 +294,7 @@ template <class Element>
 __global__ void __launch_bounds__(kMaxThreads, kBlocksPerMultiprocessor)
     gradient_kernel(const __grid_constant__ RowLaunch launch) {
   wait_for_last_kernel();
-  const std::int64_t row = launch.first_row + blockIdx.x;
+  const std::int64_t row = row_of_block(launch);
   const std::uint8_t flags = launch.workspace.flags[row];
   if (threadIdx.x == 0) make_factors(launch.call.problem, launch, row, flags, launch.workspace.records[row]);
   __syncthreads();

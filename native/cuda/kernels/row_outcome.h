@@ -10,6 +10,9 @@
 
 namespace fused_bear_loss::cuda {
 
+// Whether the row has a sweep.
+FBL_DEVICE bool is_sound(unsigned flags) { return (flags & (kRowCounted | kRowFaulty)) == kRowCounted; }
+
 FBL_DEVICE bool is_weighted_mean(const LossProblem& problem) { return problem.reduction == Reduction::kWeightedMean; }
 
 FBL_DEVICE double row_lambda(const LossProblem& problem, std::int64_t row) {
@@ -38,18 +41,13 @@ FBL_DEVICE void put_statistics(const LossOutputs& outputs, std::int64_t row, flo
   if (outputs.rank != nullptr) outputs.rank[row] = -1;
 }
 
-FBL_DEVICE float reference_of_swept_row() {
-  const BlockState& state = block_state();
-  return state.sums.max_others == -infinity() ? state.target.logit : state.sums.max_others;
-}
-
 // Of a row that is counted and not poisoned.
 FBL_DEVICE RowSums sums_of_swept_row(const LossProblem& problem, const RowLaunch& launch) {
   const BlockState& state = block_state();
   const SweepSums& total = state.sums;
   RowSums sums;
   sums.target_logit = state.target.logit;
-  sums.reference_logit = reference_of_swept_row();
+  sums.reference_logit = total.max_others == -infinity() ? state.target.logit : total.max_others;
   sums.sum_others = static_cast<double>(total.sum_others);
   sums.threshold_logit = state.swept.threshold.logit;
   sums.effective_width = state.swept.threshold.effective_width;
@@ -154,7 +152,7 @@ FBL_DEVICE void conclude_row(const LossProblem& problem, const RowLaunch& launch
                              bool with_gradient) {
   const BlockState& state = block_state();
   const LossOutputs& outputs = launch.call.outputs;
-  const bool sound = (flags & kRowFaulty) == 0 && (flags & kRowCounted) != 0;
+  const bool sound = is_sound(flags);
   const bool poisoned = sound && state.swept.poisoned;
   RowRecord record = {};
   if (sound && !poisoned) {

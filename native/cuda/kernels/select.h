@@ -31,17 +31,28 @@ FBL_DEVICE int count_reaching(const std::uint32_t* keys, int count, std::uint32_
   return reaching;
 }
 
+// The largest of every step-th key that at least `wanted` keys reach; 0: there is none.
+FBL_DEVICE std::uint32_t largest_reached(const std::uint32_t* keys, int count, int wanted, int first, int step) {
+  std::uint32_t reached = 0;
+#pragma unroll 1
+  for (int i = first; i < count; i += step) {
+    if (count_reaching(keys, count, keys[i]) >= wanted) reached = max(reached, keys[i]);
+  }
+  return reached;
+}
+
+// What select_by_rank() finds, by one warp, each lane of which gets it.
+FBL_DEVICE std::uint32_t select_by_warp(const std::uint32_t* keys, int count, int wanted) {
+  return largest_of_warp(largest_reached(keys, count, wanted, lane_index(), kWarpSize));
+}
+
 // By comparing each key with each: for at most kMaxRankedCount keys in shared memory, 16-byte aligned, that a barrier
 // has made visible. 1 <= wanted <= count. Those that at least `wanted` keys reach are not above the wanted one, which
 // is among them. Before the next call there has to be another barrier.
 FBL_DEVICE std::uint32_t select_by_rank(const std::uint32_t* keys, int count, int wanted) {
   BlockState& state = block_state();
-  std::uint32_t reached = 0;
-#pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < count; i += thread_count()) {
-    if (count_reaching(keys, count, keys[i]) >= wanted) reached = max(reached, keys[i]);
-  }
-  reached = largest_of_warp(reached);
+  std::uint32_t reached =
+      largest_of_warp(largest_reached(keys, count, wanted, static_cast<int>(threadIdx.x), thread_count()));
   if (lane_index() == 0) state.warp_keys[warp_index()] = reached;
   __syncthreads();
 #pragma unroll 1
