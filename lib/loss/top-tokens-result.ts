@@ -29,26 +29,13 @@ export interface TopTokensResult {
   beamWidth: number;
 }
 
-const OUT_NAMES: ReadonlySet<string> = new Set([
-  'tokens',
-  'logProbabilities',
-  'logSumExp',
-] satisfies (keyof TopTokensOutput)[]);
+const OUT_NAMES = new Set<keyof TopTokensOutput>(['tokens', 'logProbabilities', 'logSumExp']);
 
 /** The caller's arrays, whatever they are. */
-export interface GivenOutputs {
-  tokens: unknown;
-  logProbabilities: unknown;
-  logSumExp: unknown;
-}
+export type GivenOutputs = Partial<Record<keyof TopTokensOutput, unknown>>;
 
 export function readOutputs(out: unknown): GivenOutputs {
-  if (out === undefined) return { tokens: undefined, logProbabilities: undefined, logSumExp: undefined };
-  return readMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES, (given) => ({
-    tokens: given.tokens,
-    logProbabilities: given.logProbabilities,
-    logSumExp: given.logSumExp,
-  }));
+  return out === undefined ? {} : readMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES);
 }
 
 export function prepareResult(given: GivenOutputs, rows: number, beamWidth: number): TopTokensResult {
@@ -67,7 +54,7 @@ export function assertResultApart(
   rows: number,
   { allowed }: CheckedOptions,
 ): void {
-  for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
+  for (const name of OUT_NAMES) {
     if (given[name] === undefined) continue;
     const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
     assertAllowedApart(result[name], elements, 'out', allowed);

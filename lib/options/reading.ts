@@ -65,18 +65,19 @@ function namesOf(value: object, argument: string): string[] {
   }
 }
 
-/** `read` of an object that has only these members. */
-export function readMembers<Members>(
+/** The members of an object that has only these, in their order. */
+export function readMembers<Name extends string>(
   value: unknown,
   argument: string,
   what: string,
-  names: ReadonlySet<string>,
-  read: (given: Record<string, unknown>) => Members,
+  names: ReadonlySet<Name>,
   prefix?: string,
-): Members {
-  const given = checkMembers(value, argument, what, names, prefix);
+): Record<Name, unknown> {
+  const given = checkMembers(value, argument, what, names, prefix) as Record<Name, unknown>;
+  const members = {} as Record<Name, unknown>;
   try {
-    return read(given as Record<string, unknown>);
+    for (const name of names) members[name] = given[name];
+    return members;
   } catch (error) {
     throw readingError(error, given, argument);
   }
