@@ -1,4 +1,5 @@
 // Tokens and items: integers in [0, 2^31).
+import { allocate } from '../loss/arrays.js';
 import { type BearErrorCode, bearError, describe } from '../options/errors.js';
 
 export function isId(value: unknown): value is number {
@@ -17,4 +18,26 @@ export function idError(argument: string, value: unknown, place = ''): Error {
 /** The code of a number that is out of range, unless the value is no number at all. */
 export function codeFor(value: unknown, outOfRange: BearErrorCode): BearErrorCode {
   return typeof value === 'number' ? outOfRange : 'ERR_BEAR_ARGUMENT_TYPE';
+}
+
+/** Ids, of which a list does not say beforehand how many there will be. */
+export class IdBuffer {
+  private array = new Int32Array(1024);
+  length = 0;
+
+  push(id: number): void {
+    if (this.length === this.array.length) this.grow();
+    this.array[this.length++] = id;
+  }
+
+  private grow(): void {
+    const larger = allocate(Int32Array, 2 * this.array.length, 'sequences');
+    larger.set(this.array);
+    this.array = larger;
+  }
+
+  /** As long as what was pushed. */
+  take(): Int32Array {
+    return this.array.slice(0, this.length);
+  }
 }
