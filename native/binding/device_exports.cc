@@ -11,6 +11,7 @@
 #include "native/binding/device_loss_call.h"
 #include "native/binding/exported_function.h"
 #include "native/binding/loss_outcome.h"
+#include "native/binding/typed_views.h"
 #include "native/core/device_api.h"
 
 namespace fused_bear_loss {
@@ -32,21 +33,11 @@ std::shared_ptr<DeviceStream> stream_or_default(const Napi::Value& handle, int d
   return handle.IsUndefined() ? device_api().adopt_stream(device, nullptr) : stream_of(handle);
 }
 
-struct HostMemory {
-  void* data = nullptr;
-  std::size_t bytes = 0;
-};
-
 // Of a Uint8Array.
-HostMemory host_memory_of(const Napi::Value& value) {
-  HostMemory memory;
-  napi_typedarray_type type = napi_int8_array;
-  const napi_status status =
-      napi_get_typedarray_info(value.Env(), value, &type, &memory.bytes, &memory.data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_uint8_array) {
-    throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed call of the addon: no Uint8Array");
-  }
-  return memory;
+View bytes_of(const Napi::Value& value) {
+  const View view = view_of(value.Env(), value, "bytes");
+  check_view(value.Env(), "bytes", view, napi_uint8_array, 0);
+  return view;
 }
 
 // (device: number) => stream
@@ -77,10 +68,10 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
 // (device: number, bytes: Uint8Array, stream | undefined) => storage of these bytes
 Napi::Value upload(const Napi::CallbackInfo& info) {
   const int device = device_of(info[0]);
-  const HostMemory host = host_memory_of(info[1]);
+  const View host = bytes_of(info[1]);
   const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
-  std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, host.bytes, stream);
-  device_api().upload(*storage, host.data, host.bytes, stream);
+  std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, host.length, stream);
+  device_api().upload(*storage, host.data, host.length, stream);
   return wrap_storage(info.Env(), std::move(storage));
 }
 
@@ -97,7 +88,7 @@ Napi::Value pointer(const Napi::CallbackInfo& info) {
 
 void check_room(const Napi::Env& env, const DeviceStorage& storage, std::size_t bytes) {
   if (bytes <= storage.bytes()) return;
-  throw Napi::Error::New(env, "fused-bear-loss: malformed call of the addon: more bytes than the tensor has");
+  throw malformed(env, "more bytes than the tensor has");
 }
 
 // (destination: storage, source: storage of the same device, bytes: number, stream | undefined) => undefined
@@ -114,9 +105,9 @@ Napi::Value copy(const Napi::CallbackInfo& info) {
 // (storage, destination: Uint8Array) => undefined
 Napi::Value download(const Napi::CallbackInfo& info) {
   const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
-  const HostMemory host = host_memory_of(info[1]);
-  check_room(info.Env(), *storage, host.bytes);
-  device_api().download(*storage, host.data, host.bytes);
+  const View host = bytes_of(info[1]);
+  check_room(info.Env(), *storage, host.length);
+  device_api().download(*storage, host.data, host.length);
   return info.Env().Undefined();
 }
 
@@ -159,7 +150,7 @@ class DownloadWait final : public DeviceWait {
       : DeviceWait(done),
         download_(std::move(copy)),
         destination_(Napi::Persistent(destination.As<Napi::Object>())),
-        memory_(host_memory_of(destination)) {}
+        memory_(bytes_of(destination)) {}
 
  protected:
   // The destination is an array that nobody else knows yet, so its memory stays where it is.
@@ -172,15 +163,15 @@ class DownloadWait final : public DeviceWait {
  private:
   std::unique_ptr<EnqueuedDownload> download_;
   Napi::ObjectReference destination_;
-  HostMemory memory_;
+  View memory_;
 };
 
 // (storage, destination: Uint8Array, done: (error | undefined) => void) => undefined
 Napi::Value download_async(const Napi::CallbackInfo& info) {
   const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
-  const HostMemory host = host_memory_of(info[1]);
-  check_room(info.Env(), *storage, host.bytes);
-  auto copy = device_api().enqueue_download(storage, host.bytes);
+  const View host = bytes_of(info[1]);
+  check_room(info.Env(), *storage, host.length);
+  auto copy = device_api().enqueue_download(storage, host.length);
   BackgroundCalls::of(info.Env())
       .wait(info.Env(), std::make_unique<DownloadWait>(info[2].As<Napi::Function>(), std::move(copy), info[1]));
   return info.Env().Undefined();

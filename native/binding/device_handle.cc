@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "native/binding/typed_views.h"
+
 namespace fused_bear_loss {
 namespace {
 
@@ -37,14 +39,13 @@ DeviceHandle& handle_of(const Napi::Value& value) {
     const auto external = value.As<Napi::External<DeviceHandle>>();
     if (external.CheckTypeTag(&kTypeTag)) return *external.Data();
   }
-  throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed call of the addon: no handle of a device");
+  throw malformed(value.Env(), "no handle of a device");
 }
 
 template <class T>
 const std::shared_ptr<T>& present(const Napi::Value& value, const std::shared_ptr<T>& held) {
   if (held != nullptr) return held;
-  throw Napi::Error::New(value.Env(),
-                         "fused-bear-loss: malformed call of the addon: a handle that holds something else");
+  throw malformed(value.Env(), "a handle that holds something else");
 }
 
 } // namespace

@@ -1,11 +1,9 @@
 #include "native/binding/linear_call.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <iterator>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,27 +21,6 @@
 
 namespace fused_bear_loss {
 namespace {
-
-class LinearNumbers {
- public:
-  explicit LinearNumbers(const Napi::Value& array) : env_(array.Env()) {
-    values_ =
-        typed_data<double>(env_, "linearNumbers", view_of(env_, array, "linearNumbers"), std::size(kLinearNumberNames));
-  }
-
-  std::int64_t next(double least, double most) {
-    const double value = values_[next_++];
-    if (!(value >= least && value <= most) || std::trunc(value) != value) {
-      throw malformed(env_, std::string(kLinearNumberNames[next_ - 1]) + " is out of range");
-    }
-    return static_cast<std::int64_t>(value);
-  }
-
- private:
-  Napi::Env env_;
-  const double* values_ = nullptr;
-  std::size_t next_ = 0;
-};
 
 class LinearArrays {
  public:
@@ -74,12 +51,12 @@ class LinearArrays {
 
 void read_linear_numbers(const Napi::Value& array, LinearCall& call) {
   LinearProblem& problem = call.problem;
-  LinearNumbers numbers(array);
-  problem.hidden_size = numbers.next(1, kLargestSafeInteger);
-  problem.operand_dtype = static_cast<DType>(numbers.next(0, static_cast<double>(std::size(kDTypeNames) - 1)));
-  problem.accumulate = numbers.next(0, 1) != 0;
-  call.outputs.weight_is_zero = numbers.next(0, 1) != 0;
-  call.workspace_floats = numbers.next(0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
+  const Numbers<int> numbers(array, kLinearNumberNames, std::size(kLinearNumberNames));
+  problem.hidden_size = numbers.integer(0, 1, kLargestSafeInteger);
+  problem.operand_dtype = numbers.enumerator<DType>(1, kDTypeNames);
+  problem.accumulate = numbers.integer(2, 0, 1) != 0;
+  call.outputs.weight_is_zero = numbers.integer(3, 0, 1) != 0;
+  call.workspace_floats = numbers.integer(4, 0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
   const Napi::Env env = array.Env();
   if (problem.operand_dtype == DType::kFloat16) throw malformed(env, "float16 factors");
   check_product(env, "hidden", problem.rows, problem.hidden_size);

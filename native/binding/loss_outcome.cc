@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "native/binding/typed_views.h"
 #include "native/core/call_fields.h"
 #include "native/core/option_names.h"
 
@@ -13,15 +14,8 @@ Napi::Value to_number(Napi::Env env, std::int64_t value) { return Napi::Number::
 } // namespace
 
 void write_summary(const Napi::Value& float64_array, const LossSummary& summary) {
-  void* data = nullptr;
-  std::size_t length = 0;
-  napi_typedarray_type type = napi_uint8_array;
-  const napi_status status =
-      napi_get_typedarray_info(float64_array.Env(), float64_array, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_float64_array || length < std::size(kSummaryFieldNames)) {
-    throw Napi::Error::New(float64_array.Env(), "fused-bear-loss: malformed summary");
-  }
-  auto* const values = static_cast<double*>(data);
+  const View view = view_of(float64_array.Env(), float64_array, "summary");
+  auto* const values = typed_data<double>(float64_array.Env(), "summary", view, std::size(kSummaryFieldNames));
   values[0] = summary.loss;
   values[1] = static_cast<double>(summary.counted_rows);
   values[2] = static_cast<double>(summary.pruned_rows);

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -83,6 +84,42 @@ T* typed_data(const Napi::Env& env, const char* name, const View& view, std::siz
   check_view(env, name, view, kArrayType<T>, length);
   return static_cast<T*>(view.data);
 }
+
+// The numbers of a call by their places, which `names` says in errors.
+template <class Place>
+class Numbers {
+ public:
+  // At least `count` of them.
+  Numbers(const Napi::Value& array, const char* const* names, std::size_t count)
+      : env_(array.Env()),
+        names_(names),
+        values_(typed_data<double>(env_, "numbers", view_of(env_, array, "numbers"), count)) {}
+
+  Napi::Env env() const { return env_; }
+
+  double number(Place place) const { return values_[static_cast<std::size_t>(place)]; }
+
+  std::int64_t integer(Place place, double least, double most) const {
+    const double value = number(place);
+    if (!(value >= least && value <= most) || std::trunc(value) != value) {
+      throw malformed(env_, std::string(names_[static_cast<std::size_t>(place)]) + " is out of range");
+    }
+    return static_cast<std::int64_t>(value);
+  }
+
+  // An enumerator by its position in the table of its names.
+  template <class Enum, std::size_t kCount>
+  Enum enumerator(Place place, const char* const (&)[kCount]) const {
+    return static_cast<Enum>(integer(place, 0, static_cast<double>(kCount - 1)));
+  }
+
+ private:
+  Napi::Env env_;
+  const char* const* names_;
+
+ protected:
+  const double* values_;
+};
 
 inline napi_typedarray_type logits_array_type(DType dtype) {
   return dtype == DType::kFloat32 ? napi_float32_array : napi_uint16_array;
