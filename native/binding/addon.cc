@@ -44,11 +44,7 @@ Napi::Value compute_loss(const Napi::CallbackInfo& info) {
   if (!refusal.IsEmpty()) return refusal;
   LossSummary summary;
   const ComputeStatus status = backend.compute(call.problem, call.outputs, summary, nullptr);
-  if (status == ComputeStatus::kOk && summary.non_finite_rows.empty()) {
-    write_summary(info[2], summary);
-    return env.Undefined();
-  }
-  return outcome_of(env, status, summary);
+  return ending_of(env, status, summary, info[2]);
 }
 
 // (numbers, arrays, lent: number, state: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>

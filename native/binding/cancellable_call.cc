@@ -1,7 +1,5 @@
 #include "native/binding/cancellable_call.h"
 
-#include <new>
-
 #include "native/binding/loss_outcome.h"
 #include "native/binding/typed_views.h"
 
@@ -36,21 +34,14 @@ CancellableCall::CancellableCall(const Napi::Array& arrays, const Napi::Value& s
   }
 }
 
-void CancellableCall::run() noexcept {
+void CancellableCall::work() {
   // This store and the job's load of the abort have one order with JavaScript's store of the abort and its load of
   // this: either the job does not begin, or JavaScript sees that it has.
   state_[1].store(1, std::memory_order_seq_cst);
-  try {
-    status_ = state_[0].load(std::memory_order_seq_cst) == 0 ? compute(state_) : ComputeStatus::kAborted;
-  } catch (const DeviceError& error) {
-    device_error_.emplace(error);
-  } catch (const std::bad_alloc&) {
-    status_ = ComputeStatus::kOutOfMemory;
-  }
+  status_ = state_[0].load(std::memory_order_seq_cst) == 0 ? compute(state_) : ComputeStatus::kAborted;
 }
 
 Napi::Value CancellableCall::settle(Napi::Env env) {
-  if (device_error_) return device_error_outcome(env, *device_error_);
   // An abort after the last row still keeps the promise that nothing is written.
   const bool is_aborted = state_[0].load(std::memory_order_relaxed) != 0;
   if (status_ == ComputeStatus::kOk && is_aborted) status_ = ComputeStatus::kAborted;

@@ -11,7 +11,7 @@ DeviceLossRequest::DeviceLossRequest(const Napi::Value& numbers, const Napi::Arr
                                      const Napi::Value& scalar_loss)
     : call_(read_loss_call(numbers, arrays, &storages_)) {
   if (scalar_loss.IsUndefined()) return;
-  storages_.push_back(storage_of(scalar_loss));
+  storages_.push_back(held<DeviceStorage>(scalar_loss));
   scalar_loss_ = static_cast<float*>(storages_.back()->data());
 }
 

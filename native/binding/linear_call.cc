@@ -153,12 +153,7 @@ const char* find_overlap(const LinearCall& call) {
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
   };
   constexpr std::size_t kOutputs = 4;
-  for (std::size_t output = 0; output < kOutputs; ++output) {
-    for (std::size_t other = output + 1; other < std::size(spans); ++other) {
-      if (overlap(spans[output], spans[other])) return spans[other].name;
-    }
-  }
-  return nullptr;
+  return find_overlap(spans, kOutputs);
 }
 
 // How the call ends before anything is computed or written; an empty object where nothing is wrong.
@@ -258,9 +253,7 @@ Napi::Value linear_loss_from_js(const Napi::CallbackInfo& info) {
   call.problem.workspace_floats = call.workspace_floats;
   LossSummary summary;
   const ComputeStatus status = compute_linear(call.problem, call.outputs, summary, nullptr);
-  if (status != ComputeStatus::kOk || !summary.non_finite_rows.empty()) return outcome_of(env, status, summary);
-  write_summary(info[4], summary);
-  return env.Undefined();
+  return ending_of(env, status, summary, info[4]);
 }
 
 } // namespace fused_bear_loss

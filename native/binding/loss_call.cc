@@ -33,7 +33,7 @@ class Arrays {
     }
     if (type == napi_undefined) return {};
     if (type != napi_external || storages_ == nullptr) return view_of(env(), value, name_of(field));
-    const DeviceStorage& storage = *storages_->emplace_back(storage_of(Napi::Value(env(), value)));
+    const DeviceStorage& storage = *storages_->emplace_back(held<DeviceStorage>(Napi::Value(env(), value)));
     View view;
     view.data = storage.data();
     view.length = storage.bytes();
@@ -201,7 +201,8 @@ const char* settle_overlap(LossCall& call) {
     return logits.name;
   }
   // A gradient written over targets or allowed ids would turn checked indices into wild ones.
-  const Span inputs[] = {
+  const Span spans[] = {
+      gradient,
       {"targets", problem.targets, rows * sizeof(std::int32_t)},
       {"tokenWeights", problem.token_weights, rows * sizeof(float)},
       {"penaltyWeights", problem.penalty_weights, rows * sizeof(float)},
@@ -211,10 +212,7 @@ const char* settle_overlap(LossCall& call) {
       {"allowed.bitmask", problem.allowed_bitmask,
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
   };
-  for (const Span& input : inputs) {
-    if (overlap(gradient, input)) return input.name;
-  }
-  return nullptr;
+  return find_overlap(spans, 1);
 }
 
 } // namespace fused_bear_loss

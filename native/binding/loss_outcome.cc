@@ -11,8 +11,7 @@ namespace {
 
 Napi::Value to_number(Napi::Env env, std::int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
-} // namespace
-
+// Making an object of them takes longer.
 void write_summary(const Napi::Value& float64_array, const LossSummary& summary) {
   const View view = view_of(float64_array.Env(), float64_array, "summary");
   auto* const values = typed_data<double>(float64_array.Env(), "summary", view, std::size(kSummaryFieldNames));
@@ -21,6 +20,8 @@ void write_summary(const Napi::Value& float64_array, const LossSummary& summary)
   values[2] = static_cast<double>(summary.pruned_rows);
   values[3] = static_cast<double>(summary.top_ranked_rows);
 }
+
+} // namespace
 
 Napi::Object plain_outcome(Napi::Env env, const char* status) {
   Napi::Object outcome = Napi::Object::New(env);
@@ -63,6 +64,12 @@ Napi::Object outcome_of(Napi::Env env, ComputeStatus status, const LossSummary& 
   }
   outcome.Set("nonFiniteRows", rows);
   return outcome;
+}
+
+Napi::Value ending_of(Napi::Env env, ComputeStatus status, const LossSummary& summary, const Napi::Value& written) {
+  if (status != ComputeStatus::kOk || !summary.non_finite_rows.empty()) return outcome_of(env, status, summary);
+  write_summary(written, summary);
+  return env.Undefined();
 }
 
 } // namespace fused_bear_loss

@@ -128,12 +128,7 @@ const char* find_overlap(const TopTokensCall& call) {
       {"allowed.bias", product.allowed_bias, static_cast<std::size_t>(call.allowed_token_count) * sizeof(float)},
   };
   constexpr std::size_t kOutputs = 3;
-  for (std::size_t output = 0; output < kOutputs; ++output) {
-    for (std::size_t other = output + 1; other < std::size(spans); ++other) {
-      if (overlap(spans[output], spans[other])) return spans[other].name;
-    }
-  }
-  return nullptr;
+  return find_overlap(spans, kOutputs);
 }
 
 // How the call ends before anything is computed or written; an empty object where nothing is wrong.

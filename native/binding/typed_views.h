@@ -152,4 +152,15 @@ inline bool overlap(const Span& a, const Span& b) {
   return a_start < b_start + b.bytes && b_start < a_start + a.bytes;
 }
 
+// The name of what one of the first `outputs` spans shares memory with, another of the spans; null: nothing.
+template <std::size_t kCount>
+const char* find_overlap(const Span (&spans)[kCount], std::size_t outputs) {
+  for (std::size_t output = 0; output < outputs; ++output) {
+    for (std::size_t other = output + 1; other < kCount; ++other) {
+      if (overlap(spans[output], spans[other])) return spans[other].name;
+    }
+  }
+  return nullptr;
+}
+
 } // namespace fused_bear_loss
