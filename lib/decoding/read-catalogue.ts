@@ -3,7 +3,7 @@ import { copyIndices } from '../loss/arrays.js';
 import { fail, refuse } from '../options/errors.js';
 import { forEachElement, readMembers } from '../options/reading.js';
 import { isArrayOf } from '../options/typed-arrays.js';
-import { IdBuffer, idError, isId } from './ids.js';
+import { IdBuffer, idError, isId, riseTo } from './ids.js';
 import type { Catalogue, TokenLists } from './trie-arrays.js';
 
 /** Tokens that can be counted by a 32-bit offset. */
@@ -35,8 +35,7 @@ export function readLists(lists: unknown, items: unknown): Catalogue {
   const given = readMembers(lists, 'sequences', '{ offsets, tokens }', LIST_NAMES);
   const offsets = copyInt32(given.offsets, 'sequences.offsets');
   const tokens = copyInt32(given.tokens, 'sequences.tokens');
-  const isRising = offsets.every((offset, row) => (row === 0 ? offset === 0 : offset >= (offsets[row - 1] as number)));
-  if (!isRising || offsets[offsets.length - 1] !== tokens.length) {
+  if (!riseTo(offsets, tokens.length)) {
     fail('ERR_BEAR_SHAPE', 'sequences', `offsets that rise from 0 to the number of tokens, ${tokens.length}`);
   }
   checkSequences({ offsets, tokens });

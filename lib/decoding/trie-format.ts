@@ -2,7 +2,7 @@
 import { allocate, assertAttached } from '../loss/arrays.js';
 import { fail, refuse } from '../options/errors.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
-import { isId } from './ids.js';
+import { isId, riseTo } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
 import { sha256 } from './sha256.js';
 import type { TrieArrays } from './trie-arrays.js';
@@ -103,37 +103,30 @@ function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
     const [begin, end] = [edgeOffsets[node] as number, edgeOffsets[node + 1] as number];
     // A child comes after its parent.
     if (end > begin && begin < node) refuseBytes(`node ${node} with a child before itself`);
-    for (let edge = begin; edge < end; edge++) {
-      const isAscending = edge === begin || (edgeTokens[edge] as number) > (edgeTokens[edge - 1] as number);
-      if (!isId(edgeTokens[edge] as number) || !isAscending) refuseBytes(`tokens of node ${node} that do not rise`);
-    }
+    if (!areRisingIds(edgeTokens, begin, end)) refuseBytes(`tokens of node ${node} that do not rise`);
   }
+}
+
+function areRisingIds(values: Int32Array, begin: number, end: number): boolean {
+  for (let place = begin; place < end; place++) {
+    const value = values[place] as number;
+    if (!isId(value) || (place > begin && value <= (values[place - 1] as number))) return false;
+  }
+  return true;
 }
 
 function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
-  checkItemOffsets(itemOffsets, leafItems.length);
+  if (!riseTo(itemOffsets, leafItems.length)) {
+    refuseBytes(`offsets of items that do not rise from 0 to ${leafItems.length}`);
+  }
   for (let leaf = 0; leaf + 1 < itemOffsets.length; leaf++) {
     const [begin, end] = [itemOffsets[leaf] as number, itemOffsets[leaf + 1] as number];
     if (begin === end) refuseBytes(`leaf ${leaf} with no item`);
-    for (let place = begin; place < end; place++) {
-      const isAscending = place === begin || (leafItems[place] as number) > (leafItems[place - 1] as number);
-      if (!isId(leafItems[place] as number) || !isAscending) refuseBytes(`items of leaf ${leaf} that do not rise`);
-    }
-  }
-}
-
-function checkItemOffsets(offsets: Int32Array, end: number): void {
-  const isRising = offsets.every((offset, index) => index === 0 || offset >= (offsets[index - 1] as number));
-  if (offsets[0] !== 0 || offsets[offsets.length - 1] !== end || !isRising) {
-    refuseBytes(`offsets of items that do not rise from 0 to ${end}`);
+    if (!areRisingIds(leafItems, begin, end)) refuseBytes(`items of leaf ${leaf} that do not rise`);
   }
 }
 
 function leavesOf(edgeOffsets: Int32Array): Int32Array {
-  const isLeaf = (node: number) => edgeOffsets[node] === edgeOffsets[node + 1];
-  let count = 0;
-  for (let node = 0; node + 1 < edgeOffsets.length; node++) count += isLeaf(node) ? 1 : 0;
-  const leaves = new Int32Array(count);
-  for (let node = 0, next = 0; node + 1 < edgeOffsets.length; node++) if (isLeaf(node)) leaves[next++] = node;
-  return leaves;
+  const nodes = edgeOffsets.subarray(1).map((_, node) => node);
+  return nodes.filter((node) => edgeOffsets[node] === edgeOffsets[node + 1]);
 }
