@@ -101,7 +101,6 @@ function makeRequest<State>(
 const RESULT = 'result of the step';
 const LOGITS = 'logits of the step';
 
-/** Calls the model. */
 async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
   if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // a revoked Proxy
   const given = step(request);

@@ -43,15 +43,9 @@ export interface DecodingOptions<State> {
 }
 
 /** Checked, with defaults filled in. */
-export interface Search<State> {
-  step: StepFunction<State>;
+export interface Search<State> extends Required<Omit<DecodingOptions<State>, 'trie' | 'softcap'>> {
   trie: TrieWalk;
-  users: number;
-  temperature: number;
   softcap: number | undefined;
-  forcedTokens: 'skip' | 'step';
-  lengthPenalty: number;
-  usersPerStep: number;
 }
 
 const NAMES = [

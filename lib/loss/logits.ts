@@ -154,12 +154,8 @@ function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStri
   const length = lengthOf(data);
   if (length >= least && length <= most) return;
   const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
-  refuse(
-    'ERR_BEAR_SHAPE',
-    argument,
-    `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
-    data,
-  );
+  const elements = least === most ? least : `${least} to ${most}`;
+  refuse('ERR_BEAR_SHAPE', argument, `${rows} rows of ${vocabSize}${padded}: ${elements} elements`, data);
 }
 
 /** Throws unless the stride is an integer that holds a row. */

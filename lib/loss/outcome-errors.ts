@@ -2,6 +2,7 @@
 import type { NativeFault, NativeOutcome } from '../native/binding.js';
 import { deviceName } from '../options/device-names.js';
 import { argumentError, type BearErrorCode, type BearLossError, bearError } from '../options/errors.js';
+import { APART } from './arrays.js';
 import { deviceError } from './device-errors.js';
 
 type Refusal = Exclude<NativeOutcome, { status: 'done' | 'aborted' }>;
@@ -75,7 +76,6 @@ export function outputOverlapError(input: string): BearLossError {
   return argumentError('ERR_BEAR_OUT_OVERLAP', 'out', expected, `memory that overlaps ${input}`);
 }
 
-const APART = 'memory that no input shares, or exactly that of the logits';
 export const GONE = 'a view whose buffer was transferred, detached or resized meanwhile';
 const ROWS_OF_MODULE = 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold';
 

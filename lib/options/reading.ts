@@ -108,12 +108,8 @@ export function forEachElement(
     const elements = list as ArrayLike<unknown>;
     const { length } = elements;
     if (!Number.isSafeInteger(length) || length < 0) {
-      fail(
-        'ERR_BEAR_ARGUMENT_TYPE',
-        argument,
-        `an array of ${what}`,
-        `${describe(list)} whose length is ${describe(length)}`,
-      );
+      const received = `${describe(list)} whose length is ${describe(length)}`;
+      fail('ERR_BEAR_ARGUMENT_TYPE', argument, `an array of ${what}`, received);
     }
     for (let index = 0; index < length; index++) visit(elements[index], index);
     return length;

@@ -38,23 +38,19 @@ View bytes_of(const Napi::Value& value) {
   return view;
 }
 
-// (device: number) => stream
 Napi::Value create_stream(const Napi::CallbackInfo& info) {
   return wrap_handle(info.Env(), device_api().create_stream(device_of(info[0])));
 }
 
-// (device: number, handle: bigint) => stream
 Napi::Value adopt_stream(const Napi::CallbackInfo& info) {
   return wrap_handle(info.Env(), device_api().adopt_stream(device_of(info[0]), pointer_of(info[1])));
 }
 
-// (stream) => undefined, when all of its work is done
 Napi::Value synchronize_stream(const Napi::CallbackInfo& info) {
   held<DeviceStream>(info[0])->synchronize();
   return info.Env().Undefined();
 }
 
-// (device: number, bytes: number, stream | undefined, cleared: boolean) => storage of zeros, or of anything
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   const int device = device_of(info[0]);
   const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
@@ -63,7 +59,6 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
   return wrap_handle(info.Env(), std::move(storage));
 }
 
-// (device: number, bytes: Uint8Array, stream | undefined) => storage of these bytes
 Napi::Value upload(const Napi::CallbackInfo& info) {
   const int device = device_of(info[0]);
   const View host = bytes_of(info[1]);
@@ -73,12 +68,10 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
   return wrap_handle(info.Env(), std::move(storage));
 }
 
-// (device: number, pointer: bigint, bytes: number) => storage that another library owns
 Napi::Value adopt(const Napi::CallbackInfo& info) {
   return wrap_handle(info.Env(), device_api().adopt(device_of(info[0]), pointer_of(info[1]), size_of(info[2])));
 }
 
-// (storage) => bigint
 Napi::Value pointer(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(
       info.Env(), static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(held<DeviceStorage>(info[0])->data())));
@@ -89,7 +82,6 @@ void check_room(const Napi::Env& env, const DeviceStorage& storage, std::size_t 
   throw malformed(env, "more bytes than the tensor has");
 }
 
-// (destination: storage, source: storage of the same device, bytes: number, stream | undefined) => undefined
 Napi::Value copy(const Napi::CallbackInfo& info) {
   const std::shared_ptr<DeviceStorage> destination = held<DeviceStorage>(info[0]);
   const std::shared_ptr<DeviceStorage> source = held<DeviceStorage>(info[1]);
@@ -100,7 +92,6 @@ Napi::Value copy(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (storage, destination: Uint8Array) => undefined
 Napi::Value download(const Napi::CallbackInfo& info) {
   const std::shared_ptr<DeviceStorage> storage = held<DeviceStorage>(info[0]);
   const View host = bytes_of(info[1]);
@@ -135,7 +126,6 @@ class DownloadWait final : public BackgroundCall {
   View memory_;
 };
 
-// (storage, destination: Uint8Array, done: (error | undefined) => void) => undefined
 Napi::Value download_async(const Napi::CallbackInfo& info) {
   const std::shared_ptr<DeviceStorage> storage = held<DeviceStorage>(info[0]);
   const View host = bytes_of(info[1]);
@@ -146,8 +136,6 @@ Napi::Value download_async(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (numbers, arrays: (TypedArray | storage | undefined)[], scalarLoss: storage | undefined, stream | undefined) =>
-//   the loss under way, or NativeOutcome
 Napi::Value enqueue_loss(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   DeviceLossRequest request(info[0], info[1].As<Napi::Array>(), info[2]);
@@ -180,14 +168,12 @@ class LossWait final : public BackgroundCall {
   DeviceLossReport report_;
 };
 
-// (loss under way, done: (outcome: NativeOutcome) => void) => undefined
 Napi::Value read_loss(const Napi::CallbackInfo& info) {
   BackgroundCalls::of(info.Env())
       .wait(info.Env(), std::make_unique<LossWait>(info[1].As<Napi::Function>(), held<EnqueuedLoss>(info[0])));
   return info.Env().Undefined();
 }
 
-// (handle) => undefined
 Napi::Value release(const Napi::CallbackInfo& info) {
   release_handle(info[0]);
   return info.Env().Undefined();
@@ -202,7 +188,6 @@ Napi::Object to_object(Napi::Env env, const MemoryCounts& counts) {
   return object;
 }
 
-// (device: number) => {device, pinned: {usedBytes, usedBlocks, cachedBytes, cachedBlocks}}
 Napi::Value memory(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const DeviceMemoryReport report = device_api().memory(device_of(info[0]));
@@ -212,7 +197,6 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// (device: number) => undefined
 Napi::Value release_cached(const Napi::CallbackInfo& info) {
   device_api().release_cached(device_of(info[0]));
   return info.Env().Undefined();
