@@ -310,11 +310,16 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
                           std::exp(log_probability(options_.scale, sums, record.loss, factors.reference_logit));
     exponentials = nullptr; // they are relative to the other
   }
-  GradientJob job = {view_,
-                     exponentials,
-                     factors,
-                     {out, problem_.dtype, stream_ && !is_listed(), !stream_ && view_.count >= tuning().long_row},
-                     {{view_.target, 0}, {-1, 0}}};
+  const bool swept_before = merged_ != nullptr || problem_.reduction == Reduction::kWeightedMean;
+  // Where one stream is prefetched, the processor's own prefetch does as well.
+  const bool prefetches = swept_before && !is_constrained(problem_) && tuning().prefetch.streams > 1;
+  GradientJob job = {
+      view_,
+      exponentials,
+      factors,
+      {out, problem_.dtype, stream_ && !is_listed(), !stream_ && !swept_before && view_.count >= tuning().long_row},
+      {{view_.target, 0}, {-1, 0}},
+      prefetches};
   job.terms[0].value =
       static_cast<float>(c.target * multiplier * scaled_logit_slope(options_.scale, sums.target_logit));
   if (c.threshold != 0) {
