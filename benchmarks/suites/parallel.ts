@@ -1,10 +1,10 @@
 // npm run bench -- --suite parallel: a vocabulary in parts, each in a worker thread, beside one process with as many threads.
 import { join } from 'node:path';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { fusedBearLoss } from 'fused-bear-loss';
+import { Worker } from 'node:worker_threads';
+import { bearPartials, fusedBearLoss } from 'fused-bear-loss';
 import { threadsName } from '../cases';
 import { logitsOf, targetsOf, touched } from './inputs';
-import { count, counters, type PartInputs, waitFor } from './part-worker';
+import type { PartInputs, StepCounters } from './part-worker';
 import { ratioOf } from './results';
 import { type OpenContender, type Suite, type SuiteCase, type SuiteContender, type SuiteSize, timed } from './suite';
 
@@ -47,52 +47,47 @@ function columns(values: Float32Array, { rows, vocabSize }: Shape, first: number
   return shared(part);
 }
 
-/** A channel for each pair of workers: the ports of each. */
-function connect(count: number): MessagePort[][] {
-  const ports: MessagePort[][] = Array.from({ length: count }, () => []);
-  for (let left = 0; left < count; left++) {
-    for (let right = left + 1; right < count; right++) {
-      const { port1, port2 } = new MessageChannel();
-      ports[left]?.push(port1);
-      ports[right]?.push(port2);
-    }
-  }
-  return ports;
-}
+const counter = () => new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+const numbers = (length: number) => new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT * length));
 
-// Every worker sends its partials to all others, merges those of all and computes the gradient of its own part.
-function openParts(shape: Shape, parts: number): OpenContender {
-  const { rows, vocabSize, beamWidth } = shape;
-  const logits = logitsOf(rows, vocabSize);
-  const targets = targetsOf(rows, vocabSize);
-  const counts = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * Object.keys(counters).length));
-  const loss = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
-  const workers = connect(parts).map((ports, part) => {
+function places({ vocabSize }: Shape, parts: number): { firstToken: number; tokens: number }[] {
+  return Array.from({ length: parts }, (_, part) => {
     const [firstToken, end] = [part, part + 1].map((each) => Math.floor((each * vocabSize) / parts)) as [
       number,
       number,
     ];
-    const tokens = end - firstToken;
-    const inputs: PartInputs = {
-      logits: columns(logits, shape, firstToken, tokens),
-      gradLogits: shared(touched(rows * tokens)),
-      targets,
-      shape: [rows, tokens],
-      options: { firstToken, vocabSize, beamWidth, threads: 1 },
-      ports,
-      counts,
-      loss,
-    };
-    return new Worker(start, { eval: true, workerData: inputs, transferList: ports });
+    return { firstToken, tokens: end - firstToken };
+  });
+}
+
+// Every worker posts its partials, merges those of all and computes the gradient of its own part.
+async function openParts(shape: Shape, parts: number): Promise<OpenContender> {
+  const { shareMemory, count, waitFor } = await import('../../examples/vocabulary-parallel/shared-exchange.mjs');
+  const { rows, vocabSize, beamWidth } = shape;
+  const logits = logitsOf(rows, vocabSize);
+  const targets = targetsOf(rows, vocabSize);
+  const counters: StepCounters = { begun: counter(), ready: counter(), finished: counter() };
+  const [milliseconds, loss] = [numbers(parts), numbers(1)];
+  const ofPart = places(shape, parts).map(({ firstToken, tokens }) => ({
+    logits: columns(logits, shape, firstToken, tokens),
+    gradLogits: shared(touched(rows * tokens)),
+    shape: [rows, tokens] as [number, number],
+    options: { firstToken, vocabSize, beamWidth, threads: 1 },
+  }));
+  const memory = shareMemory(
+    ofPart.map((part) => bearPartials({ data: part.logits, shape: part.shape }, targets, part.options)),
+  );
+  const workers = ofPart.map((of, part) => {
+    const inputs: PartInputs = { ...of, part, parts, targets, memory, counters, milliseconds, loss };
+    return new Worker(start, { eval: true, workerData: inputs });
   });
   let steps = 0;
   return {
     run: () => {
       steps++;
-      const began = performance.now();
-      count(counts, counters.begun);
-      waitFor(counts, counters.finished, steps * parts);
-      return { milliseconds: performance.now() - began, loss: loss[0] as number };
+      count(counters.begun);
+      waitFor(counters.finished, steps * parts);
+      return { milliseconds: Math.max(...milliseconds), loss: loss[0] as number };
     },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));
@@ -128,7 +123,7 @@ export const parallel: Suite = {
   name: 'parallel',
   description: 'bearPartials, mergeBearPartials and bearShardGradient in worker threads',
   legend:
-    'float32 logits, loss and gradient. Parts: from the start of a step until the last worker has its gradient, the exchange of ' +
+    'float32 logits, loss and gradient. Parts: from when every worker is there until the last has its gradient, the exchange of ' +
     'partials included.',
   listCases: ({ size, threads }) => shapes[size].map((shape) => caseOf(shape, Math.max(...threads))),
   targets: [

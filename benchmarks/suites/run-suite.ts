@@ -16,7 +16,8 @@ export interface RunSuiteOptions extends SuiteOptions {
   onCase(name: string): void;
 }
 
-// Threads of onnxruntime, OpenMP and OpenBLAS spin after a call, in case another one comes; the last for 2^26 cycles.
+// Of a case with peers: threads of onnxruntime, OpenMP and OpenBLAS spin after a call, in case another one comes; the last
+// for 2^26 cycles.
 const settleMilliseconds = 60;
 /** Of float32 sums in different orders. */
 const lossTolerance = 1e-4;
@@ -60,7 +61,7 @@ async function runCase(each: SuiteCase, options: RunSuiteOptions): Promise<Suite
       fewestRounds: options.fewestRounds,
       mostRounds: options.mostRounds,
       bufferCount: 1,
-      prepare: () => delay(settleMilliseconds),
+      prepare: () => delay(installed.some(({ peer }) => peer !== undefined) ? settleMilliseconds : 0),
     });
     const { name, parameters, reference, series } = each;
     const placed = measurements.map((measurement, index) => ({ ...measurement, x: installed[index]?.x }));

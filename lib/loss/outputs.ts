@@ -103,12 +103,13 @@ function gradientType(logits: LogitsArray) {
 }
 
 function allocateRowStatistics(rows: number): RowStatistics {
-  return {
-    nll: allocate(Float32Array, rows, 'rows'),
-    logSumExp: allocate(Float32Array, rows, 'rows'),
-    threshold: allocate(Float32Array, rows, 'rows'),
-    margin: allocate(Float32Array, rows, 'rows'),
-    penalty: allocate(Float32Array, rows, 'rows'),
-    rank: allocate(Int32Array, rows, 'rows'),
-  };
+  return rowStatistics(
+    () => allocate(Float32Array, rows, 'rows'),
+    () => allocate(Int32Array, rows, 'rows'),
+  );
+}
+
+/** All statistics, of what holds float32 numbers and what holds integers. */
+export function rowStatistics<Floats, Ints>(floats: () => Floats, ints: () => Ints) {
+  return { nll: floats(), logSumExp: floats(), threshold: floats(), margin: floats(), penalty: floats(), rank: ints() };
 }

@@ -86,14 +86,15 @@ function whyNone(root: string | undefined): string {
 
 /** In the order of preference: what was built here comes before what was shipped. */
 function addonFiles(root: string | undefined, withBuilt: boolean): string[] {
-  const built = withBuilt ? builtAddonFile() : undefined;
   const tag = process.platform === 'linux' ? `.${libc()}` : '';
   const shipped = join('prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`);
-  return [
-    ...(root === undefined ? [] : [join(root, 'build', 'Release', ADDON_NAME)]),
-    ...(built === undefined ? [] : [built]),
-    ...(root === undefined ? [] : [join(root, shipped)]),
+  const inRoot = (file: string) => (root === undefined ? undefined : join(root, file));
+  const files = [
+    inRoot(join('build', 'Release', ADDON_NAME)),
+    withBuilt ? builtAddonFile() : undefined,
+    inRoot(shipped),
   ];
+  return files.filter((file) => file !== undefined);
 }
 
 /** Where `fused-bear-loss build` puts the addon; undefined where the user has no cache folder. */

@@ -40,11 +40,11 @@ export const boolean: Rule = (value, argument) => {
   return value;
 };
 
-export function oneOf(names: readonly unknown[]): Rule {
+export function oneOf<const Name>(names: readonly Name[]) {
   const strings = names.filter((name) => typeof name === 'string');
   const others = names.filter((name) => typeof name !== 'string');
-  return (value, argument) => {
-    if (names.includes(value)) return value;
+  return (value: unknown, argument: string): Name => {
+    if (names.includes(value as Name)) return value as Name;
     const expected = [...others, expectedNames(value, strings)].join(', ');
     const code = typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
     return refuse(code, argument, expected, value);
@@ -77,17 +77,13 @@ export const device: Rule = (value, argument) => {
   return value;
 };
 
-const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask']);
+const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask'] as const);
 
 /** Lists or a bitmask, whose arrays `indices` and `bits` take. */
 export function allowed(indices: Rule, bits: Rule): Rule {
   const what = '{ offsets: Int32Array, tokens: Int32Array } or { bitmask: Uint32Array }';
   return (value, argument) => {
-    const { offsets, tokens, bitmask } = readMembers(value, argument, what, ALLOWED_NAMES, (given) => ({
-      offsets: given.offsets,
-      tokens: given.tokens,
-      bitmask: given.bitmask,
-    }));
+    const { offsets, tokens, bitmask } = readMembers(value, argument, what, ALLOWED_NAMES);
     if (bitmask !== undefined) {
       if (offsets !== undefined || tokens !== undefined) {
         refuse('ERR_BEAR_OPTION_CONFLICT', argument, 'either lists or a bitmask', value);
@@ -102,13 +98,10 @@ export function allowed(indices: Rule, bits: Rule): Rule {
   };
 }
 
-const OUT_NAMES = new Set(['gradLogits', 'rowStride']);
+const OUT_NAMES = new Set(['gradLogits', 'rowStride'] as const);
 
 export const out: Rule = (value, argument) => {
-  const members = readMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES, (given) => ({
-    gradLogits: given.gradLogits,
-    rowStride: given.rowStride,
-  }));
+  const members = readMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES);
   if (members.rowStride !== undefined) positiveInteger(members.rowStride, `${argument}.rowStride`);
   return members;
 };

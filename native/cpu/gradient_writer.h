@@ -64,7 +64,9 @@ class GradientWriter {
         blocks_((count_ - head_) / kBlock),
         terms_(job.terms),
         term_blocks_{term_block(0), term_block(1)},
-        gradient_(gradient) {}
+        gradient_(gradient),
+        prefetches_(job.prefetches),
+        prefetch_(job.row.prefetch) {}
 
   // What comes before the first whole block and after the last one.
   FBL_NEVER_INLINE void write_edges() {
@@ -80,7 +82,11 @@ class GradientWriter {
 
   // The rest of the blocks.
   FBL_ALWAYS_INLINE_MEMBER void write_ascending() {
-    while (next_ < blocks_) write_block(next_++);
+    const BlockPrefetcher<Element> prefetcher(prefetch_);
+    while (next_ < blocks_) {
+      if (prefetches_) prefetcher.beside(source_ + head_ + next_ * kBlock);
+      write_block(next_++);
+    }
   }
   FBL_ALWAYS_INLINE_MEMBER void write_descending() {
     while (blocks_ > next_) write_block(--blocks_);
@@ -161,6 +167,8 @@ class GradientWriter {
   const GradientTerm* terms_ = nullptr;
   std::int64_t term_blocks_[2] = {-1, -1};
   Gradient gradient_ = {};
+  bool prefetches_ = false;
+  Prefetch prefetch_;
 };
 
 } // namespace

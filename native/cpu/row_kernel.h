@@ -69,6 +69,7 @@ struct GradientJob {
   GradientFactors factors;
   GradientView out;
   GradientTerm terms[2];
+  bool prefetches; // the logits: they are in no near cache, as other rows have been swept since
 };
 
 struct RowKernel {
