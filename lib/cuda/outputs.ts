@@ -1,6 +1,7 @@
 // Where the results of a call on a device go: tensors of the caller's, or new ones.
 import { checkStride, rowsExtent } from '../loss/logits.js';
-import { type RowStatistics, rowStatistics } from '../loss/outputs.js';
+import { rowStatistics } from '../loss/loss-call.js';
+import type { RowStatistics } from '../loss/outputs.js';
 import type { NativeStorage, NativeStream } from '../native/binding.js';
 import { fail, refuse } from '../options/errors.js';
 import type { DType, GradientMode } from '../options/options.js';

@@ -1,4 +1,5 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
+import { NO_CONSTRAINT } from '../loss/allowed.js';
 import { assertAttached, copyIndices } from '../loss/arrays.js';
 import { checkStride, rowsExtent } from '../loss/logits.js';
 import { lossCall } from '../loss/loss-call.js';
@@ -91,8 +92,6 @@ export function prepareDeviceCall(
   const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
   return { call, options, outputs, stream, gradientArgument, allowedTokenCount: entries };
 }
-
-const NO_CONSTRAINT = { offsets: undefined, tokens: undefined, bitmask: undefined };
 
 function lengthOfEither(value: Float32Array | Int32Array | Uint32Array | DeviceTensor): number {
   return DeviceTensor.isDeviceTensor(value) ? value.length : lengthOf(value);

@@ -2,7 +2,6 @@
 import type { NativeLossCall } from '../native/binding.js';
 import type { CheckedAllowed, CheckedOptions } from '../options/check-options.js';
 import { DTYPES, type DType, GRADIENT_MODES, type GradientMode } from '../options/options.js';
-import type { rowStatistics } from './outputs.js';
 
 /** Where the logits are and how they lie. */
 export interface CallShape extends Pick<NativeLossCall, 'device' | 'rows' | 'vocabSize' | 'rowStride' | 'threads'> {
@@ -19,6 +18,11 @@ export interface CallOutputs<On = never>
   extends Pick<NativeLossCall<On>, 'gradLogits' | 'gradRowStride' | 'gradIsNew' | 'rowLosses'> {
   gradientMode: GradientMode;
   rows: ReturnType<typeof rowStatistics<Float32Array | On, Int32Array | On>> | undefined;
+}
+
+/** The statistics of rows, of what holds float32 numbers and what holds integers. */
+export function rowStatistics<Floats, Ints>(floats: () => Floats, ints: () => Ints) {
+  return { nll: floats(), logSumExp: floats(), threshold: floats(), margin: floats(), penalty: floats(), rank: ints() };
 }
 
 export function lossCall<On = never>(

@@ -5,6 +5,7 @@ import type { GradientMode, LogitsArray } from '../options/options.js';
 import { lengthOf, typedArrayName } from '../options/typed-arrays.js';
 import { allocate, assertAttached } from './arrays.js';
 import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
+import { rowStatistics } from './loss-call.js';
 import type { Allocate } from './uncleared-array.js';
 
 /** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
@@ -107,9 +108,4 @@ function allocateRowStatistics(rows: number): RowStatistics {
     () => allocate(Float32Array, rows, 'rows'),
     () => allocate(Int32Array, rows, 'rows'),
   );
-}
-
-/** All statistics, of what holds float32 numbers and what holds integers. */
-export function rowStatistics<Floats, Ints>(floats: () => Floats, ints: () => Ints) {
-  return { nll: floats(), logSumExp: floats(), threshold: floats(), margin: floats(), penalty: floats(), rank: ints() };
 }

@@ -176,8 +176,8 @@ export interface NativeMergedRows {
 }
 
 export interface NativeMemoryCounts {
-  usedBytes: number;
-  usedBlocks: number;
+  allocatedBytes: number;
+  allocatedBlocks: number;
   cachedBytes: number;
   cachedBlocks: number;
 }

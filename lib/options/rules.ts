@@ -1,4 +1,5 @@
 // What an option or a member of an argument may be. Lengths of arrays are checked later, when N and V are known.
+import { cudaDeviceName } from './device-names.js';
 import { refuse } from './errors.js';
 import { readMembers } from './reading.js';
 import { expectedNames } from './suggest.js';
@@ -71,10 +72,7 @@ export const gradOutput: Rule = (value, argument) =>
 
 export const device: Rule = (value, argument) => {
   if (value === 'cpu' || value === 'auto') return value;
-  const expected = "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number";
-  if (typeof value !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
-  if (!/^cuda(:\d{1,4})?$/.test(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
-  return value;
+  return cudaDeviceName(value, argument, "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number");
 };
 
 const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask'] as const);

@@ -181,8 +181,8 @@ Napi::Value release(const Napi::CallbackInfo& info) {
 
 Napi::Object to_object(Napi::Env env, const MemoryCounts& counts) {
   Napi::Object object = Napi::Object::New(env);
-  object.Set("usedBytes", static_cast<double>(counts.used_bytes));
-  object.Set("usedBlocks", static_cast<double>(counts.used_blocks));
+  object.Set("allocatedBytes", static_cast<double>(counts.used_bytes));
+  object.Set("allocatedBlocks", static_cast<double>(counts.used_blocks));
   object.Set("cachedBytes", static_cast<double>(counts.cached_bytes));
   object.Set("cachedBlocks", static_cast<double>(counts.cached_blocks));
   return object;
