@@ -23,17 +23,7 @@ import {
 } from './tfjs-operation.js';
 
 /** What the operation decides by itself, or takes from the tensors. */
-type Decided =
-  | 'vocabSize'
-  | 'hiddenSize'
-  | 'dtype'
-  | 'needs'
-  | 'gradOutput'
-  | 'accumulate'
-  | 'sparseWeightGradient'
-  | 'out';
-
-const DECIDED: readonly string[] = [
+const DECIDED = [
   'vocabSize',
   'hiddenSize',
   'dtype',
@@ -42,7 +32,7 @@ const DECIDED: readonly string[] = [
   'accumulate',
   'sparseWeightGradient',
   'out',
-] satisfies Decided[];
+] as const;
 
 type Gradients = 'gradHidden' | 'gradWeight' | 'gradBias' | 'gradAllowedBias';
 
@@ -51,7 +41,7 @@ export type TfjsLinearBearLossStatistics = Omit<LinearBearLossResult, 'loss' | G
 
 /** The options of `fusedLinearBearLoss`, without those that the operation sets itself. Biases are tensors. */
 export interface TfjsLinearBearLossOptions<R extends Reduction = Reduction>
-  extends Omit<LinearBearLossOptions<R>, Decided | 'bias' | 'allowed'> {
+  extends Omit<LinearBearLossOptions<R>, (typeof DECIDED)[number] | 'bias' | 'allowed'> {
   /** [V], added to the logits. Default: none. */
   bias?: tf.Tensor;
   /** As in `fusedLinearBearLoss`; the bias of the entries of lists is a tensor. */

@@ -14,22 +14,14 @@ export function refuseDecided(options: object, decided: readonly string[]): void
   }
   const name = Object.keys(options).find((each) => decided.includes(each));
   if (name === undefined) return;
-  refuse(
-    'ERR_BEAR_OPTION_UNKNOWN',
-    name,
-    'no value: the operation sets it',
-    (options as Record<string, unknown>)[name],
-  );
+  const value = (options as Record<string, unknown>)[name];
+  refuse('ERR_BEAR_OPTION_UNKNOWN', name, 'no value: the operation sets it', value);
 }
 
 export function checkTensor(tensor: unknown, argument: string): asserts tensor is tf.Tensor {
   if (!(tensor instanceof tf.Tensor)) {
-    refuse(
-      'ERR_BEAR_ARGUMENT_TYPE',
-      argument,
-      'a tensor of the @tensorflow/tfjs-core that this package resolves',
-      tensor,
-    );
+    const expected = 'a tensor of the @tensorflow/tfjs-core that this package resolves';
+    refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, tensor);
   }
   if (tensor.dtype !== 'float32') fail('ERR_BEAR_DTYPE', argument, 'float32', tensor.dtype);
 }

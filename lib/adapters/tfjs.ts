@@ -24,26 +24,17 @@ export type { TfjsBearLoss } from './tfjs-operation.js';
 export { registerWasmTrainingKernels } from './tfjs-wasm-kernels.js';
 
 /** What the operation decides by itself: where the gradient goes, and what it is multiplied by. */
-type Decided = 'vocabSize' | 'rowStride' | 'dtype' | 'gradient' | 'gradOutput' | 'out' | 'device';
+const DECIDED = ['vocabSize', 'rowStride', 'dtype', 'gradient', 'gradOutput', 'out', 'device'] as const;
 
 /** What the call found beside the loss. */
 export type TfjsBearLossStatistics = Omit<BearLossResult, 'loss' | 'gradLogits'>;
 
 /** The options of `fusedBearLoss`, without those that the operation sets itself. */
-export interface TfjsBearLossOptions<R extends Reduction = Reduction> extends Omit<BearLossOptions<R>, Decided> {
+export interface TfjsBearLossOptions<R extends Reduction = Reduction>
+  extends Omit<BearLossOptions<R>, (typeof DECIDED)[number]> {
   /** Called with pruned rate, accuracy, counts and, with `rows: true`, the row statistics, before the loss is returned. */
   onStatistics?: (statistics: TfjsBearLossStatistics) => void;
 }
-
-const DECIDED: readonly string[] = [
-  'vocabSize',
-  'rowStride',
-  'dtype',
-  'gradient',
-  'gradOutput',
-  'out',
-  'device',
-] satisfies Decided[];
 
 /**
  * The BEAR loss of logits [..., V] as a tensor that gradients flow through: a scalar, or with reduction `none` one number a

@@ -75,12 +75,8 @@ export class CudaStream {
 /** The addon's handle; throws where the stream was disposed or is not of the device, which is that of the logits. */
 export function openStream(stream: CudaStream, argument: string, device = deviceIndex(stream.device)): NativeStream {
   if (deviceIndex(stream.device) !== device) {
-    fail(
-      'ERR_BEAR_DEVICE_MISMATCH',
-      argument,
-      `a stream of ${deviceName(device)}, where the tensors are`,
-      `one of ${stream.device}`,
-    );
+    const expected = `a stream of ${deviceName(device)}, where the tensors are`;
+    fail('ERR_BEAR_DEVICE_MISMATCH', argument, expected, `one of ${stream.device}`);
   }
   const handle = handleOf(stream);
   if (handle !== undefined) return handle;

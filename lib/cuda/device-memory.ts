@@ -1,6 +1,5 @@
 import { unwrap } from '../loss/device-errors.js';
 import { native } from '../native/backend.js';
-import type { NativeMemoryCounts } from '../native/binding.js';
 import { type CudaDeviceName, readDevice } from '../options/device-names.js';
 
 /** Blocks are rounded up, so bytes may be more than was asked for. */
@@ -33,17 +32,8 @@ export function deviceMemory(device: CudaDeviceName = 'cuda'): DeviceMemory {
   const index = readDevice(device);
   const counts = unwrap(native().device.memory(index), index);
   return {
-    ...memoryUse(counts.device),
-    pinned: memoryUse(counts.pinned),
+    ...counts.device,
+    pinned: { ...counts.pinned }, // the addon makes objects of another realm
     releaseCached: () => unwrap(native().device.releaseCached(index), index),
-  };
-}
-
-function memoryUse(counts: NativeMemoryCounts): MemoryUse {
-  return {
-    allocatedBytes: counts.usedBytes,
-    allocatedBlocks: counts.usedBlocks,
-    cachedBytes: counts.cachedBytes,
-    cachedBlocks: counts.cachedBlocks,
   };
 }

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { allocate, assertAttached } from '../loss/arrays.js';
 import { unwrap } from '../loss/device-errors.js';
+import { chooseDType, dtypesOfArray as dtypesOfLogits } from '../loss/logits.js';
 import { native } from '../native/backend.js';
 import type { NativeDeviceFailure, NativeStorage, NativeStream } from '../native/binding.js';
 import { registerCudaObject } from '../options/describe.js';
@@ -9,7 +10,7 @@ import { fail, refuse } from '../options/errors.js';
 import type { LogitsArray } from '../options/options.js';
 import { readShape } from '../options/shape.js';
 import { expectedNames } from '../options/suggest.js';
-import { lengthOf, memoryOf, typedArrayName } from '../options/typed-arrays.js';
+import { isArrayOf, lengthOf, memoryOf } from '../options/typed-arrays.js';
 import { type CudaStream, openStream } from './cuda-stream.js';
 
 /** Logits and everything beside them: targets and allowed ids are `int32`, a bitmask is `uint32`. */
@@ -45,13 +46,6 @@ const HOST_ARRAYS = {
   bfloat16: Uint16Array,
   int32: Int32Array,
   uint32: Uint32Array,
-};
-const DTYPES_OF_ARRAY: Record<string, readonly TensorDType[]> = {
-  Float32Array: ['float32'],
-  Int32Array: ['int32'],
-  Uint32Array: ['uint32'],
-  Uint16Array: ['float16', 'bfloat16'],
-  Float16Array: ['float16'],
 };
 
 /** What a tensor is made of, before it is one. */
@@ -104,8 +98,7 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     dtype: D,
     device: CudaDeviceName = 'cuda',
   ): DeviceTensor<D> {
-    const index = readDevice(device);
-    return allocateTensor(describeTensor(shape, dtype, index), undefined, true);
+    return newTensor(shape, dtype, readDevice(device), undefined, true);
   }
 
   /**
@@ -119,16 +112,12 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
     device: CudaDeviceName = 'cuda',
   ): DeviceTensor<D> {
     const index = readDevice(device);
-    const ownDType = readDType(data, dtype) as D;
+    const ownDType = chooseDType(data, dtypesOf(data), dtype, 'dtype') as D;
     assertAttached(data, 'data');
     const description = describeTensor(shape ?? [lengthOf(data)], ownDType, index);
     if (description.length !== lengthOf(data)) {
-      refuse(
-        'ERR_BEAR_SHAPE',
-        'data',
-        `${description.length} elements for the shape [${description.shape.join(', ')}]`,
-        data,
-      );
+      const expected = `${description.length} elements for the shape [${description.shape.join(', ')}]`;
+      refuse('ERR_BEAR_SHAPE', 'data', expected, data);
     }
     return construct(unwrap(native().device.upload(index, bytesOf(data), undefined), index), description);
   }
@@ -223,10 +212,6 @@ export class DeviceTensor<D extends TensorDType = TensorDType> {
   }
 }
 
-export function isDeviceTensor(value: unknown): value is DeviceTensor {
-  return DeviceTensor.isDeviceTensor(value);
-}
-
 /** The addon's handle; throws where the tensor was disposed. */
 export function openStorage(tensor: DeviceTensor, argument: string): NativeStorage {
   const storage = storageOf(tensor);
@@ -238,12 +223,8 @@ export function openStorage(tensor: DeviceTensor, argument: string): NativeStora
 export function openOn(tensor: DeviceTensor, dtype: TensorDType, device: number, argument: string): NativeStorage {
   if (tensor.dtype !== dtype) fail('ERR_BEAR_DTYPE', argument, `a tensor of ${dtype}`, tensor.dtype);
   if (deviceIndex(tensor.device) !== device) {
-    fail(
-      'ERR_BEAR_DEVICE_MISMATCH',
-      argument,
-      `a tensor on ${deviceName(device)}, where the rest of the call is`,
-      `one on ${tensor.device}`,
-    );
+    const expected = `a tensor on ${deviceName(device)}, where the rest of the call is`;
+    fail('ERR_BEAR_DEVICE_MISMATCH', argument, expected, `one on ${tensor.device}`);
   }
   return openStorage(tensor, argument);
 }
@@ -256,16 +237,8 @@ export function newTensor<D extends TensorDType>(
   stream: NativeStream | undefined,
   cleared = false,
 ): DeviceTensor<D> {
-  return allocateTensor(describeTensor(shape, dtype, device), stream, cleared);
-}
-
-function allocateTensor<D extends TensorDType>(
-  description: Description<D>,
-  stream: NativeStream | undefined,
-  cleared: boolean,
-): DeviceTensor<D> {
-  const { device, length, dtype } = description;
-  const storage = native().device.allocate(device, length * ELEMENT_BYTES[dtype], stream, cleared);
+  const description = describeTensor(shape, dtype, device);
+  const storage = native().device.allocate(device, description.length * ELEMENT_BYTES[dtype], stream, cleared);
   return construct(unwrap(storage, device), description);
 }
 
@@ -279,24 +252,12 @@ function describeTensor<D extends TensorDType>(given: readonly number[], dtype: 
   return { shape, dtype, length, device };
 }
 
-function readDType(data: HostTensorData, given: TensorDType | undefined): TensorDType {
-  const possible = DTYPES_OF_ARRAY[typedArrayName(data) ?? ''];
-  if (possible === undefined) {
-    refuse(
-      'ERR_BEAR_ARGUMENT_TYPE',
-      'data',
-      'a Float32Array, Uint16Array, Float16Array, Int32Array or Uint32Array',
-      data,
-    );
-  }
-  if (given === undefined && possible.length === 1) return possible[0] as TensorDType;
-  if (given !== undefined && possible.includes(given)) return given;
-  refuse(
-    'ERR_BEAR_DTYPE',
-    'dtype',
-    `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
-    given,
-  );
+/** The dtypes that each kind of array may hold. */
+function dtypesOf(data: HostTensorData): readonly TensorDType[] {
+  if (isArrayOf(data, 'Int32Array')) return ['int32'];
+  if (isArrayOf(data, 'Uint32Array')) return ['uint32'];
+  const expected = 'a Float32Array, Uint16Array, Float16Array, Int32Array or Uint32Array';
+  return dtypesOfLogits(data, 'data', expected);
 }
 
 /** The bytes of an array, as the addon copies them. */

@@ -1,9 +1,11 @@
 // Where the results of a call on a device go: tensors of the caller's, or new ones.
 import { checkStride, rowsExtent } from '../loss/logits.js';
+import { rowStatistics } from '../loss/loss-call.js';
+import type { RowStatistics } from '../loss/outputs.js';
 import type { NativeStorage, NativeStream } from '../native/binding.js';
 import { fail, refuse } from '../options/errors.js';
 import type { DType, GradientMode } from '../options/options.js';
-import { type DeviceTensor, isDeviceTensor, newTensor, openOn } from './device-tensor.js';
+import { DeviceTensor, newTensor, openOn } from './device-tensor.js';
 import type { CheckedDeviceOptions } from './options.js';
 
 /** Logits on a device that have been found to hold `rows` rows of `vocabSize` numbers, `rowStride` apart. */
@@ -17,14 +19,9 @@ export interface DeviceLogits {
 }
 
 /** Statistics of each row, [N], on the device. As `RowStatistics`. */
-export interface DeviceRowStatistics {
-  nll: DeviceTensor<'float32'>;
-  logSumExp: DeviceTensor<'float32'>;
-  threshold: DeviceTensor<'float32'>;
-  margin: DeviceTensor<'float32'>;
-  penalty: DeviceTensor<'float32'>;
-  rank: DeviceTensor<'int32'>;
-}
+export type DeviceRowStatistics = {
+  [Name in keyof RowStatistics]: DeviceTensor<Name extends 'rank' ? 'int32' : 'float32'>;
+};
 
 export interface DeviceOutputs {
   /** [], or [N] for reduction `none`. */
@@ -53,16 +50,12 @@ export function prepareDeviceOutputs(
     const { rows: count } = logits;
     const gradient = prepareGradient(logits, options, create);
     const loss = create(options.reduction === 'none' ? [count] : [], 'float32');
-    const rows = options.rows
-      ? {
-          nll: create([count], 'float32'),
-          logSumExp: create([count], 'float32'),
-          threshold: create([count], 'float32'),
-          margin: create([count], 'float32'),
-          penalty: create([count], 'float32'),
-          rank: create([count], 'int32'),
-        }
-      : undefined;
+    const statistics = () =>
+      rowStatistics(
+        () => create([count], 'float32'),
+        () => create([count], 'int32'),
+      );
+    const rows = options.rows ? statistics() : undefined;
     return {
       loss,
       rows,
@@ -88,18 +81,14 @@ function prepareGradient(
   checkStride(rowStride, vocabSize, 'out.rowStride');
   const given = out?.gradLogits;
   if (given !== undefined) {
-    if (!isDeviceTensor(given)) {
+    if (!DeviceTensor.isDeviceTensor(given)) {
       refuse('ERR_BEAR_DEVICE_MISMATCH', 'out.gradLogits', `a tensor on ${tensor.device}, where the logits are`, given);
     }
     openOn(given, tensor.dtype, device, 'out.gradLogits');
     const least = rowsExtent(rows, vocabSize, rowStride, 'out.gradLogits');
     if (given.length < least) {
-      fail(
-        'ERR_BEAR_OUT_TOO_SMALL',
-        'out.gradLogits',
-        `at least ${least} elements`,
-        `a tensor [${given.shape.join(', ')}]`,
-      );
+      const received = `a tensor [${given.shape.join(', ')}]`;
+      fail('ERR_BEAR_OUT_TOO_SMALL', 'out.gradLogits', `at least ${least} elements`, received);
     }
     return { mode: 'out-of-place', tensor: given as DeviceTensor<DType>, rowStride };
   }

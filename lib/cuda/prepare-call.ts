@@ -1,15 +1,16 @@
 // From what the caller gave, with logits on a device, to what the addon takes.
+import { NO_CONSTRAINT } from '../loss/allowed.js';
 import { assertAttached, copyIndices } from '../loss/arrays.js';
 import { checkStride, rowsExtent } from '../loss/logits.js';
 import { lossCall } from '../loss/loss-call.js';
 import { readTargets, type Targets } from '../loss/targets.js';
 import type { NativeLossCall, NativeStorage, NativeStream } from '../native/binding.js';
 import { deviceIndex, deviceName } from '../options/device-names.js';
-import { bearError, describe, fail } from '../options/errors.js';
+import { describe, fail } from '../options/errors.js';
 import { DTYPES, type DType } from '../options/options.js';
 import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
 import { openStream } from './cuda-stream.js';
-import { type DeviceTensor, isDeviceTensor, openOn, openStorage, type TensorDType } from './device-tensor.js';
+import { DeviceTensor, openOn, openStorage, type TensorDType } from './device-tensor.js';
 import type { CheckedDeviceOptions } from './options.js';
 import { type DeviceLogits, type DeviceOutputs, prepareDeviceOutputs } from './outputs.js';
 
@@ -45,15 +46,15 @@ export function prepareDeviceCall(
     what: string,
     argument: string,
   ): A | NativeStorage => {
-    if (!isDeviceTensor(value)) assertAttached(value, argument);
+    if (!DeviceTensor.isDeviceTensor(value)) assertAttached(value, argument);
     if (lengthOfEither(value) !== length) {
       fail('ERR_BEAR_SHAPE', argument, `${what} = ${length} elements`, describeArray(value));
     }
-    if (isDeviceTensor(value)) return onDevice(value, dtype, argument);
+    if (DeviceTensor.isDeviceTensor(value)) return onDevice(value, dtype, argument);
     return isArrayOf(value, 'Float32Array') ? value : (copyIndices(value, argument) as A);
   };
 
-  const hostTargets = isDeviceTensor(targets) ? targets : readTargets(targets);
+  const hostTargets = DeviceTensor.isDeviceTensor(targets) ? targets : readTargets(targets);
   const { allowed, gradOutput } = options;
   const { offsets, tokens, bitmask } = allowed ?? NO_CONSTRAINT;
   const entries = tokens === undefined ? 0 : lengthOfEither(tokens);
@@ -74,6 +75,7 @@ export function prepareDeviceCall(
   const outputs = prepareDeviceOutputs(logits, options, stream);
   const { gradient, loss, rows: statistics } = outputs;
   const handle = (output: DeviceTensor) => openStorage(output, 'out.gradLogits');
+  const handles = (outputs: object) => Object.entries(outputs).map(([name, output]) => [name, handle(output)]);
   const call = lossCall<NativeStorage>(
     options,
     { device, rows, vocabSize, rowStride: logits.rowStride, dtype: logits.tensor.dtype, threads: 0 },
@@ -84,24 +86,15 @@ export function prepareDeviceCall(
       gradRowStride: outputs.gradientRowStride,
       gradIsNew: true,
       rowLosses: options.reduction === 'none' ? handle(loss) : undefined,
-      rows: statistics && {
-        nll: handle(statistics.nll),
-        logSumExp: handle(statistics.logSumExp),
-        threshold: handle(statistics.threshold),
-        margin: handle(statistics.margin),
-        penalty: handle(statistics.penalty),
-        rank: handle(statistics.rank),
-      },
+      rows: statistics && Object.fromEntries(handles(statistics)),
     },
   );
   const gradientArgument = options.out?.gradLogits === undefined ? 'logits' : 'out.gradLogits';
   return { call, options, outputs, stream, gradientArgument, allowedTokenCount: entries };
 }
 
-const NO_CONSTRAINT = { offsets: undefined, tokens: undefined, bitmask: undefined };
-
 function lengthOfEither(value: Float32Array | Int32Array | Uint32Array | DeviceTensor): number {
-  return isDeviceTensor(value) ? value.length : lengthOf(value);
+  return DeviceTensor.isDeviceTensor(value) ? value.length : lengthOf(value);
 }
 
 function readDeviceLogits(tensor: DeviceTensor, options: CheckedDeviceOptions): DeviceLogits {
@@ -112,34 +105,27 @@ function readDeviceLogits(tensor: DeviceTensor, options: CheckedDeviceOptions): 
   }
   checkDeviceOption(options, device);
   const columns = tensor.shape.at(-1);
-  if (columns === undefined) throw shapeError('logits', 'a tensor [..., V]', '[]');
+  if (columns === undefined) fail('ERR_BEAR_SHAPE', 'logits', 'a tensor [..., V]', '[]');
   const rows = columns === 0 ? 0 : tensor.length / columns;
   const vocabSize = options.vocabSize ?? columns;
   const rowStride = options.rowStride ?? columns;
-  if (vocabSize < 1) throw shapeError('vocabSize', 'at least 1 token', '0');
+  if (vocabSize < 1) fail('ERR_BEAR_SHAPE', 'vocabSize', 'at least 1 token', '0');
   checkStride(rowStride, vocabSize, 'rowStride');
   if (rowStride !== columns) {
-    throw shapeError('rowStride', `the last dimension of the logits, ${columns}`, String(rowStride));
+    fail('ERR_BEAR_SHAPE', 'rowStride', `the last dimension of the logits, ${columns}`, String(rowStride));
   }
   rowsExtent(rows, vocabSize, rowStride, 'logits');
   return { tensor: tensor as DeviceTensor<DType>, storage, device, rows, vocabSize, rowStride };
 }
 
-function shapeError(argument: string, expected: string, received: string): Error {
-  return bearError('ERR_BEAR_SHAPE', { argument, expected, received });
-}
-
 /** `auto` is where the logits are, and so is `cuda`, which names no device. */
 function checkDeviceOption({ device }: CheckedDeviceOptions, actual: number): void {
   if (device === 'auto' || device === 'cuda' || deviceIndex(device) === actual) return;
-  throw mismatch('device', `'auto' or '${deviceName(actual)}', where the logits are`, `'${device}'`);
-}
-
-function mismatch(argument: string, expected: string, received: string): Error {
-  return bearError('ERR_BEAR_DEVICE_MISMATCH', { argument, expected, received });
+  const expected = `'auto' or '${deviceName(actual)}', where the logits are`;
+  fail('ERR_BEAR_DEVICE_MISMATCH', 'device', expected, `'${device}'`);
 }
 
 function describeArray(value: ArrayBufferView | DeviceTensor): string {
-  if (!isDeviceTensor(value)) return describe(value);
+  if (!DeviceTensor.isDeviceTensor(value)) return describe(value);
   return `a tensor [${value.shape.join(', ')}]`;
 }

@@ -17,10 +17,7 @@ export interface BeamSearchOptions<State> extends DecodingOptions<State> {
 }
 
 /** Checked, with defaults filled in. */
-export interface BeamSearch<State> extends Search<State> {
-  beamWidth: number;
-  maxResults: number;
-}
+export type BeamSearch<State> = Search<State> & Required<Pick<BeamSearchOptions<State>, 'beamWidth' | 'maxResults'>>;
 
 const DEFAULT_USERS_PER_STEP = 128;
 
@@ -84,7 +81,6 @@ interface Hypothesis extends Candidate {
   row: number;
 }
 
-/** What one user has after a step. */
 interface Beam {
   prefixes: Prefix[];
   complete: Complete[];

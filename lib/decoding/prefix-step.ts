@@ -1,7 +1,7 @@
 import { assertAttached } from '../loss/arrays.js';
-import { topTokens } from '../loss/top-tokens.js';
+import { readLayout, topTokens } from '../loss/top-tokens.js';
 import { isFunction } from '../options/abort-signal.js';
-import { bearError, describe, fail, refuse } from '../options/errors.js';
+import { describe, fail, refuse } from '../options/errors.js';
 import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
@@ -101,7 +101,6 @@ function makeRequest<State>(
 const RESULT = 'result of the step';
 const LOGITS = 'logits of the step';
 
-/** Calls the model. */
 async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
   if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // a revoked Proxy
   const given = step(request);
@@ -117,8 +116,8 @@ async function askModel<State>({ step }: Search<State>, request: StepRequest<Sta
     refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', result);
   }
   try {
-    const { logits, layout, state } = result as StepResult<State>;
-    return { logits: readLogits(logits), layout: readLayout(layout), state };
+    const { logits, layout = 'dense', state } = result as StepResult<State>;
+    return { logits: readLogits(logits), layout: readLayout(layout, 'layout of the step'), state };
   } catch (error) {
     throw readingError(error, result, RESULT);
   }
@@ -129,13 +128,6 @@ function readLogits(logits: unknown): Float32Array {
   if (!isArrayOf(logits, 'Float32Array')) return Float32Array.from(readNumbers(logits, LOGITS));
   assertAttached(logits, LOGITS);
   return viewOf(Float32Array, logits);
-}
-
-function readLayout(layout: unknown): 'dense' | 'allowed' {
-  if (layout === undefined || layout === 'dense') return 'dense';
-  if (layout === 'allowed') return layout;
-  const code = typeof layout === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
-  return refuse(code, 'layout of the step', "'dense' or 'allowed'", layout);
 }
 
 /** Entries of one call of `topTokens`, which bounds its results where every child is wanted. */
@@ -171,10 +163,10 @@ function forEachBestChild<State>(
       const prefix = prefixes[row] as Prefix;
       for (let place = (row - begin) * beamWidth; place < (row - begin + 1) * beamWidth; place++) {
         const logProbability = logProbabilities[place] as number;
-        if (Number.isNaN(logProbability)) throw notFinite(rows, row - begin, part, vocabSize, prefix);
+        if (Number.isNaN(logProbability)) refuseNotFinite(rows, row - begin, part, vocabSize, prefix);
         if (logProbability === -Infinity) break;
         const child = trie.child(prefix.node, tokens[place] as number);
-        if (child < 0) throw changedTrie(prefix, tokens[place]);
+        if (child < 0) refuseChangedTrie(prefix, tokens[place]);
         visit(prefix, row, child, prefix.logProbability + logProbability);
       }
     }
@@ -212,29 +204,26 @@ function checkLogits(
 }
 
 /** The error for a row: its first logit that is NaN or plus infinity, or else that the scaled logits overflow. */
-function notFinite(
+function refuseNotFinite(
   logits: Float32Array,
   row: number,
   { offsets, tokens }: TokenLists,
   vocabSize: number,
   { user, node }: Prefix,
-): Error {
+): never {
   const place = `of user ${user} at trie node ${node}`;
-  const error = (received: string) =>
-    bearError('ERR_BEAR_NOT_FINITE', { argument: LOGITS, expected: 'numbers below plus infinity', received });
+  const refuseLogits = (received: string) =>
+    fail('ERR_BEAR_NOT_FINITE', LOGITS, 'numbers below plus infinity', received);
   for (let entry = offsets[row] as number; entry < (offsets[row + 1] as number); entry++) {
     const token = tokens[entry] as number;
     const logit = logits[vocabSize === 0 ? entry : row * vocabSize + token] as number;
-    if (!(logit < Infinity)) return error(`${logit} for token ${token} ${place}`);
+    if (!(logit < Infinity)) refuseLogits(`${logit} for token ${token} ${place}`);
   }
-  return error(`logits ${place} that overflow when they are divided by the temperature`);
+  return refuseLogits(`logits ${place} that overflow when they are divided by the temperature`);
 }
 
 /** Views of a trie's arrays are handed out, and a caller wrote to one. */
-function changedTrie({ user, node }: Prefix, token: unknown): Error {
-  return bearError('ERR_BEAR_TRIE_NODE', {
-    argument: 'trie',
-    expected: 'a trie whose arrays have not been written to',
-    received: `node ${node} without the child of token ${describe(token)}, for user ${user}`,
-  });
+function refuseChangedTrie({ user, node }: Prefix, token: unknown): never {
+  const received = `node ${node} without the child of token ${describe(token)}, for user ${user}`;
+  fail('ERR_BEAR_TRIE_NODE', 'trie', 'a trie whose arrays have not been written to', received);
 }

@@ -1,32 +1,10 @@
 // From the sequences and items of a caller to a catalogue: every check, and each element read once.
-import { allocate, copyIndices } from '../loss/arrays.js';
-import { bearError, fail, refuse } from '../options/errors.js';
+import { copyIndices } from '../loss/arrays.js';
+import { fail, refuse } from '../options/errors.js';
 import { forEachElement, readMembers } from '../options/reading.js';
 import { isArrayOf } from '../options/typed-arrays.js';
-import { idError, isId } from './ids.js';
+import { IdBuffer, idError, isId, riseTo } from './ids.js';
 import type { Catalogue, TokenLists } from './trie-arrays.js';
-
-/** Integers in [0, 2^31), of which a list does not say beforehand how many there will be. */
-class IdBuffer {
-  private array = new Int32Array(1024);
-  length = 0;
-
-  push(id: number): void {
-    if (this.length === this.array.length) this.grow();
-    this.array[this.length++] = id;
-  }
-
-  private grow(): void {
-    const larger = allocate(Int32Array, 2 * this.array.length, 'sequences');
-    larger.set(this.array);
-    this.array = larger;
-  }
-
-  /** As long as what was pushed. */
-  take(): Int32Array {
-    return this.array.slice(0, this.length);
-  }
-}
 
 /** Tokens that can be counted by a 32-bit offset. */
 const MOST_TOKENS = 2 ** 31 - 1;
@@ -37,31 +15,27 @@ export function readCatalogue(sequences: unknown, items: unknown): Catalogue {
   let index = 0;
   const addToken = (token: unknown, place: number) => {
     if (!isId(token)) throw idError('sequences', token, ` in sequence ${index} at ${place}`);
-    if (tokens.length === MOST_TOKENS) throw countError();
+    if (tokens.length === MOST_TOKENS) fail('ERR_BEAR_SHAPE', 'sequences', `at most ${MOST_TOKENS} tokens`, 'more');
     tokens.push(token);
   };
   offsets.push(0);
   const count = forEachElement(sequences, 'sequences', 'sequences', (sequence, next) => {
     index = next;
     const length = forEachElement(sequence, 'sequences', 'arrays of tokens', addToken);
-    if (length === 0) throw emptyError(index);
+    if (length === 0) refuseEmpty(index);
     offsets.push(tokens.length);
   });
   return { offsets: offsets.take(), tokens: tokens.take(), items: readItems(items, count) };
 }
 
-const LIST_NAMES = new Set(['offsets', 'tokens']);
+const LIST_NAMES = new Set(['offsets', 'tokens'] as const);
 
 /** The same from sequences that lie in one array. */
 export function readLists(lists: unknown, items: unknown): Catalogue {
-  const given = readMembers(lists, 'sequences', '{ offsets, tokens }', LIST_NAMES, (members) => ({
-    offsets: members.offsets,
-    tokens: members.tokens,
-  }));
+  const given = readMembers(lists, 'sequences', '{ offsets, tokens }', LIST_NAMES);
   const offsets = copyInt32(given.offsets, 'sequences.offsets');
   const tokens = copyInt32(given.tokens, 'sequences.tokens');
-  const isRising = offsets.every((offset, row) => (row === 0 ? offset === 0 : offset >= (offsets[row - 1] as number)));
-  if (!isRising || offsets[offsets.length - 1] !== tokens.length) {
+  if (!riseTo(offsets, tokens.length)) {
     fail('ERR_BEAR_SHAPE', 'sequences', `offsets that rise from 0 to the number of tokens, ${tokens.length}`);
   }
   checkSequences({ offsets, tokens });
@@ -76,7 +50,7 @@ function copyInt32(value: unknown, argument: string): Int32Array {
 function checkSequences({ offsets, tokens }: TokenLists): void {
   for (let index = 0; index + 1 < offsets.length; index++) {
     const [begin, end] = [offsets[index] as number, offsets[index + 1] as number];
-    if (begin === end) throw emptyError(index);
+    if (begin === end) refuseEmpty(index);
     for (let place = begin; place < end; place++) {
       if (!isId(tokens[place])) throw idError('sequences', tokens[place], ` in sequence ${index} at ${place - begin}`);
     }
@@ -96,26 +70,14 @@ function readItems(items: unknown, count: number): Int32Array {
   const ids = buffer.take();
   const ascending = ids.slice().sort();
   const repeated = ascending.find((id, index) => index > 0 && id === ascending[index - 1]);
-  if (repeated !== undefined) throw repeatedError(`item ${repeated} more than once`);
+  if (repeated !== undefined) refuseRepeated(`item ${repeated} more than once`);
   return ids;
 }
 
-function emptyError(index: number): Error {
-  return bearError('ERR_BEAR_SHAPE', {
-    argument: 'sequences',
-    expected: 'at least one token in each',
-    received: `sequence ${index} without any`,
-  });
+function refuseEmpty(index: number): never {
+  fail('ERR_BEAR_SHAPE', 'sequences', 'at least one token in each', `sequence ${index} without any`);
 }
 
-function countError(): Error {
-  return bearError('ERR_BEAR_SHAPE', {
-    argument: 'sequences',
-    expected: `at most ${MOST_TOKENS} tokens`,
-    received: 'more',
-  });
-}
-
-export function repeatedError(received: string): Error {
-  return bearError('ERR_BEAR_ITEM_REPEATED', { argument: 'items', expected: 'items that occur once', received });
+export function refuseRepeated(received: string): never {
+  fail('ERR_BEAR_ITEM_REPEATED', 'items', 'items that occur once', received);
 }

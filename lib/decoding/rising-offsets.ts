@@ -30,16 +30,8 @@ export class RisingOffsets {
 
   /** Undefined where the marks are not those of `length` offsets from 0 to `last`. */
   static fromWords(words: Uint32Array, length: number, last: number): RisingOffsets | undefined {
-    const offsets = new Int32Array(length);
-    let found = 0;
-    for (let word = 0; word < words.length; word++) {
-      for (let bits = words[word] as number; bits !== 0; bits &= bits - 1) {
-        const position = 32 * word + lowestBit(bits);
-        if (found < length) offsets[found] = position - found;
-        found++;
-      }
-    }
-    if (found !== length || offsets[0] !== 0 || offsets[length - 1] !== last) return undefined;
+    const { offsets, marks } = readMarks(words, length);
+    if (marks !== length || offsets[0] !== 0 || offsets[length - 1] !== last) return undefined;
     return RisingOffsets.index(offsets, words);
   }
 
@@ -76,15 +68,7 @@ export class RisingOffsets {
 
   /** All of them, for who needs them one after the other. */
   toArray(): Int32Array {
-    const offsets = new Int32Array(this.length);
-    let index = 0;
-    for (let word = 0; word < this.words.length; word++) {
-      for (let bits = this.words[word] as number; bits !== 0; bits &= bits - 1) {
-        offsets[index] = 32 * word + lowestBit(bits) - index;
-        index++;
-      }
-    }
-    return offsets;
+    return readMarks(this.words, this.length).offsets;
   }
 
   get byteLength(): number {
@@ -96,6 +80,19 @@ export class RisingOffsets {
 /** Words for the marks of `length` offsets, of which the last is `last`. */
 export function wordCount(length: number, last: number): number {
   return Math.ceil((last + length) / 32);
+}
+
+/** The offsets of the first `length` marks, and how many marks there are. */
+function readMarks(words: Uint32Array, length: number): { offsets: Int32Array; marks: number } {
+  const offsets = new Int32Array(length);
+  let marks = 0;
+  for (let word = 0; word < words.length; word++) {
+    for (let bits = words[word] as number; bits !== 0; bits &= bits - 1) {
+      if (marks < length) offsets[marks] = 32 * word + lowestBit(bits) - marks;
+      marks++;
+    }
+  }
+  return { offsets, marks };
 }
 
 const GROUP_SHIFT = 5;

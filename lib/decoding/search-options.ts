@@ -3,7 +3,7 @@ import { isFunction } from '../options/abort-signal.js';
 import { checkOption } from '../options/check-options.js';
 import { refuse } from '../options/errors.js';
 import { readMembers } from '../options/reading.js';
-import { positiveInteger } from '../options/rules.js';
+import { oneOf, positiveInteger } from '../options/rules.js';
 import { finite, readNumber } from './rules.js';
 import type { StepFunction } from './step.js';
 import { readTrie, type TokenTrie } from './token-trie.js';
@@ -43,15 +43,9 @@ export interface DecodingOptions<State> {
 }
 
 /** Checked, with defaults filled in. */
-export interface Search<State> {
-  step: StepFunction<State>;
+export interface Search<State> extends Required<Omit<DecodingOptions<State>, 'trie' | 'softcap'>> {
   trie: TrieWalk;
-  users: number;
-  temperature: number;
   softcap: number | undefined;
-  forcedTokens: 'skip' | 'step';
-  lengthPenalty: number;
-  usersPerStep: number;
 }
 
 const NAMES = [
@@ -75,15 +69,8 @@ export function readSearchOptions<State, Own extends string>(
   own: readonly Own[],
   usersPerStep: number,
 ): { search: Search<State>; given: Record<Own, unknown> } {
-  const names = [...NAMES, ...own];
-  const given = readMembers(
-    options,
-    'options',
-    'an object',
-    new Set<string>(names),
-    (members) => ofEach(names, members),
-    '',
-  );
+  const names = new Set([...NAMES, ...own]);
+  const given = readMembers(options, 'options', 'an object', names, '');
   const { step, trie, users } = given;
   if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step);
   const search: Search<State> = {
@@ -92,22 +79,11 @@ export function readSearchOptions<State, Own extends string>(
     users: users === 0 ? 0 : positiveInteger(users, 'users'),
     temperature: checkOption('temperature', given.temperature) as number,
     softcap: checkOption('softcap', given.softcap) as number | undefined,
-    forcedTokens: readForcedTokens(given.forcedTokens),
+    forcedTokens: given.forcedTokens === undefined ? 'skip' : readForcedTokens(given.forcedTokens, 'forcedTokens'),
     lengthPenalty: readNumber(given.lengthPenalty, 'lengthPenalty', finite, 0),
     usersPerStep: readNumber(given.usersPerStep, 'usersPerStep', positiveInteger, usersPerStep),
   };
   return { search, given };
 }
 
-function ofEach<Name extends string>(names: readonly Name[], members: Record<string, unknown>): Record<Name, unknown> {
-  const values = {} as Record<Name, unknown>;
-  for (const name of names) values[name] = members[name];
-  return values;
-}
-
-function readForcedTokens(value: unknown): 'skip' | 'step' {
-  if (value === undefined) return 'skip';
-  if (value === 'skip' || value === 'step') return value;
-  const code = typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
-  return refuse(code, 'forcedTokens', "'skip' or 'step'", value);
-}
+const readForcedTokens = oneOf(['skip', 'step']);

@@ -91,11 +91,8 @@ export function prunedByStep(
 
 function readTrace(trace: unknown): { droppedAt: Float64Array; steps: Float64Array } {
   // A whole trace has rankings too.
-  const names = new Set(['droppedAt', 'steps', 'rankings']);
-  const given = readMembers(trace, 'trace', '{ droppedAt, steps }', names, (members) => ({
-    droppedAt: members.droppedAt,
-    steps: members.steps,
-  }));
+  const names = new Set(['droppedAt', 'steps', 'rankings'] as const);
+  const given = readMembers(trace, 'trace', '{ droppedAt, steps }', names);
   const droppedAt = readIntegers(given.droppedAt, 'trace.droppedAt', -1);
   const steps = readIntegers(given.steps, 'trace.steps', 0);
   assertRows(steps.length, droppedAt.length, 'trace.steps');

@@ -1,17 +1,16 @@
 import { fail, refuse } from '../options/errors.js';
 import { forEachElement, readNumbers } from '../options/reading.js';
 import { codeFor, idError, isId } from './ids.js';
-import { readCatalogue, readLists, repeatedError } from './read-catalogue.js';
+import { readCatalogue, readLists, refuseRepeated } from './read-catalogue.js';
 import {
   type Catalogue,
-  filterCatalogue,
   growTrie,
   lexicographicOrder,
   mergeCatalogues,
   sequencesOf,
   type TokenLists,
 } from './trie-arrays.js';
-import { formatError, parseTrie, serializeTrie } from './trie-format.js';
+import { parseTrie, refuseBytes, serializeTrie } from './trie-format.js';
 import { TrieWalk } from './trie-walk.js';
 
 export type { TokenLists } from './trie-arrays.js';
@@ -63,12 +62,12 @@ export class TokenTrie {
    *   for anything that is no list of numbers.
    */
   static fromSequences(sequences: ArrayLike<ArrayLike<number>>, items?: ArrayLike<number>): TokenTrie {
-    return TokenTrie.#fromCatalogue(readCatalogue(sequences, items));
+    return TokenTrie.#grow(readCatalogue(sequences, items));
   }
 
   /** The same from sequences that lie in one array. */
   static fromLists(lists: TokenLists, items?: ArrayLike<number>): TokenTrie {
-    return TokenTrie.#fromCatalogue(readLists(lists, items));
+    return TokenTrie.#grow(readLists(lists, items));
   }
 
   /**
@@ -81,16 +80,11 @@ export class TokenTrie {
     const { items } = walk.index();
     const repeated = items.findIndex((item, place) => place > 0 && item === items[place - 1]);
     if (repeated < 0) return new TokenTrie(walk);
-    throw formatError(`item ${items[repeated]} more than once`);
+    refuseBytes(`item ${items[repeated]} more than once`);
   }
 
-  static #fromCatalogue(catalogue: Catalogue): TokenTrie {
-    return new TokenTrie(new TrieWalk(growTrie(catalogue, lexicographicOrder(catalogue))));
-  }
-
-  /** Of a catalogue whose sequences are in lexicographic order. */
-  static #fromSorted(catalogue: Catalogue): TokenTrie {
-    const order = Uint32Array.from(catalogue.items, (_, index) => index);
+  /** Of the sequences in `order`, which is lexicographic. */
+  static #grow(catalogue: Catalogue, order = lexicographicOrder(catalogue)): TokenTrie {
     return new TokenTrie(new TrieWalk(growTrie(catalogue, order)));
   }
 
@@ -108,8 +102,8 @@ export class TokenTrie {
     const added = readCatalogue(sequences, items);
     const walk = walkOf(this);
     const known = added.items.find((item) => walk.leafOf(item) >= 0);
-    if (known !== undefined) throw repeatedError(`item ${known}, which is in the trie already`);
-    return TokenTrie.#fromSorted(mergeCatalogues(sequencesOf(walk.arrays), added));
+    if (known !== undefined) refuseRepeated(`item ${known}, which is in the trie already`);
+    return TokenTrie.#grow(...mergeCatalogues(sequencesOf(walk.arrays), added));
   }
 
   /**
@@ -125,7 +119,12 @@ export class TokenTrie {
     if (removed.size === walk.arrays.leafItems.length) {
       fail('ERR_BEAR_SHAPE', 'items', 'at least one item to stay', 'all');
     }
-    return TokenTrie.#fromSorted(filterCatalogue(sequencesOf(walk.arrays), (item) => !removed.has(item)));
+    const catalogue = sequencesOf(walk.arrays);
+    const order = Uint32Array.from(catalogue.items, (_, index) => index);
+    return TokenTrie.#grow(
+      catalogue,
+      order.filter((index) => !removed.has(catalogue.items[index] as number)),
+    );
   }
 
   get nodeCount(): number {

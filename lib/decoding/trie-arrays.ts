@@ -1,5 +1,6 @@
 // From token sequences to the arrays of a trie, in time linear in their tokens once they are sorted.
-import { bearError } from '../options/errors.js';
+import { fail } from '../options/errors.js';
+import { IdBuffer } from './ids.js';
 import { RisingOffsets } from './rising-offsets.js';
 
 /** One list of token ids per row, as compressed rows: row `i` is `tokens[offsets[i] .. offsets[i + 1])`. */
@@ -33,69 +34,46 @@ export interface TrieArrays {
 /** Indices of the sequences in the order of their tokens; equal sequences by item id. */
 export function lexicographicOrder(catalogue: Catalogue): Uint32Array {
   const order = Uint32Array.from(catalogue.items, (_, index) => index);
-  return order.sort((a, b) => compareSequences(catalogue, a, catalogue, b));
+  return order.sort((a, b) => compareSequences(catalogue, a, b));
 }
 
-function compareSequences(left: Catalogue, a: number, right: Catalogue, b: number): number {
-  const leftBegin = left.offsets[a] as number;
-  const rightBegin = right.offsets[b] as number;
-  const leftLength = (left.offsets[a + 1] as number) - leftBegin;
-  const rightLength = (right.offsets[b + 1] as number) - rightBegin;
-  const shared = Math.min(leftLength, rightLength);
-  for (let position = 0; position < shared; position++) {
-    const difference = (left.tokens[leftBegin + position] as number) - (right.tokens[rightBegin + position] as number);
+function compareSequences({ offsets, tokens, items }: Catalogue, a: number, b: number): number {
+  const [beginA, beginB] = [offsets[a] as number, offsets[b] as number];
+  const lengthA = (offsets[a + 1] as number) - beginA;
+  const lengthB = (offsets[b + 1] as number) - beginB;
+  for (let position = 0; position < Math.min(lengthA, lengthB); position++) {
+    const difference = (tokens[beginA + position] as number) - (tokens[beginB + position] as number);
     if (difference !== 0) return difference;
   }
-  return leftLength - rightLength || (left.items[a] as number) - (right.items[b] as number);
+  return lengthA - lengthB || (items[a] as number) - (items[b] as number);
 }
 
-/** Two catalogues, the first of them in lexicographic order, as one in that order. */
-export function mergeCatalogues(sorted: Catalogue, added: Catalogue): Catalogue {
-  const order = lexicographicOrder(added);
-  const count = sorted.items.length + added.items.length;
-  const merged = emptyCatalogue(count, sorted.tokens.length + added.tokens.length);
+/** Two catalogues, the first of them in lexicographic order, as one, and the order of its sequences. */
+export function mergeCatalogues(sorted: Catalogue, added: Catalogue): [Catalogue, Uint32Array] {
+  const count = sorted.items.length;
+  const merged = {
+    offsets: concat(
+      sorted.offsets,
+      added.offsets.subarray(1).map((end) => sorted.tokens.length + end),
+    ),
+    tokens: concat(sorted.tokens, added.tokens),
+    items: concat(sorted.items, added.items),
+  };
+  const addedOrder = lexicographicOrder(added).map((index) => count + index);
   let [next, nextAdded] = [0, 0];
-  for (let index = 0; index < count; index++) {
-    const candidate = order[nextAdded];
-    const takesSorted =
-      next < sorted.items.length && (candidate === undefined || compareSequences(sorted, next, added, candidate) < 0);
-    if (takesSorted) copySequence(merged, index, sorted, next++);
-    else copySequence(merged, index, added, order[nextAdded++] as number);
-  }
-  return merged;
-}
-
-/** The sequences whose items pass, in their order. */
-export function filterCatalogue(catalogue: Catalogue, keeps: (item: number) => boolean): Catalogue {
-  let [count, tokens] = [0, 0];
-  const isKept = Uint8Array.from(catalogue.items, (item, index) => {
-    if (!keeps(item)) return 0;
-    count++;
-    tokens += (catalogue.offsets[index + 1] as number) - (catalogue.offsets[index] as number);
-    return 1;
+  const order = Uint32Array.from(merged.items, () => {
+    const candidate = addedOrder[nextAdded];
+    const takesSorted = next < count && (candidate === undefined || compareSequences(merged, next, candidate) < 0);
+    return takesSorted ? next++ : (addedOrder[nextAdded++] as number);
   });
-  const kept = emptyCatalogue(count, tokens);
-  let next = 0;
-  isKept.forEach((flag, index) => {
-    if (flag === 1) copySequence(kept, next++, catalogue, index);
-  });
-  return kept;
+  return [merged, order];
 }
 
-function emptyCatalogue(count: number, tokens: number): Catalogue {
-  return { offsets: new Int32Array(count + 1), tokens: new Int32Array(tokens), items: new Int32Array(count) };
-}
-
-/** Sequences are written from the first to the last. */
-function copySequence(to: Catalogue, index: number, from: Catalogue, source: number): void {
-  const begin = from.offsets[source] as number;
-  const length = (from.offsets[source + 1] as number) - begin;
-  const target = to.offsets[index] as number;
-  for (let position = 0; position < length; position++) {
-    to.tokens[target + position] = from.tokens[begin + position] as number;
-  }
-  to.offsets[index + 1] = target + length;
-  to.items[index] = from.items[source] as number;
+function concat(first: Int32Array, second: Int32Array): Int32Array {
+  const joint = new Int32Array(first.length + second.length);
+  joint.set(first);
+  joint.set(second, first.length);
+  return joint;
 }
 
 /**
@@ -133,18 +111,15 @@ function sharedLengths({ offsets, tokens }: Catalogue, order: Uint32Array): Int3
     let common = 0;
     while (common < beforeLength && common < length && tokens[beforeBegin + common] === tokens[begin + common])
       common++;
-    if (common === beforeLength && common < length) throw prefixError(before, here);
+    if (common === beforeLength && common < length) refusePrefix(before, here);
     shared[index] = common;
   }
   return shared;
 }
 
-function prefixError(shorter: number, longer: number): Error {
-  return bearError('ERR_BEAR_SEQUENCE_PREFIX', {
-    argument: 'sequences',
-    expected: 'an end token at the end of every sequence',
-    received: `sequence ${shorter} is the beginning of sequence ${longer}`,
-  });
+function refusePrefix(shorter: number, longer: number): never {
+  const received = `sequence ${shorter} is the beginning of sequence ${longer}`;
+  fail('ERR_BEAR_SEQUENCE_PREFIX', 'sequences', 'an end token at the end of every sequence', received);
 }
 
 function increment(counts: Int32Array, index: number, by = 1): void {
@@ -222,57 +197,29 @@ function fillNodes(
 }
 
 /** The sequences of a trie in lexicographic order. */
-export function sequencesOf(arrays: TrieArrays): Catalogue {
-  const { edgeTokens, leafNodes, itemOffsets, leafItems } = arrays;
-  const edgeOffsets = arrays.edgeOffsets.toArray();
-  const leafIndex = new Int32Array(edgeOffsets.length - 1);
+export function sequencesOf({ edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems }: TrieArrays): Catalogue {
+  const edges = edgeOffsets.toArray();
+  const leafIndex = new Int32Array(edges.length - 1);
   leafNodes.forEach((node, leaf) => {
     leafIndex[node] = leaf;
   });
+  const [offsets, tokens, items] = [new IdBuffer(), new IdBuffer(), new IdBuffer()];
+  offsets.push(0);
   const path: number[] = [];
-  const nextChild: number[] = [1];
-  const nodes: number[] = [0];
-  const catalogue = emptyCatalogue(leafItems.length, totalTokens(edgeOffsets, leafNodes, itemOffsets));
-  let written = 0;
-  while (nodes.length > 0) {
-    const node = nodes[nodes.length - 1] as number;
-    const end = (edgeOffsets[node + 1] as number) + 1;
-    const child = nextChild[nextChild.length - 1] as number;
-    if ((edgeOffsets[node] as number) === end - 1) {
-      const leaf = leafIndex[node] as number;
-      for (let place = itemOffsets[leaf] as number; place < (itemOffsets[leaf + 1] as number); place++) {
-        const target = catalogue.offsets[written] as number;
-        catalogue.tokens.set(path, target);
-        catalogue.items[written] = leafItems[place] as number;
-        catalogue.offsets[++written] = target + path.length;
-      }
-    }
-    if (child < end) {
-      nextChild[nextChild.length - 1] = child + 1;
-      path.push(edgeTokens[child - 1] as number);
-      nodes.push(child);
-      nextChild.push((edgeOffsets[child] as number) + 1);
-    } else {
-      nodes.pop();
-      nextChild.pop();
-      path.pop();
+  const open = [{ node: 0, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { node, depth } = next;
+    path.length = depth;
+    if (depth > 0) path[depth - 1] = edgeTokens[node - 1] as number;
+    const [begin, end] = [edges[node] as number, edges[node + 1] as number];
+    for (let child = end; child > begin; child--) open.push({ node: child, depth: depth + 1 });
+    if (begin < end) continue;
+    const leaf = leafIndex[node] as number;
+    for (let place = itemOffsets[leaf] as number; place < (itemOffsets[leaf + 1] as number); place++) {
+      for (const token of path) tokens.push(token);
+      offsets.push(tokens.length);
+      items.push(leafItems[place] as number);
     }
   }
-  return catalogue;
-}
-
-function totalTokens(edgeOffsets: Int32Array, leafNodes: Int32Array, itemOffsets: Int32Array): number {
-  let total = 0;
-  let depth = 0;
-  // The nodes of a depth are consecutive, and so are their leaves.
-  let [begin, end] = [0, 1];
-  let leaf = 0;
-  while (begin < end) {
-    for (; leaf < leafNodes.length && (leafNodes[leaf] as number) < end; leaf++) {
-      total += depth * ((itemOffsets[leaf + 1] as number) - (itemOffsets[leaf] as number));
-    }
-    [begin, end] = [(edgeOffsets[begin] as number) + 1, (edgeOffsets[end] as number) + 1];
-    depth++;
-  }
-  return total;
+  return { offsets: offsets.take(), tokens: tokens.take(), items: items.take() };
 }

@@ -1,8 +1,8 @@
 // A trie as bytes, and back: a header, a digest of everything that follows it, and the arrays as little-endian integers.
 import { allocate, assertAttached } from '../loss/arrays.js';
-import { bearError, refuse } from '../options/errors.js';
+import { fail, refuse } from '../options/errors.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
-import { isId } from './ids.js';
+import { isId, riseTo } from './ids.js';
 import { RisingOffsets, wordCount } from './rising-offsets.js';
 import { sha256 } from './sha256.js';
 import type { TrieArrays } from './trie-arrays.js';
@@ -41,19 +41,19 @@ export function parseTrie(data: Uint8Array): TrieArrays {
   const view = viewOf(Uint8Array, data);
   const bytes = allocate(Uint8Array, view.length, 'bytes');
   bytes.set(view);
-  if (!startsWith(bytes, MAGIC)) throw formatError('bytes that are not a TokenTrie');
-  if (bytes.length < HEADER_BYTES) throw formatError(`a header of ${bytes.length} bytes, which is too short`);
+  if (!startsWith(bytes, MAGIC)) refuseBytes('bytes that are not a TokenTrie');
+  if (bytes.length < HEADER_BYTES) refuseBytes(`a header of ${bytes.length} bytes, which is too short`);
   const header = new DataView(bytes.buffer);
   const word = (index: number) => header.getUint32(MAGIC.length + 4 * index, true);
   const [version, nodes, leaves, items] = [word(0), word(1), word(2), word(3)];
-  if (version !== VERSION) throw formatError(`version ${version}, not version ${VERSION}`);
+  if (version !== VERSION) refuseBytes(`version ${version}, not version ${VERSION}`);
   const lengths = [wordCount(nodes + 1, nodes - 1), nodes - 1, leaves + 1, items];
   const expected = lengths.reduce((sum, length) => sum + 4 * length, HEADER_BYTES);
   if (nodes < 2 || bytes.length !== expected) {
-    throw formatError(`${bytes.length} bytes, not the ${expected} of ${nodes} nodes and ${items} items`);
+    refuseBytes(`${bytes.length} bytes, not the ${expected} of ${nodes} nodes and ${items} items`);
   }
   if (!startsWith(bytes.subarray(DIGEST_AT), digestOf(bytes))) {
-    throw formatError('bytes that do not match their digest');
+    refuseBytes('bytes that do not match their digest');
   }
   let at = HEADER_BYTES;
   const [edgeMarks, edgeTokens, itemOffsets, leafItems] = lengths.map((length) => {
@@ -65,22 +65,17 @@ export function parseTrie(data: Uint8Array): TrieArrays {
     return array;
   }) as [Int32Array, Int32Array, Int32Array, Int32Array];
   const edgeOffsets = RisingOffsets.fromWords(new Uint32Array(edgeMarks.buffer), nodes + 1, nodes - 1);
-  if (edgeOffsets === undefined) throw formatError(`offsets of edges that do not rise from 0 to ${nodes - 1}`);
+  if (edgeOffsets === undefined) refuseBytes(`offsets of edges that do not rise from 0 to ${nodes - 1}`);
   const offsets = edgeOffsets.toArray();
   checkEdges(offsets, edgeTokens);
   const leafNodes = leavesOf(offsets);
-  if (leafNodes.length !== leaves) throw formatError(`${leafNodes.length} leaves, not the ${leaves} of the header`);
+  if (leafNodes.length !== leaves) refuseBytes(`${leafNodes.length} leaves, not the ${leaves} of the header`);
   checkItems(itemOffsets, leafItems);
   return { edgeOffsets, edgeTokens, leafNodes, itemOffsets, leafItems };
 }
 
-/** @param message what came instead */
-export function formatError(message: string): Error {
-  return bearError('ERR_BEAR_TRIE_FORMAT', {
-    argument: 'bytes',
-    expected: 'the unchanged bytes of serialize()',
-    received: message,
-  });
+export function refuseBytes(received: string): never {
+  fail('ERR_BEAR_TRIE_FORMAT', 'bytes', 'the unchanged bytes of serialize()', received);
 }
 
 function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
@@ -107,40 +102,31 @@ function checkEdges(edgeOffsets: Int32Array, edgeTokens: Int32Array): void {
   for (let node = 0; node < nodes; node++) {
     const [begin, end] = [edgeOffsets[node] as number, edgeOffsets[node + 1] as number];
     // A child comes after its parent.
-    if (end > begin && begin < node) throw formatError(`node ${node} with a child before itself`);
-    for (let edge = begin; edge < end; edge++) {
-      const isAscending = edge === begin || (edgeTokens[edge] as number) > (edgeTokens[edge - 1] as number);
-      if (!isId(edgeTokens[edge] as number) || !isAscending)
-        throw formatError(`tokens of node ${node} that do not rise`);
-    }
+    if (end > begin && begin < node) refuseBytes(`node ${node} with a child before itself`);
+    if (!areRisingIds(edgeTokens, begin, end)) refuseBytes(`tokens of node ${node} that do not rise`);
   }
+}
+
+function areRisingIds(values: Int32Array, begin: number, end: number): boolean {
+  for (let place = begin; place < end; place++) {
+    const value = values[place] as number;
+    if (!isId(value) || (place > begin && value <= (values[place - 1] as number))) return false;
+  }
+  return true;
 }
 
 function checkItems(itemOffsets: Int32Array, leafItems: Int32Array): void {
-  checkItemOffsets(itemOffsets, leafItems.length);
+  if (!riseTo(itemOffsets, leafItems.length)) {
+    refuseBytes(`offsets of items that do not rise from 0 to ${leafItems.length}`);
+  }
   for (let leaf = 0; leaf + 1 < itemOffsets.length; leaf++) {
     const [begin, end] = [itemOffsets[leaf] as number, itemOffsets[leaf + 1] as number];
-    if (begin === end) throw formatError(`leaf ${leaf} with no item`);
-    for (let place = begin; place < end; place++) {
-      const isAscending = place === begin || (leafItems[place] as number) > (leafItems[place - 1] as number);
-      if (!isId(leafItems[place] as number) || !isAscending)
-        throw formatError(`items of leaf ${leaf} that do not rise`);
-    }
-  }
-}
-
-function checkItemOffsets(offsets: Int32Array, end: number): void {
-  const isRising = offsets.every((offset, index) => index === 0 || offset >= (offsets[index - 1] as number));
-  if (offsets[0] !== 0 || offsets[offsets.length - 1] !== end || !isRising) {
-    throw formatError(`offsets of items that do not rise from 0 to ${end}`);
+    if (begin === end) refuseBytes(`leaf ${leaf} with no item`);
+    if (!areRisingIds(leafItems, begin, end)) refuseBytes(`items of leaf ${leaf} that do not rise`);
   }
 }
 
 function leavesOf(edgeOffsets: Int32Array): Int32Array {
-  const isLeaf = (node: number) => edgeOffsets[node] === edgeOffsets[node + 1];
-  let count = 0;
-  for (let node = 0; node + 1 < edgeOffsets.length; node++) count += isLeaf(node) ? 1 : 0;
-  const leaves = new Int32Array(count);
-  for (let node = 0, next = 0; node + 1 < edgeOffsets.length; node++) if (isLeaf(node)) leaves[next++] = node;
-  return leaves;
+  const nodes = edgeOffsets.subarray(1).map((_, node) => node);
+  return nodes.filter((node) => edgeOffsets[node] === edgeOffsets[node + 1]);
 }

@@ -25,7 +25,7 @@ export interface LinearTopTokensOptions
   extends Pick<TopTokensOptions, 'vocabSize' | 'dtype' | 'temperature' | 'softcap' | 'threads' | 'out'>,
     Pick<LinearBearLossOptions, 'hiddenSize' | 'bias' | 'allowed' | 'workspaceBytes'> {}
 
-const OPTION_NAMES: ReadonlySet<string> = new Set([
+const OPTION_NAMES = new Set<keyof LinearTopTokensOptions>([
   'vocabSize',
   'dtype',
   'temperature',
@@ -36,7 +36,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   'bias',
   'allowed',
   'workspaceBytes',
-] satisfies (keyof LinearTopTokensOptions)[]);
+]);
 
 /**
  * {@link topTokens} of the logits `hidden weight^T + bias`, without ever holding all logits: a step of beam search from
@@ -115,18 +115,6 @@ function readOptions(options: object, beamWidth: number): Omit<ReadOptions, 'out
     'options',
     'an object of options',
     OPTION_NAMES,
-    (given) => ({
-      vocabSize: given.vocabSize,
-      dtype: given.dtype,
-      temperature: given.temperature,
-      softcap: given.softcap,
-      threads: given.threads,
-      out: given.out,
-      hiddenSize: given.hiddenSize,
-      bias: given.bias,
-      allowed: given.allowed,
-      workspaceBytes: given.workspaceBytes,
-    }),
     '',
   );
   const checked = checkOptions({ ...shared, beamWidth } as BearLossOptions);

@@ -1,8 +1,8 @@
-import { outcomeError, outputOverlapError } from '../loss/outcome-errors.js';
+import { GONE, outcomeError, outputOverlapError } from '../loss/outcome-errors.js';
 import type { RowStatistics } from '../loss/outputs.js';
 import { assembleResult, type LossByReduction, type LossCounts } from '../loss/result.js';
 import type { NativeOutcome, NativeSummary } from '../native/binding.js';
-import { type BearLossError, bearError } from '../options/errors.js';
+import { argumentError, type BearLossError } from '../options/errors.js';
 import type { IfAsked, Reduction } from '../options/options.js';
 import type { FactorArray } from './matrices.js';
 import type { LinearNeed } from './options.js';
@@ -85,16 +85,14 @@ export function linearError(
     case 'overlap':
       return outputOverlapError(outcome.input);
     case 'detached':
-      return bearError('ERR_BEAR_BUFFER_DETACHED', {
-        argument: 'out',
-        expected: 'arrays of the length that they had when the call was made',
-        received: 'a view whose buffer was transferred, detached or resized meanwhile',
-      });
+      return argumentError(
+        'ERR_BEAR_BUFFER_DETACHED',
+        'out',
+        'arrays of the length that they had when the call was made',
+        GONE,
+      );
     case 'out-of-memory':
-      return bearError('ERR_BEAR_OUT_OF_MEMORY', {
-        argument: 'workspaceBytes',
-        expected: 'memory to compute the loss in',
-      });
+      return argumentError('ERR_BEAR_OUT_OF_MEMORY', 'workspaceBytes', 'memory to compute the loss in');
     default:
       return outcomeError(outcome, { call: call.loss, options, allowedTokenCount, gradientArgument: 'out' });
   }

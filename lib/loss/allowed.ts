@@ -1,11 +1,15 @@
 import type { CheckedAllowed, CheckedOptions } from '../options/check-options.js';
 import { assertApart, assertLength, copyIndices } from './arrays.js';
 
-const NONE: CheckedAllowed = { offsets: undefined, tokens: undefined, bitmask: undefined };
+export const NO_CONSTRAINT: CheckedAllowed<never, never> = {
+  offsets: undefined,
+  tokens: undefined,
+  bitmask: undefined,
+};
 
 /** The allowed-token constraint in memory that nobody else has. */
 export function copyAllowed(allowed: CheckedOptions['allowed']): CheckedAllowed {
-  if (allowed === undefined) return NONE;
+  if (allowed === undefined) return NO_CONSTRAINT;
   const { offsets, tokens, bitmask } = allowed;
   return {
     offsets: offsets && copyIndices(offsets, 'allowed.offsets'),

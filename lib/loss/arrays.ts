@@ -9,12 +9,8 @@ export function assertAttached(view: ArrayBufferView & { readonly length: number
   try {
     Uint8Array.prototype.keys.call(view as Uint8Array);
   } catch {
-    fail(
-      'ERR_BEAR_BUFFER_DETACHED',
-      argument,
-      'a view of memory that is there',
-      'a view whose buffer was transferred, detached or made smaller',
-    );
+    const received = 'a view whose buffer was transferred, detached or made smaller';
+    fail('ERR_BEAR_BUFFER_DETACHED', argument, 'a view of memory that is there', received);
   }
 }
 
@@ -84,13 +80,10 @@ export function assertApart(
   argument: string,
 ): void {
   if (indices === undefined || !shareMemory(output, elements, indices)) return;
-  fail(
-    'ERR_BEAR_OUT_OVERLAP',
-    outputArgument,
-    'memory that no input shares, or exactly that of the logits',
-    `memory that overlaps ${argument}`,
-  );
+  fail('ERR_BEAR_OUT_OVERLAP', outputArgument, APART, `memory that overlaps ${argument}`);
 }
+
+export const APART = 'memory that no input shares, or exactly that of the logits';
 
 /** A new array of zeros. */
 export function allocate<View>(type: new (length: number) => View, length: number, what: string): View {

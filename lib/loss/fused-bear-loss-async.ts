@@ -63,7 +63,7 @@ async function run({ call }: PreparedCall, borrow: boolean, abortion: Abortion |
   const borrowsLogits = staysInPlace(logits, borrow);
   const borrowsGradient = gradLogits !== undefined && !gradIsNew && staysInPlace(gradLogits, borrow);
   // Nobody knows a new gradient before the promise is fulfilled.
-  const lent = { logits: borrowsLogits, gradient: borrowsGradient || gradIsNew };
+  const lent = (borrowsLogits ? 1 : 0) + (borrowsGradient || gradIsNew ? 2 : 0);
   return outcomeOf(
     (state, done) => computeLossAsync(call, lent, state, done),
     borrowsLogits || borrowsGradient,

@@ -42,11 +42,11 @@ const DTYPES_OF_ARRAY: Record<string, readonly DType[]> = {
 };
 
 /** Throws unless the array can hold logits; returns the dtypes that it may hold. */
-export function dtypesOfArray(data: unknown, argument: string): readonly DType[] {
-  const dtypes = DTYPES_OF_ARRAY[typedArrayName(data) ?? ''];
-  if (dtypes !== undefined) return dtypes;
-  return refuse('ERR_BEAR_ARGUMENT_TYPE', argument, 'a Float32Array, Uint16Array or Float16Array', data);
+export function dtypesOfArray(data: unknown, argument: string, expected = ARRAY_OF_LOGITS): readonly DType[] {
+  return DTYPES_OF_ARRAY[typedArrayName(data) ?? ''] ?? refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, data);
 }
+
+const ARRAY_OF_LOGITS = 'a Float32Array, Uint16Array or Float16Array';
 
 /** The bits of a Float16Array, which older versions of Node-API do not know; the other kinds as they are. */
 export function nativeView(data: LogitsArray): Float32Array | Uint16Array {
@@ -131,17 +131,18 @@ function extentsOf(shape: readonly number[]): { rows: number; columns: number } 
 
 export function readDType(data: LogitsArray, given: unknown, argument: string, dtypeArgument: string): DType {
   const possible = dtypesOfArray(data, argument);
-  if (given === undefined && possible.length === 1) return possible[0] as DType;
   if (given !== undefined && !DTYPES.includes(given as DType)) {
     refuse('ERR_BEAR_OPTION_VALUE', dtypeArgument, expectedNames(given, DTYPES), given);
   }
-  if (possible.includes(given as DType)) return given as DType;
-  refuse(
-    'ERR_BEAR_DTYPE',
-    dtypeArgument,
-    `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`,
-    given,
-  );
+  return chooseDType(data, possible, given, dtypeArgument);
+}
+
+/** The given one of the dtypes that an array may hold; without one, the only one. */
+export function chooseDType<D>(data: ArrayBufferView, possible: readonly D[], given: unknown, argument: string): D {
+  if (given === undefined && possible.length === 1) return possible[0] as D;
+  if (possible.includes(given as D)) return given as D;
+  const expected = `${possible.map((dtype) => `'${dtype}'`).join(' or ')} for a ${typedArrayName(data)}`;
+  refuse('ERR_BEAR_DTYPE', argument, expected, given);
 }
 
 /** Throws unless the array holds the rows that it is said to hold. The last may end at V or at the stride. */
@@ -153,12 +154,8 @@ function checkExtent(data: LogitsArray, rows: number, vocabSize: number, rowStri
   const length = lengthOf(data);
   if (length >= least && length <= most) return;
   const padded = rowStride === vocabSize ? '' : `, ${rowStride} apart`;
-  refuse(
-    'ERR_BEAR_SHAPE',
-    argument,
-    `${rows} rows of ${vocabSize}${padded}: ${least === most ? least : `${least} to ${most}`} elements`,
-    data,
-  );
+  const elements = least === most ? least : `${least} to ${most}`;
+  refuse('ERR_BEAR_SHAPE', argument, `${rows} rows of ${vocabSize}${padded}: ${elements} elements`, data);
 }
 
 /** Throws unless the stride is an integer that holds a row. */
@@ -170,12 +167,8 @@ export function checkStride(rowStride: unknown, vocabSize: number, argument: str
 /** Elements from the start of the first row to the end of the last. */
 export function rowsExtent(rows: number, vocabSize: number, rowStride: number, argument: string): number {
   if (rows * rowStride > Number.MAX_SAFE_INTEGER) {
-    fail(
-      'ERR_BEAR_SHAPE',
-      argument,
-      'no more elements than an index can count (2^53 - 1)',
-      `${rows} rows, ${rowStride} apart`,
-    );
+    const expected = 'no more elements than an index can count (2^53 - 1)';
+    fail('ERR_BEAR_SHAPE', argument, expected, `${rows} rows, ${rowStride} apart`);
   }
   return rows === 0 ? 0 : (rows - 1) * rowStride + vocabSize;
 }

@@ -4,36 +4,25 @@ import type { CheckedAllowed, CheckedOptions } from '../options/check-options.js
 import { DTYPES, type DType, GRADIENT_MODES, type GradientMode } from '../options/options.js';
 
 /** Where the logits are and how they lie. */
-export interface CallShape {
-  /** A CUDA device's index, or -1 for the CPU. */
-  device: number;
-  rows: number;
-  vocabSize: number;
-  rowStride: number;
+export interface CallShape extends Pick<NativeLossCall, 'device' | 'rows' | 'vocabSize' | 'rowStride' | 'threads'> {
   dtype: DType;
-  threads: number;
 }
 
 /** Arrays of host memory, or handles (`On`) of memory of a device. */
-export interface CallInputs<On = never> {
-  logits: NativeLossCall<On>['logits'];
-  targets: NativeLossCall<On>['targets'];
-  tokenWeights: NativeLossCall<On>['tokenWeights'];
-  penaltyWeights: NativeLossCall<On>['penaltyWeights'];
-  gradOutputRows: NativeLossCall<On>['gradOutputRows'];
+export interface CallInputs<On = never>
+  extends Pick<NativeLossCall<On>, 'logits' | 'targets' | 'tokenWeights' | 'penaltyWeights' | 'gradOutputRows'> {
   allowed: CheckedAllowed<Int32Array | On, Uint32Array | On>;
 }
 
-export interface CallOutputs<On = never> {
+export interface CallOutputs<On = never>
+  extends Pick<NativeLossCall<On>, 'gradLogits' | 'gradRowStride' | 'gradIsNew' | 'rowLosses'> {
   gradientMode: GradientMode;
-  gradLogits: NativeLossCall<On>['gradLogits'];
-  gradRowStride: number;
-  /** Whether nobody but this call knows `gradLogits`. */
-  gradIsNew: boolean;
-  rowLosses: NativeLossCall<On>['rowLosses'];
-  rows:
-    | (Record<'nll' | 'logSumExp' | 'threshold' | 'margin' | 'penalty', Float32Array | On> & { rank: Int32Array | On })
-    | undefined;
+  rows: ReturnType<typeof rowStatistics<Float32Array | On, Int32Array | On>> | undefined;
+}
+
+/** The statistics of rows, of what holds float32 numbers and what holds integers. */
+export function rowStatistics<Floats, Ints>(floats: () => Floats, ints: () => Ints) {
+  return { nll: floats(), logSumExp: floats(), threshold: floats(), margin: floats(), penalty: floats(), rank: ints() };
 }
 
 export function lossCall<On = never>(

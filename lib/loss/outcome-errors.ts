@@ -1,23 +1,19 @@
 // The addon's refusals in the words of the public arguments.
 import type { NativeFault, NativeOutcome } from '../native/binding.js';
 import { deviceName } from '../options/device-names.js';
-import { type BearErrorCode, type BearLossError, bearError } from '../options/errors.js';
+import { argumentError, type BearErrorCode, type BearLossError, bearError } from '../options/errors.js';
+import { APART } from './arrays.js';
 import { deviceError } from './device-errors.js';
 
 type Refusal = Exclude<NativeOutcome, { status: 'done' | 'aborted' }>;
 type Invalid = Extract<NativeOutcome, { status: 'invalid' }>;
 
-/** What a call says of the integers that the addon refused. */
-export interface FaultyCall {
-  call: { vocabSize: number };
+/** The call that the addon refused. */
+export interface RefusedCall {
+  call: { vocabSize: number; device: number };
   options: { ignoreIndex: number };
   /** The number of allowed ids. */
   allowedTokenCount: number;
-}
-
-/** The call that the addon refused. */
-export interface RefusedCall extends FaultyCall {
-  call: { vocabSize: number; device: number };
   /** What the caller calls the array that takes the gradient. */
   gradientArgument: string;
 }
@@ -25,10 +21,10 @@ export interface RefusedCall extends FaultyCall {
 interface FaultWords {
   code: BearErrorCode;
   argument: string;
-  expected(call: FaultyCall): string;
+  expected(call: RefusedCall): string;
 }
 
-const tokenId = ({ call }: FaultyCall) => `a token id from 0 to ${call.vocabSize - 1}`;
+const tokenId = ({ call }: RefusedCall) => `a token id from 0 to ${call.vocabSize - 1}`;
 
 const FAULTS: Record<NativeFault, FaultWords> = {
   'target-out-of-range': {
@@ -68,7 +64,7 @@ const FAULTS: Record<NativeFault, FaultWords> = {
   },
 };
 
-export function faultError({ fault, row, value }: Invalid, call: FaultyCall): BearLossError {
+function faultError({ fault, row, value }: Invalid, call: RefusedCall): BearLossError {
   const { code, argument, expected } = FAULTS[fault];
   const received = fault === 'allowed-row-empty' ? `none for target ${value}` : String(value);
   return bearError(code, { argument, expected: expected(call), received, ...(row < 0 ? {} : { row }) });
@@ -76,12 +72,12 @@ export function faultError({ fault, row, value }: Invalid, call: FaultyCall): Be
 
 /** The error of an array of `out` that no call computes in place. */
 export function outputOverlapError(input: string): BearLossError {
-  return bearError('ERR_BEAR_OUT_OVERLAP', {
-    argument: 'out',
-    expected: 'memory that no input and no other output shares',
-    received: `memory that overlaps ${input}`,
-  });
+  const expected = 'memory that no input and no other output shares';
+  return argumentError('ERR_BEAR_OUT_OVERLAP', 'out', expected, `memory that overlaps ${input}`);
 }
+
+export const GONE = 'a view whose buffer was transferred, detached or resized meanwhile';
+const ROWS_OF_MODULE = 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold';
 
 /** The error that tells the caller of an outcome other than `done` and `aborted`. */
 export function outcomeError(outcome: Refusal, refused: RefusedCall): BearLossError {
@@ -90,24 +86,13 @@ export function outcomeError(outcome: Refusal, refused: RefusedCall): BearLossEr
     case 'invalid':
       return faultError(outcome, refused);
     case 'overlap':
-      return bearError('ERR_BEAR_OUT_OVERLAP', {
-        argument: gradient,
-        expected: 'memory that no input shares, or exactly that of the logits',
-        received: `memory that overlaps ${outcome.input}`,
-      });
+      return argumentError('ERR_BEAR_OUT_OVERLAP', gradient, APART, `memory that overlaps ${outcome.input}`);
     case 'detached':
-      return bearError('ERR_BEAR_BUFFER_DETACHED', {
-        argument: gradient,
-        expected: 'the length that it had when the call was made',
-        received: 'a view whose buffer was transferred, detached or resized meanwhile',
-      });
+      return argumentError('ERR_BEAR_BUFFER_DETACHED', gradient, 'the length that it had when the call was made', GONE);
     case 'out-of-memory':
-      return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'logits', expected: 'memory to compute the loss in' });
+      return argumentError('ERR_BEAR_OUT_OF_MEMORY', 'logits', 'memory to compute the loss in');
     case 'module-out-of-memory':
-      return bearError('ERR_BEAR_WASM_OUT_OF_MEMORY', {
-        argument: 'logits',
-        expected: 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold',
-      });
+      return argumentError('ERR_BEAR_WASM_OUT_OF_MEMORY', 'logits', ROWS_OF_MODULE);
     case 'device-error':
       return deviceError(outcome, deviceName(refused.call.device));
   }

@@ -5,6 +5,7 @@ import type { GradientMode, LogitsArray } from '../options/options.js';
 import { lengthOf, typedArrayName } from '../options/typed-arrays.js';
 import { allocate, assertAttached } from './arrays.js';
 import { type CheckedLogits, checkStride, dtypesOfArray, rowsExtent } from './logits.js';
+import { rowStatistics } from './loss-call.js';
 import type { Allocate } from './uncleared-array.js';
 
 /** Statistics of each row, [N]. Ignored rows have 0 and rank -1; rows with NaN or +infinity have NaN and rank -1. */
@@ -103,12 +104,8 @@ function gradientType(logits: LogitsArray) {
 }
 
 function allocateRowStatistics(rows: number): RowStatistics {
-  return {
-    nll: allocate(Float32Array, rows, 'rows'),
-    logSumExp: allocate(Float32Array, rows, 'rows'),
-    threshold: allocate(Float32Array, rows, 'rows'),
-    margin: allocate(Float32Array, rows, 'rows'),
-    penalty: allocate(Float32Array, rows, 'rows'),
-    rank: allocate(Int32Array, rows, 'rows'),
-  };
+  return rowStatistics(
+    () => allocate(Float32Array, rows, 'rows'),
+    () => allocate(Int32Array, rows, 'rows'),
+  );
 }

@@ -1,12 +1,12 @@
 // What calls that find the best tokens of each row return, in new arrays or in the caller's.
 import type { NativeOutcome } from '../native/binding.js';
 import type { CheckedOptions } from '../options/check-options.js';
-import { bearError, refuse } from '../options/errors.js';
+import { argumentError, refuse } from '../options/errors.js';
 import { readMembers } from '../options/reading.js';
 import { isArrayOf, lengthOf } from '../options/typed-arrays.js';
 import { assertAllowedApart } from './allowed.js';
 import { allocate, assertAttached } from './arrays.js';
-import { faultError, outputOverlapError } from './outcome-errors.js';
+import { outcomeError, outputOverlapError } from './outcome-errors.js';
 
 /** Arrays that take the results in place of new ones: at least N * B elements each, `logSumExp` at least N. */
 export interface TopTokensOutput {
@@ -29,26 +29,13 @@ export interface TopTokensResult {
   beamWidth: number;
 }
 
-const OUT_NAMES: ReadonlySet<string> = new Set([
-  'tokens',
-  'logProbabilities',
-  'logSumExp',
-] satisfies (keyof TopTokensOutput)[]);
+const OUT_NAMES = new Set<keyof TopTokensOutput>(['tokens', 'logProbabilities', 'logSumExp']);
 
 /** The caller's arrays, whatever they are. */
-export interface GivenOutputs {
-  tokens: unknown;
-  logProbabilities: unknown;
-  logSumExp: unknown;
-}
+export type GivenOutputs = Partial<Record<keyof TopTokensOutput, unknown>>;
 
 export function readOutputs(out: unknown): GivenOutputs {
-  if (out === undefined) return { tokens: undefined, logProbabilities: undefined, logSumExp: undefined };
-  return readMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES, (given) => ({
-    tokens: given.tokens,
-    logProbabilities: given.logProbabilities,
-    logSumExp: given.logSumExp,
-  }));
+  return out === undefined ? {} : readMembers(out, 'out', '{ tokens, logProbabilities, logSumExp }', OUT_NAMES);
 }
 
 export function prepareResult(given: GivenOutputs, rows: number, beamWidth: number): TopTokensResult {
@@ -67,7 +54,7 @@ export function assertResultApart(
   rows: number,
   { allowed }: CheckedOptions,
 ): void {
-  for (const name of ['tokens', 'logProbabilities', 'logSumExp'] as const) {
+  for (const name of OUT_NAMES) {
     if (given[name] === undefined) continue;
     const elements = name === 'logSumExp' ? rows : rows * result.beamWidth;
     assertAllowedApart(result[name], elements, 'out', allowed);
@@ -102,23 +89,18 @@ export function topTokensError(
   vocabSize: number,
   allowedTokens: Int32Array | undefined,
 ): Error {
+  const allowedTokenCount = allowedTokens?.length ?? 0;
   switch (outcome.status) {
-    case 'invalid':
-      return faultError(outcome, {
-        call: { vocabSize },
-        options: { ignoreIndex: -1 },
-        allowedTokenCount: allowedTokens?.length ?? 0,
-      });
     case 'overlap':
       return outputOverlapError(outcome.input);
     case 'out-of-memory':
-      return bearError('ERR_BEAR_OUT_OF_MEMORY', { argument: 'beamWidth', expected: 'memory to select the tokens in' });
+      return argumentError('ERR_BEAR_OUT_OF_MEMORY', 'beamWidth', 'memory to select the tokens in');
+    case 'invalid':
     case 'module-out-of-memory':
-      return bearError('ERR_BEAR_WASM_OUT_OF_MEMORY', {
-        argument: 'logits',
-        expected: 'rows that the memory of the WebAssembly module, at most 4 GB, can grow to hold',
-      });
+      return outcomeError(outcome, { ...REFUSED, call: { vocabSize, device: -1 }, allowedTokenCount });
     default:
       return new Error(`fused-bear-loss: topTokens ended with ${outcome.status}`);
   }
 }
+
+const REFUSED = { options: { ignoreIndex: -1 }, gradientArgument: 'out' };

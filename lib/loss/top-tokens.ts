@@ -3,7 +3,7 @@ import { type CheckedAllowed, type CheckedOptions, checkOptions } from '../optio
 import { fail, refuse } from '../options/errors.js';
 import { type BearLossOptions, DTYPES, type LogitsArray } from '../options/options.js';
 import { readMembers } from '../options/reading.js';
-import { expectedNames } from '../options/suggest.js';
+import { oneOf } from '../options/rules.js';
 import { lengthOf } from '../options/typed-arrays.js';
 import { checkExtents, copyAllowed } from './allowed.js';
 import { assertAttached } from './arrays.js';
@@ -35,7 +35,7 @@ export interface TopTokensOptions
   out?: TopTokensOutput;
 }
 
-const OPTION_NAMES: ReadonlySet<string> = new Set([
+const OPTION_NAMES = new Set<keyof TopTokensOptions>([
   'vocabSize',
   'rowStride',
   'dtype',
@@ -45,9 +45,9 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   'threads',
   'layout',
   'out',
-] satisfies (keyof TopTokensOptions)[]);
+]);
 
-const LAYOUTS = ['dense', 'allowed'] as const;
+export const readLayout = oneOf(['dense', 'allowed']);
 
 /**
  * Log-softmax over the allowed tokens and its B largest values, row by row in one pass: a step of beam search.
@@ -107,19 +107,15 @@ interface PreparedTopTokens extends CheckedLogits {
 }
 
 function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): PreparedTopTokens {
-  const { layout, out, ...shared } = readMembers(
-    options,
-    'options',
-    'an object of options',
-    OPTION_NAMES,
-    readOptions,
-    '',
-  );
+  const {
+    layout = 'dense',
+    out,
+    ...shared
+  } = readMembers(options, 'options', 'an object of options', OPTION_NAMES, '');
   // To the loss undefined means its default; here there is none.
   if (beamWidth === undefined) refuse('ERR_BEAR_ARGUMENT_TYPE', 'beamWidth', 'a positive integer', beamWidth);
   const checked = checkOptions({ ...shared, beamWidth } as BearLossOptions);
-  checkLayout(layout);
-  const isListed = layout === 'allowed';
+  const isListed = readLayout(layout, 'layout') === 'allowed';
   const outputs = readOutputs(out);
   // The logits may be read by getters, so that nothing is looked at before that.
   const dense = isListed ? undefined : readLogits(logits, undefined, checked);
@@ -137,26 +133,6 @@ function prepare(logits: Logits, beamWidth: number, options: TopTokensOptions): 
     threads: resolveThreads(checked.threads),
     result,
   };
-}
-
-function readOptions(given: Record<string, unknown>) {
-  return {
-    vocabSize: given.vocabSize,
-    rowStride: given.rowStride,
-    dtype: given.dtype,
-    temperature: given.temperature,
-    softcap: given.softcap,
-    allowed: given.allowed,
-    threads: given.threads,
-    layout: given.layout,
-    out: given.out,
-  };
-}
-
-function checkLayout(layout: unknown): void {
-  if (layout === undefined || LAYOUTS.includes(layout as (typeof LAYOUTS)[number])) return;
-  const code = typeof layout === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
-  refuse(code, 'layout', expectedNames(layout, LAYOUTS), layout);
 }
 
 const MOST_TOKENS = 2 ** 31;

@@ -176,8 +176,8 @@ export interface NativeMergedRows {
 }
 
 export interface NativeMemoryCounts {
-  usedBytes: number;
-  usedBlocks: number;
+  allocatedBytes: number;
+  allocatedBlocks: number;
   cachedBytes: number;
   cachedBlocks: number;
 }
@@ -231,88 +231,60 @@ export interface NativeCudaDevice {
   memoryBytes: number;
 }
 
+/** What a function of the addon returns that writes its results: undefined where it is done. */
+type Ending = NativeOutcome | undefined;
+
+type LossArguments = [numbers: Float64Array, arrays: (NativeArray | undefined)[]];
+
+/** `lent` has a bit for what may be used where it lies; `done` is called unless an outcome was returned. */
+type BackgroundArguments = [lent: number, state: Int32Array | undefined, done: (outcome: NativeOutcome) => void];
+
+type LinearArguments = [...LossArguments, linearNumbers: Float64Array, linearArrays: (NativeArray | undefined)[]];
+
+/** `place` is [firstToken, vocabSize] of a part whose `vocabSize` the numbers have. */
+type PartArguments = [...LossArguments, place: Float64Array, ofRows: (NativePartArray | undefined)[]];
+
+type TopTokensArguments<Source> = [
+  numbers: Float64Array,
+  source: Source,
+  allowedOffsets: Int32Array | undefined,
+  allowedTokens: Int32Array | undefined,
+  allowedBitmask: Uint32Array | undefined,
+  tokens: Int32Array,
+  logProbabilities: Float32Array,
+  logSumExp: Float32Array,
+];
+
 /** What the addon exports. A call crosses as its numbers and its arrays, each in the order of `callFields`. */
 export interface NativeBinding {
   /** Undefined: done, every row finite, and `summary` written. */
-  computeLoss(
-    numbers: Float64Array,
-    arrays: (NativeArray | undefined)[],
-    summary: Float64Array,
-  ): NativeOutcome | undefined;
+  computeLoss(...call: [...LossArguments, summary: Float64Array]): Ending;
   /**
    * Reads `numbers` before it returns; looks at `arrays` again when it is done. `lent` is the sum of 1 for the logits and
    * 2 for the gradient. `state` is shared memory: not 0 at [0] aborts the call, not 0 at [1] says that it has begun.
    */
-  computeLossAsync(
-    numbers: Float64Array,
-    arrays: (NativeArray | undefined)[],
-    lent: number,
-    state: Int32Array | undefined,
-    done: (outcome: NativeOutcome) => void,
-  ): NativeOutcome | undefined;
+  computeLossAsync(...call: [...LossArguments, ...BackgroundArguments]): Ending;
   /** Undefined: done. `numbers` are in the order of `callFields.topTokensNumbers`. */
-  topTokens(
-    numbers: Float64Array,
-    logits: Float32Array | Uint16Array,
-    allowedOffsets: Int32Array | undefined,
-    allowedTokens: Int32Array | undefined,
-    allowedBitmask: Uint32Array | undefined,
-    tokens: Int32Array,
-    logProbabilities: Float32Array,
-    logSumExp: Float32Array,
-  ): NativeOutcome | undefined;
+  topTokens(...call: TopTokensArguments<Float32Array | Uint16Array>): Ending;
   /** As `topTokens` of a product: [hidden, weight, bias, allowed.bias], and `product` is [hiddenSize, workspaceBytes]. */
   linearTopTokens(
-    numbers: Float64Array,
-    factors: (Float32Array | Uint16Array | undefined)[],
-    allowedOffsets: Int32Array | undefined,
-    allowedTokens: Int32Array | undefined,
-    allowedBitmask: Uint32Array | undefined,
-    tokens: Int32Array,
-    logProbabilities: Float32Array,
-    logSumExp: Float32Array,
-    product: Float64Array,
-  ): NativeOutcome | undefined;
+    ...call: [...TopTokensArguments<(Float32Array | Uint16Array | undefined)[]>, product: Float64Array]
+  ): Ending;
   /**
    * What a part of a vocabulary hands over. Undefined: done. Numbers and arrays are those of a call of the loss without
-   * outputs, whose `vocabSize` is the part's; targets and lists have ids of the whole vocabulary, and `place` is
-   * [firstToken, vocabSize] there. `partials` are in the order of `partialArrays` (loss-calls.ts).
+   * outputs; targets and lists have ids of the whole vocabulary. `ofRows` are in the order of `partialArrays`
+   * (loss-calls.ts).
    */
-  partials(
-    numbers: Float64Array,
-    arrays: (NativeArray | undefined)[],
-    place: Float64Array,
-    partials: (NativePartArray | undefined)[],
-  ): NativeOutcome | undefined;
-  /** The loss of whole rows and the gradient of a part; `merged` in the order of `mergedArrays`; else as `computeLoss`. */
-  partGradient(
-    numbers: Float64Array,
-    arrays: (NativeArray | undefined)[],
-    place: Float64Array,
-    merged: (NativePartArray | undefined)[],
-    summary: Float64Array,
-  ): NativeOutcome | undefined;
+  partials(...call: PartArguments): Ending;
+  /** The loss of whole rows and the gradient of a part; `ofRows` in the order of `mergedArrays`; else as `computeLoss`. */
+  partGradient(...call: [...PartArguments, summary: Float64Array]): Ending;
   /**
    * The linear form; else as `computeLoss`. Numbers and arrays are those of a call of the loss without logits and gradient,
    * the others in the order of `callFields`.
    */
-  linearLoss(
-    numbers: Float64Array,
-    arrays: (NativeArray | undefined)[],
-    linearNumbers: Float64Array,
-    linearArrays: (NativeArray | undefined)[],
-    summary: Float64Array,
-  ): NativeOutcome | undefined;
+  linearLoss(...call: [...LinearArguments, summary: Float64Array]): Ending;
   /** As `computeLossAsync`; `lent` has a bit for each of `linearArrays`. */
-  linearLossAsync(
-    numbers: Float64Array,
-    arrays: (NativeArray | undefined)[],
-    linearNumbers: Float64Array,
-    linearArrays: (NativeArray | undefined)[],
-    lent: number,
-    state: Int32Array | undefined,
-    done: (outcome: NativeOutcome) => void,
-  ): NativeOutcome | undefined;
+  linearLossAsync(...call: [...LinearArguments, ...BackgroundArguments]): Ending;
   cpuInfo(): {
     instructionSet: string;
     instructionSets: string[];

@@ -4,9 +4,9 @@ import type { NativeBinding } from './binding.js';
 import { cacheFolder } from './cache-folder.js';
 import { CALL_FIELDS } from './call-fields.js';
 import { packageRoot } from './package-root.js';
-import { libc, target } from './target.js';
+import { firstBytes, libc, target } from './target.js';
 
-const { closeSync, existsSync, fstatSync, openSync, readSync } = nodeModule('node:fs');
+const { existsSync, statSync } = nodeModule('node:fs');
 const { createRequire } = nodeModule('node:module');
 const { join, resolve } = nodeModule('node:path');
 
@@ -86,14 +86,15 @@ function whyNone(root: string | undefined): string {
 
 /** In the order of preference: what was built here comes before what was shipped. */
 function addonFiles(root: string | undefined, withBuilt: boolean): string[] {
-  const built = withBuilt ? builtAddonFile() : undefined;
   const tag = process.platform === 'linux' ? `.${libc()}` : '';
   const shipped = join('prebuilds', `${process.platform}-${process.arch}`, `fused-bear-loss${tag}.node`);
-  return [
-    ...(root === undefined ? [] : [join(root, 'build', 'Release', ADDON_NAME)]),
-    ...(built === undefined ? [] : [built]),
-    ...(root === undefined ? [] : [join(root, shipped)]),
+  const inRoot = (file: string) => (root === undefined ? undefined : join(root, file));
+  const files = [
+    inRoot(join('build', 'Release', ADDON_NAME)),
+    withBuilt ? builtAddonFile() : undefined,
+    inRoot(shipped),
   ];
+  return files.filter((file) => file !== undefined);
 }
 
 /** Where `fused-bear-loss build` puts the addon; undefined where the user has no cache folder. */
@@ -105,17 +106,11 @@ export function builtAddonFile(): string | undefined {
 // The loader of glibc maps a truncated file and the process dies at the first access past its end (SIGBUS). Linkers put
 // the table of sections last.
 function assertWhole(file: string): void {
-  const header = Buffer.alloc(64);
-  const descriptor = openSync(file, 'r');
-  try {
-    readSync(descriptor, header, 0, header.length, 0);
-    const isElf64 = header.readUInt32BE(0) === 0x7f454c46 && header[4] === 2;
-    if (!isElf64) return;
-    const end = Number(header.readBigUInt64LE(0x28)) + header.readUInt16LE(0x3a) * header.readUInt16LE(0x3c);
-    if (fstatSync(descriptor).size < end) throw new Error('the file is truncated');
-  } finally {
-    closeSync(descriptor);
-  }
+  const header = firstBytes(file, 64);
+  const isElf64 = header.readUInt32BE(0) === 0x7f454c46 && header[4] === 2;
+  if (!isElf64) return;
+  const end = Number(header.readBigUInt64LE(0x28)) + header.readUInt16LE(0x3a) * header.readUInt16LE(0x3c);
+  if (statSync(file).size < end) throw new Error('the file is truncated');
 }
 
 // A clone that was updated and not built anew, or another package's addon: positions would mean other fields.

@@ -20,24 +20,18 @@ export function computeLoss(call: NativeLossCall): NativeOutcome {
   return computeLoss(numbersOf(call), arraysOf(call), summary) ?? summaryOutcome();
 }
 
-/** What the addon may use where it lies until `done` is called: it must stay there. */
-export interface LentMemory {
-  logits: boolean;
-  gradient: boolean;
-}
-
 /**
- * Copies what is not lent before it returns. An outcome that is returned is final; else `done` gets it. The call ends early
+ * Copies what is not lent before it returns. `lent` says what the addon may use where it lies until `done` is called: the
+ * sum of 1 for the logits and 2 for the gradient. An outcome that is returned is final; else `done` gets it. The call ends early
  * once `state[0]` is not 0. Where that was set while `state[1]` was 0, nothing that was lent is used any more.
  */
 export function computeLossAsync(
   call: NativeLossCall,
-  lent: LentMemory,
+  lent: number,
   state: Int32Array | undefined,
   done: (outcome: NativeOutcome) => void,
 ): NativeOutcome | undefined {
-  const bits = (lent.logits ? 1 : 0) + (lent.gradient ? 2 : 0);
-  return native().computeLossAsync(numbersOf(call), arraysOf(call), bits, state, done);
+  return native().computeLossAsync(numbersOf(call), arraysOf(call), lent, state, done);
 }
 
 /** Undefined: done. `place` is the part's first token and the size of the whole vocabulary. */

@@ -16,16 +16,21 @@ export function target(): string {
 
 /** The C library that this program was linked with: the path of its loader is in the first page of the executable. */
 export function libc(): 'glibc' | 'musl' {
-  const page = Buffer.alloc(4096);
   try {
-    const descriptor = openSync('/proc/self/exe', 'r');
-    try {
-      readSync(descriptor, page, 0, page.length, 0);
-    } finally {
-      closeSync(descriptor);
-    }
+    return firstBytes('/proc/self/exe', 4096).includes('/ld-musl-') ? 'musl' : 'glibc';
   } catch {
     return 'glibc'; // no /proc: by far the more common one
   }
-  return page.includes('/ld-musl-') ? 'musl' : 'glibc';
+}
+
+/** So many bytes of a file, zeros where it is shorter. */
+export function firstBytes(file: string, count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  const descriptor = openSync(file, 'r');
+  try {
+    readSync(descriptor, bytes, 0, count, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  return bytes;
 }

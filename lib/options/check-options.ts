@@ -85,20 +85,13 @@ function checkTogether(options: CheckedOptions): void {
   const { out } = options;
   if (gradient === true || out === undefined) return;
   if (isSparse ? out.rowStride !== undefined : out.gradLogits !== undefined || out.rowStride !== undefined) {
-    conflict(
-      'out',
-      isSparse ? "no rowStride with gradient: 'sparse'" : 'gradient: true',
-      `gradient: ${describe(gradient)}`,
-    );
+    const expected = isSparse ? "no rowStride with gradient: 'sparse'" : 'gradient: true';
+    conflict('out', expected, `gradient: ${describe(gradient)}`);
   }
 }
 
 /** Throws, where a sparse gradient cannot be had. */
 export function refuseSparse(received: string): never {
-  fail(
-    'ERR_BEAR_OPTION_CONFLICT',
-    'gradient',
-    "another gradient than 'sparse', which needs whole rows on the CPU",
-    received,
-  );
+  const expected = "another gradient than 'sparse', which needs whole rows on the CPU";
+  fail('ERR_BEAR_OPTION_CONFLICT', 'gradient', expected, received);
 }

@@ -15,12 +15,16 @@ export function deviceIndex(name: string): number {
   return name === 'cuda' ? 0 : Number(name.slice('cuda:'.length));
 }
 
+/** The name; throws unless it can be that of a CUDA device. */
+export function cudaDeviceName(name: unknown, argument: string, expected: string): string {
+  if (typeof name !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, name);
+  if (!/^cuda(:\d{1,4})?$/.test(name)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, name);
+  return name;
+}
+
 /** The index of a device that the caller named. */
 export function readDevice(device: unknown): number {
-  const expected = "'cuda', or 'cuda:' and a device's number";
-  if (typeof device !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', 'device', expected, device);
-  if (!/^cuda(:\d{1,4})?$/.test(device)) refuse('ERR_BEAR_OPTION_VALUE', 'device', expected, device);
-  return deviceIndex(device);
+  return deviceIndex(cudaDeviceName(device, 'device', "'cuda', or 'cuda:' and a device's number"));
 }
 
 /** Throws unless it can be an address of elements of this size. */

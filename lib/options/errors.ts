@@ -124,9 +124,16 @@ export function bearError(code: BearErrorCode, details: BearErrorDetails): BearL
   return Object.assign(error, { code, ...details }) as BearLossError;
 }
 
-/** Throws the error of an argument; `received` is what came, in words. */
-export function fail(code: BearErrorCode, argument: string, expected: string, received?: string): never {
-  throw bearError(code, { argument, expected, ...(received !== undefined && { received }) });
+type ErrorArguments = [code: BearErrorCode, argument: string, expected: string, received?: string];
+
+/** The error of an argument; `received` is what came, in words. */
+export function argumentError(...[code, argument, expected, received]: ErrorArguments): BearLossError {
+  return bearError(code, { argument, expected, ...(received !== undefined && { received }) });
+}
+
+/** Throws it. */
+export function fail(...error: ErrorArguments): never {
+  throw argumentError(...error);
 }
 
 /**

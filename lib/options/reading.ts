@@ -1,7 +1,7 @@
 // Objects and lists of callers, each member read once. Getters, traps and other threads may give something else the second
 // time, so what is checked must be what is used. What a caller's own code throws passes through as it is.
 import { describe, isRevoked } from './describe.js';
-import { type BearErrorCode, type BearLossError, bearError, fail, refuse } from './errors.js';
+import { argumentError, type BearErrorCode, type BearLossError, fail, refuse } from './errors.js';
 import { nearestName } from './suggest.js';
 import { lengthOf, typedArrayName } from './typed-arrays.js';
 
@@ -28,11 +28,7 @@ export function isUnreadable(value: unknown): boolean {
  */
 export function readingError(error: unknown, object: unknown, argument: string): unknown {
   if (!isUnreadable(object)) return error;
-  return bearError('ERR_BEAR_ARGUMENT_TYPE', {
-    argument,
-    expected: 'an object that can be read',
-    received: 'a Proxy that was revoked',
-  });
+  return argumentError('ERR_BEAR_ARGUMENT_TYPE', argument, 'an object that can be read', 'a Proxy that was revoked');
 }
 
 /** Array.isArray, which throws for a Proxy that was revoked. */
@@ -52,7 +48,7 @@ export function checkMembers(
     refuse('ERR_BEAR_ARGUMENT_TYPE', argument, what, value);
   }
   for (const name of namesOf(value, argument)) {
-    if (!names.has(name)) throw unknownMember(name, `${prefix}${name}`, [...names]);
+    if (!names.has(name)) refuseMember(name, `${prefix}${name}`, [...names]);
   }
   return value;
 }
@@ -65,31 +61,28 @@ function namesOf(value: object, argument: string): string[] {
   }
 }
 
-/** `read` of an object that has only these members. */
-export function readMembers<Members>(
+/** The members of an object that has only these, in their order. */
+export function readMembers<Name extends string>(
   value: unknown,
   argument: string,
   what: string,
-  names: ReadonlySet<string>,
-  read: (given: Record<string, unknown>) => Members,
+  names: ReadonlySet<Name>,
   prefix?: string,
-): Members {
-  const given = checkMembers(value, argument, what, names, prefix);
+): Record<Name, unknown> {
+  const given = checkMembers(value, argument, what, names, prefix) as Record<Name, unknown>;
+  const members = {} as Record<Name, unknown>;
   try {
-    return read(given as Record<string, unknown>);
+    for (const name of names) members[name] = given[name];
+    return members;
   } catch (error) {
     throw readingError(error, given, argument);
   }
 }
 
-function unknownMember(name: string, argument: string, names: readonly string[]): Error {
+function refuseMember(name: string, argument: string, names: readonly string[]): never {
   const nearest = nearestName(name, names);
   const hint = nearest === undefined ? `: ${names.join(', ')}` : ` (did you mean ${nearest}?)`;
-  return bearError('ERR_BEAR_OPTION_UNKNOWN', {
-    argument,
-    expected: `a name that exists${hint}`,
-    received: describe(name),
-  });
+  refuse('ERR_BEAR_OPTION_UNKNOWN', argument, `a name that exists${hint}`, name);
 }
 
 /**
@@ -115,12 +108,8 @@ export function forEachElement(
     const elements = list as ArrayLike<unknown>;
     const { length } = elements;
     if (!Number.isSafeInteger(length) || length < 0) {
-      fail(
-        'ERR_BEAR_ARGUMENT_TYPE',
-        argument,
-        `an array of ${what}`,
-        `${describe(list)} whose length is ${describe(length)}`,
-      );
+      const received = `${describe(list)} whose length is ${describe(length)}`;
+      fail('ERR_BEAR_ARGUMENT_TYPE', argument, `an array of ${what}`, received);
     }
     for (let index = 0; index < length; index++) visit(elements[index], index);
     return length;
@@ -137,7 +126,7 @@ export function elementError(
   element: unknown,
   index: number,
 ): BearLossError {
-  return bearError(code, { argument, expected: what, received: `${describe(element)} at index ${index}` });
+  return argumentError(code, argument, what, `${describe(element)} at index ${index}`);
 }
 
 /** The numbers of a list, whatever its kind: a copy. */

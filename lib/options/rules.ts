@@ -1,4 +1,5 @@
 // What an option or a member of an argument may be. Lengths of arrays are checked later, when N and V are known.
+import { cudaDeviceName } from './device-names.js';
 import { refuse } from './errors.js';
 import { readMembers } from './reading.js';
 import { expectedNames } from './suggest.js';
@@ -40,11 +41,11 @@ export const boolean: Rule = (value, argument) => {
   return value;
 };
 
-export function oneOf(names: readonly unknown[]): Rule {
+export function oneOf<const Name>(names: readonly Name[]) {
   const strings = names.filter((name) => typeof name === 'string');
   const others = names.filter((name) => typeof name !== 'string');
-  return (value, argument) => {
-    if (names.includes(value)) return value;
+  return (value: unknown, argument: string): Name => {
+    if (names.includes(value as Name)) return value as Name;
     const expected = [...others, expectedNames(value, strings)].join(', ');
     const code = typeof value === 'string' ? 'ERR_BEAR_OPTION_VALUE' : 'ERR_BEAR_ARGUMENT_TYPE';
     return refuse(code, argument, expected, value);
@@ -71,23 +72,16 @@ export const gradOutput: Rule = (value, argument) =>
 
 export const device: Rule = (value, argument) => {
   if (value === 'cpu' || value === 'auto') return value;
-  const expected = "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number";
-  if (typeof value !== 'string') refuse('ERR_BEAR_ARGUMENT_TYPE', argument, expected, value);
-  if (!/^cuda(:\d{1,4})?$/.test(value)) refuse('ERR_BEAR_OPTION_VALUE', argument, expected, value);
-  return value;
+  return cudaDeviceName(value, argument, "'auto', 'cpu', 'cuda' or 'cuda:' and a device's number");
 };
 
-const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask']);
+const ALLOWED_NAMES = new Set(['offsets', 'tokens', 'bitmask'] as const);
 
 /** Lists or a bitmask, whose arrays `indices` and `bits` take. */
 export function allowed(indices: Rule, bits: Rule): Rule {
   const what = '{ offsets: Int32Array, tokens: Int32Array } or { bitmask: Uint32Array }';
   return (value, argument) => {
-    const { offsets, tokens, bitmask } = readMembers(value, argument, what, ALLOWED_NAMES, (given) => ({
-      offsets: given.offsets,
-      tokens: given.tokens,
-      bitmask: given.bitmask,
-    }));
+    const { offsets, tokens, bitmask } = readMembers(value, argument, what, ALLOWED_NAMES);
     if (bitmask !== undefined) {
       if (offsets !== undefined || tokens !== undefined) {
         refuse('ERR_BEAR_OPTION_CONFLICT', argument, 'either lists or a bitmask', value);
@@ -102,13 +96,10 @@ export function allowed(indices: Rule, bits: Rule): Rule {
   };
 }
 
-const OUT_NAMES = new Set(['gradLogits', 'rowStride']);
+const OUT_NAMES = new Set(['gradLogits', 'rowStride'] as const);
 
 export const out: Rule = (value, argument) => {
-  const members = readMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES, (given) => ({
-    gradLogits: given.gradLogits,
-    rowStride: given.rowStride,
-  }));
+  const members = readMembers(value, argument, '{ gradLogits, rowStride }', OUT_NAMES);
   if (members.rowStride !== undefined) positiveInteger(members.rowStride, `${argument}.rowStride`);
   return members;
 };

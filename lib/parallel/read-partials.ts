@@ -56,9 +56,7 @@ export function readMessage<Message extends { version: 1 }>(
   fields: Fields<Message>,
 ): Message {
   const names = Object.keys(fields) as (keyof Message & string)[];
-  const message = readMembers(value, argument, what, new Set<string>(names), (given) =>
-    Object.fromEntries(names.map((name) => [name, given[name]])),
-  );
+  const message = readMembers(value, argument, what, new Set(names));
   for (const name of names) {
     const type = fields[name];
     const member = message[name];

@@ -3,7 +3,6 @@
 #include <memory>
 #include <new>
 
-#include "native/binding/async_loss.h"
 #include "native/binding/background_calls.h"
 #include "native/binding/device_exports.h"
 #include "native/binding/exported_function.h"
@@ -45,11 +44,7 @@ Napi::Value compute_loss(const Napi::CallbackInfo& info) {
   if (!refusal.IsEmpty()) return refusal;
   LossSummary summary;
   const ComputeStatus status = backend.compute(call.problem, call.outputs, summary, nullptr);
-  if (status == ComputeStatus::kOk && summary.non_finite_rows.empty()) {
-    write_summary(info[2], summary);
-    return env.Undefined();
-  }
-  return outcome_of(env, status, summary);
+  return ending_of(env, status, summary, info[2]);
 }
 
 // (numbers, arrays, lent: number, state: Int32Array | undefined, done: (outcome: NativeOutcome) => void) =>
@@ -61,10 +56,9 @@ Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
   const Backend& backend = backend_of(call);
   const Napi::Object refusal = refusal_of(env, call);
   if (!refusal.IsEmpty()) return refusal;
-  const LentMemory lent = read_lent_memory(info[2]);
-  auto job = std::make_unique<LossJob>(backend, call.problem, call.outputs, call.allowed_token_count, lent);
-  auto loss = std::make_unique<AsyncLoss>(std::move(job), arrays, call, info[3], info[4].As<Napi::Function>());
-  BackgroundCalls::of(env).compute(env, std::move(loss));
+  const std::int32_t lent = read_lent_bits(info[2], 4);
+  auto job = std::make_unique<LossJob>(backend, call, lent, arrays, info[3], info[4].As<Napi::Function>());
+  BackgroundCalls::of(env).compute(env, std::move(job));
   return env.Undefined();
 }
 

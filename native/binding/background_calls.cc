@@ -13,9 +13,20 @@ void check(Napi::Env env, napi_status status) {
 
 } // namespace
 
+void BackgroundCall::run() noexcept {
+  try {
+    work();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+}
+
 // Throws where JavaScript cannot run any more, because its worker is being terminated.
 void BackgroundCall::finish(Napi::Env env) {
-  const Napi::Value outcome = value_or_outcome(env, [&] { return settle(env); });
+  const Napi::Value outcome = value_or_outcome(env, [&] {
+    if (failure_) std::rethrow_exception(failure_);
+    return settle(env);
+  });
   done_.Call({outcome});
 }
 

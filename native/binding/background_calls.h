@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 
 #include "native/threads/background_queue.h"
@@ -17,14 +18,18 @@ class BackgroundCall : public BackgroundTask {
  public:
   explicit BackgroundCall(const Napi::Function& done) : done_(Napi::Persistent(done)) {}
 
-  // Calls `done` with what settle() makes of the result.
+  void run() noexcept final;
+
+  // Calls `done` with what settle() makes of the result, or with the outcome that stands for what work() threw.
   void finish(Napi::Env env);
 
  protected:
+  virtual void work() = 0;
   virtual Napi::Value settle(Napi::Env env) = 0;
 
  private:
   Napi::FunctionReference done_;
+  std::exception_ptr failure_;
 };
 
 // Those of one JavaScript environment (the main thread or a worker). They keep its event loop alive. When it is taken

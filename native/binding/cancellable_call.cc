@@ -1,8 +1,7 @@
 #include "native/binding/cancellable_call.h"
 
-#include <new>
-
 #include "native/binding/loss_outcome.h"
+#include "native/binding/typed_views.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -12,15 +11,8 @@ std::atomic<std::int32_t>* state_memory(const Napi::Value& state) {
   static_assert(
       sizeof(std::atomic<std::int32_t>) == sizeof(std::int32_t) && std::atomic<std::int32_t>::is_always_lock_free,
       "Atomics.store and std::atomic must mean the same memory");
-  if (state.IsUndefined()) return nullptr;
-  void* data = nullptr;
-  std::size_t length = 0;
-  napi_typedarray_type type = napi_uint8_array;
-  const napi_status status = napi_get_typedarray_info(state.Env(), state, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_int32_array || length < 2) {
-    throw Napi::Error::New(state.Env(), "fused-bear-loss: malformed state of an asynchronous call");
-  }
-  return static_cast<std::atomic<std::int32_t>*>(data);
+  const View view = optional_view_of(state.Env(), state, "state");
+  return reinterpret_cast<std::atomic<std::int32_t>*>(typed_data<std::int32_t>(state.Env(), "state", view, 2));
 }
 
 } // namespace
@@ -28,7 +20,7 @@ std::atomic<std::int32_t>* state_memory(const Napi::Value& state) {
 std::int32_t read_lent_bits(const Napi::Value& value, std::int32_t limit) {
   std::int32_t bits = 0;
   if (napi_get_value_int32(value.Env(), value, &bits) != napi_ok || bits < 0 || bits >= limit) {
-    throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed lent memory");
+    throw malformed(value.Env(), "lent memory");
   }
   return bits;
 }
@@ -42,21 +34,14 @@ CancellableCall::CancellableCall(const Napi::Array& arrays, const Napi::Value& s
   }
 }
 
-void CancellableCall::run() noexcept {
+void CancellableCall::work() {
   // This store and the job's load of the abort have one order with JavaScript's store of the abort and its load of
   // this: either the job does not begin, or JavaScript sees that it has.
   state_[1].store(1, std::memory_order_seq_cst);
-  try {
-    status_ = state_[0].load(std::memory_order_seq_cst) == 0 ? compute(state_) : ComputeStatus::kAborted;
-  } catch (const DeviceError& error) {
-    device_error_.emplace(error);
-  } catch (const std::bad_alloc&) {
-    status_ = ComputeStatus::kOutOfMemory;
-  }
+  status_ = state_[0].load(std::memory_order_seq_cst) == 0 ? compute(state_) : ComputeStatus::kAborted;
 }
 
 Napi::Value CancellableCall::settle(Napi::Env env) {
-  if (device_error_) return device_error_outcome(env, *device_error_);
   // An abort after the last row still keeps the promise that nothing is written.
   const bool is_aborted = state_[0].load(std::memory_order_relaxed) != 0;
   if (status_ == ComputeStatus::kOk && is_aborted) status_ = ComputeStatus::kAborted;

@@ -5,11 +5,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 
 #include "native/binding/background_calls.h"
 #include "native/core/backend.h"
-#include "native/core/device_error.h"
 
 namespace fused_bear_loss {
 
@@ -20,10 +18,11 @@ class CancellableCall : public BackgroundCall {
   // lent.
   CancellableCall(const Napi::Array& arrays, const Napi::Value& state, const Napi::Function& done);
 
-  void run() noexcept final;
   void cancel() noexcept final { state_[0].store(1, std::memory_order_relaxed); }
 
  protected:
+  void work() final;
+
   // On another thread, once.
   virtual ComputeStatus compute(const std::atomic<std::int32_t>* abort) = 0;
   virtual const LossSummary& summary() const = 0;
@@ -38,7 +37,6 @@ class CancellableCall : public BackgroundCall {
   Napi::ObjectReference shared_; // keeps the memory of JavaScript's, where `state_` is there
   std::atomic<std::int32_t>* state_;
   ComputeStatus status_ = ComputeStatus::kOk;
-  std::optional<DeviceError> device_error_; // in place of a status
 };
 
 // Bits of what was lent, as JavaScript passes them: a number below `limit`.

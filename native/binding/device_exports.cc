@@ -2,8 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <new>
-#include <optional>
 #include <utility>
 
 #include "native/binding/background_calls.h"
@@ -11,6 +9,7 @@
 #include "native/binding/device_loss_call.h"
 #include "native/binding/exported_function.h"
 #include "native/binding/loss_outcome.h"
+#include "native/binding/typed_views.h"
 #include "native/core/device_api.h"
 
 namespace fused_bear_loss {
@@ -29,81 +28,63 @@ void* pointer_of(const Napi::Value& value) {
 }
 
 std::shared_ptr<DeviceStream> stream_or_default(const Napi::Value& handle, int device) {
-  return handle.IsUndefined() ? device_api().adopt_stream(device, nullptr) : stream_of(handle);
+  return handle.IsUndefined() ? device_api().adopt_stream(device, nullptr) : held<DeviceStream>(handle);
 }
-
-struct HostMemory {
-  void* data = nullptr;
-  std::size_t bytes = 0;
-};
 
 // Of a Uint8Array.
-HostMemory host_memory_of(const Napi::Value& value) {
-  HostMemory memory;
-  napi_typedarray_type type = napi_int8_array;
-  const napi_status status =
-      napi_get_typedarray_info(value.Env(), value, &type, &memory.bytes, &memory.data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_uint8_array) {
-    throw Napi::Error::New(value.Env(), "fused-bear-loss: malformed call of the addon: no Uint8Array");
-  }
-  return memory;
+View bytes_of(const Napi::Value& value) {
+  const View view = view_of(value.Env(), value, "bytes");
+  check_view(value.Env(), "bytes", view, napi_uint8_array, 0);
+  return view;
 }
 
-// (device: number) => stream
 Napi::Value create_stream(const Napi::CallbackInfo& info) {
-  return wrap_stream(info.Env(), device_api().create_stream(device_of(info[0])));
+  return wrap_handle(info.Env(), device_api().create_stream(device_of(info[0])));
 }
 
-// (device: number, handle: bigint) => stream
 Napi::Value adopt_stream(const Napi::CallbackInfo& info) {
-  return wrap_stream(info.Env(), device_api().adopt_stream(device_of(info[0]), pointer_of(info[1])));
+  return wrap_handle(info.Env(), device_api().adopt_stream(device_of(info[0]), pointer_of(info[1])));
 }
 
-// (stream) => undefined, when all of its work is done
 Napi::Value synchronize_stream(const Napi::CallbackInfo& info) {
-  stream_of(info[0])->synchronize();
+  held<DeviceStream>(info[0])->synchronize();
   return info.Env().Undefined();
 }
 
-// (device: number, bytes: number, stream | undefined, cleared: boolean) => storage of zeros, or of anything
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   const int device = device_of(info[0]);
   const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
   std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, size_of(info[1]), stream);
   if (info[3].ToBoolean()) device_api().clear(*storage, stream);
-  return wrap_storage(info.Env(), std::move(storage));
+  return wrap_handle(info.Env(), std::move(storage));
 }
 
-// (device: number, bytes: Uint8Array, stream | undefined) => storage of these bytes
 Napi::Value upload(const Napi::CallbackInfo& info) {
   const int device = device_of(info[0]);
-  const HostMemory host = host_memory_of(info[1]);
+  const View host = bytes_of(info[1]);
   const std::shared_ptr<DeviceStream> stream = stream_or_default(info[2], device);
-  std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, host.bytes, stream);
-  device_api().upload(*storage, host.data, host.bytes, stream);
-  return wrap_storage(info.Env(), std::move(storage));
+  std::shared_ptr<DeviceStorage> storage = device_api().allocate(device, host.length, stream);
+  device_api().upload(*storage, host.data, host.length, stream);
+  return wrap_handle(info.Env(), std::move(storage));
 }
 
-// (device: number, pointer: bigint, bytes: number) => storage that another library owns
 Napi::Value adopt(const Napi::CallbackInfo& info) {
-  return wrap_storage(info.Env(), device_api().adopt(device_of(info[0]), pointer_of(info[1]), size_of(info[2])));
+  return wrap_handle(info.Env(), device_api().adopt(device_of(info[0]), pointer_of(info[1]), size_of(info[2])));
 }
 
-// (storage) => bigint
 Napi::Value pointer(const Napi::CallbackInfo& info) {
-  return Napi::BigInt::New(info.Env(),
-                           static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(storage_of(info[0])->data())));
+  return Napi::BigInt::New(
+      info.Env(), static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(held<DeviceStorage>(info[0])->data())));
 }
 
 void check_room(const Napi::Env& env, const DeviceStorage& storage, std::size_t bytes) {
   if (bytes <= storage.bytes()) return;
-  throw Napi::Error::New(env, "fused-bear-loss: malformed call of the addon: more bytes than the tensor has");
+  throw malformed(env, "more bytes than the tensor has");
 }
 
-// (destination: storage, source: storage of the same device, bytes: number, stream | undefined) => undefined
 Napi::Value copy(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<DeviceStorage> destination = storage_of(info[0]);
-  const std::shared_ptr<DeviceStorage> source = storage_of(info[1]);
+  const std::shared_ptr<DeviceStorage> destination = held<DeviceStorage>(info[0]);
+  const std::shared_ptr<DeviceStorage> source = held<DeviceStorage>(info[1]);
   const std::size_t bytes = size_of(info[2]);
   check_room(info.Env(), *destination, bytes);
   check_room(info.Env(), *source, bytes);
@@ -111,60 +92,30 @@ Napi::Value copy(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (storage, destination: Uint8Array) => undefined
 Napi::Value download(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
-  const HostMemory host = host_memory_of(info[1]);
-  check_room(info.Env(), *storage, host.bytes);
-  device_api().download(*storage, host.data, host.bytes);
+  const std::shared_ptr<DeviceStorage> storage = held<DeviceStorage>(info[0]);
+  const View host = bytes_of(info[1]);
+  check_room(info.Env(), *storage, host.length);
+  device_api().download(*storage, host.data, host.length);
   return info.Env().Undefined();
 }
 
-// Waits for the device, then calls `done` with what take() makes of it, or with the error. take() also lets go of what
-// was waited for: who disposes of a result in `done` has its memory back at once.
-class DeviceWait : public BackgroundCall {
- public:
-  using BackgroundCall::BackgroundCall;
-
-  void run() noexcept final {
-    try {
-      wait();
-    } catch (const DeviceError& error) {
-      error_.emplace(error);
-    } catch (const std::bad_alloc&) {
-      out_of_memory_ = true;
-    }
-  }
-
-  // The device cannot be told to stop.
-  void cancel() noexcept final {}
-
- protected:
-  virtual void wait() = 0;
-  virtual Napi::Value take(Napi::Env env) = 0;
-
-  Napi::Value settle(Napi::Env env) final {
-    if (out_of_memory_) return plain_outcome(env, "out-of-memory");
-    return error_ ? device_error_outcome(env, *error_) : take(env);
-  }
-
- private:
-  std::optional<DeviceError> error_;
-  bool out_of_memory_ = false;
-};
-
-class DownloadWait final : public DeviceWait {
+// Calls that wait for a device, which cannot be told to stop. Their settle() also lets go of what was waited for: who
+// disposes of a result in `done` has its memory back at once.
+class DownloadWait final : public BackgroundCall {
  public:
   DownloadWait(const Napi::Function& done, std::unique_ptr<EnqueuedDownload> copy, const Napi::Value& destination)
-      : DeviceWait(done),
+      : BackgroundCall(done),
         download_(std::move(copy)),
         destination_(Napi::Persistent(destination.As<Napi::Object>())),
-        memory_(host_memory_of(destination)) {}
+        memory_(bytes_of(destination)) {}
+
+  void cancel() noexcept override {}
 
  protected:
   // The destination is an array that nobody else knows yet, so its memory stays where it is.
-  void wait() override { download_->finish(memory_.data); }
-  Napi::Value take(Napi::Env env) override {
+  void work() override { download_->finish(memory_.data); }
+  Napi::Value settle(Napi::Env env) override {
     download_.reset();
     return env.Undefined();
   }
@@ -172,22 +123,19 @@ class DownloadWait final : public DeviceWait {
  private:
   std::unique_ptr<EnqueuedDownload> download_;
   Napi::ObjectReference destination_;
-  HostMemory memory_;
+  View memory_;
 };
 
-// (storage, destination: Uint8Array, done: (error | undefined) => void) => undefined
 Napi::Value download_async(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<DeviceStorage> storage = storage_of(info[0]);
-  const HostMemory host = host_memory_of(info[1]);
-  check_room(info.Env(), *storage, host.bytes);
-  auto copy = device_api().enqueue_download(storage, host.bytes);
+  const std::shared_ptr<DeviceStorage> storage = held<DeviceStorage>(info[0]);
+  const View host = bytes_of(info[1]);
+  check_room(info.Env(), *storage, host.length);
+  auto copy = device_api().enqueue_download(storage, host.length);
   BackgroundCalls::of(info.Env())
       .wait(info.Env(), std::make_unique<DownloadWait>(info[2].As<Napi::Function>(), std::move(copy), info[1]));
   return info.Env().Undefined();
 }
 
-// (numbers, arrays: (TypedArray | storage | undefined)[], scalarLoss: storage | undefined, stream | undefined) =>
-//   the loss under way, or NativeOutcome
 Napi::Value enqueue_loss(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   DeviceLossRequest request(info[0], info[1].As<Napi::Array>(), info[2]);
@@ -195,18 +143,21 @@ Napi::Value enqueue_loss(const Napi::CallbackInfo& info) {
   const ProblemFault fault = request.find_host_fault();
   if (fault.error != ProblemError::kNone) return invalid_outcome(env, fault);
   // Made first: once the device is at work, nothing may fail any more.
-  const Napi::Value handle = wrap_loss(env, nullptr);
-  set_loss(handle, request.enqueue(stream_or_default(info[3], request.device())));
+  const Napi::Value handle = wrap_handle(env, std::shared_ptr<EnqueuedLoss>());
+  handle_of(handle) = request.enqueue(stream_or_default(info[3], request.device()));
   return handle;
 }
 
-class LossWait final : public DeviceWait {
+class LossWait final : public BackgroundCall {
  public:
-  LossWait(const Napi::Function& done, std::shared_ptr<EnqueuedLoss> loss) : DeviceWait(done), loss_(std::move(loss)) {}
+  LossWait(const Napi::Function& done, std::shared_ptr<EnqueuedLoss> loss)
+      : BackgroundCall(done), loss_(std::move(loss)) {}
+
+  void cancel() noexcept override {}
 
  protected:
-  void wait() override { report_ = loss_->wait(); }
-  Napi::Value take(Napi::Env env) override {
+  void work() override { report_ = loss_->wait(); }
+  Napi::Value settle(Napi::Env env) override {
     loss_.reset();
     if (report_.fault.error != ProblemError::kNone) return invalid_outcome(env, report_.fault);
     return outcome_of(env, ComputeStatus::kOk, report_.summary);
@@ -217,14 +168,12 @@ class LossWait final : public DeviceWait {
   DeviceLossReport report_;
 };
 
-// (loss under way, done: (outcome: NativeOutcome) => void) => undefined
 Napi::Value read_loss(const Napi::CallbackInfo& info) {
   BackgroundCalls::of(info.Env())
-      .wait(info.Env(), std::make_unique<LossWait>(info[1].As<Napi::Function>(), loss_of(info[0])));
+      .wait(info.Env(), std::make_unique<LossWait>(info[1].As<Napi::Function>(), held<EnqueuedLoss>(info[0])));
   return info.Env().Undefined();
 }
 
-// (handle) => undefined
 Napi::Value release(const Napi::CallbackInfo& info) {
   release_handle(info[0]);
   return info.Env().Undefined();
@@ -232,14 +181,13 @@ Napi::Value release(const Napi::CallbackInfo& info) {
 
 Napi::Object to_object(Napi::Env env, const MemoryCounts& counts) {
   Napi::Object object = Napi::Object::New(env);
-  object.Set("usedBytes", static_cast<double>(counts.used_bytes));
-  object.Set("usedBlocks", static_cast<double>(counts.used_blocks));
+  object.Set("allocatedBytes", static_cast<double>(counts.used_bytes));
+  object.Set("allocatedBlocks", static_cast<double>(counts.used_blocks));
   object.Set("cachedBytes", static_cast<double>(counts.cached_bytes));
   object.Set("cachedBlocks", static_cast<double>(counts.cached_blocks));
   return object;
 }
 
-// (device: number) => {device, pinned: {usedBytes, usedBlocks, cachedBytes, cachedBlocks}}
 Napi::Value memory(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const DeviceMemoryReport report = device_api().memory(device_of(info[0]));
@@ -249,7 +197,6 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// (device: number) => undefined
 Napi::Value release_cached(const Napi::CallbackInfo& info) {
   device_api().release_cached(device_of(info[0]));
   return info.Env().Undefined();

@@ -5,30 +5,30 @@
 #include <napi.h>
 
 #include <memory>
+#include <variant>
 
+#include "native/binding/typed_views.h"
 #include "native/core/device_api.h"
 
 namespace fused_bear_loss {
 
-struct DeviceHandle {
-  std::shared_ptr<DeviceStorage> storage;
-  std::shared_ptr<DeviceStream> stream;
-  std::shared_ptr<EnqueuedLoss> loss;
-};
+using DeviceHandle =
+    std::variant<std::shared_ptr<DeviceStorage>, std::shared_ptr<DeviceStream>, std::shared_ptr<EnqueuedLoss>>;
 
-Napi::Value wrap_storage(Napi::Env env, std::shared_ptr<DeviceStorage> storage);
-Napi::Value wrap_stream(Napi::Env env, std::shared_ptr<DeviceStream> stream);
-Napi::Value wrap_loss(Napi::Env env, std::shared_ptr<EnqueuedLoss> loss);
+Napi::Value wrap_handle(Napi::Env env, DeviceHandle contents);
 
-// Of a handle that wrap_loss() made without one.
-void set_loss(const Napi::Value& handle, std::shared_ptr<EnqueuedLoss> loss);
+// Throws a Napi::Error where the value is no handle: a mistake of this package.
+DeviceHandle& handle_of(const Napi::Value& value);
 
-// These throw a Napi::Error where the value is no such handle, or has been released: mistakes of this package.
-const std::shared_ptr<DeviceStorage>& storage_of(const Napi::Value& handle);
-const std::shared_ptr<DeviceStream>& stream_of(const Napi::Value& handle);
-const std::shared_ptr<EnqueuedLoss>& loss_of(const Napi::Value& handle);
+// As handle_of(); also throws where the handle holds something else, or has been released.
+template <class T>
+const std::shared_ptr<T>& held(const Napi::Value& handle) {
+  const auto* const contents = std::get_if<std::shared_ptr<T>>(&handle_of(handle));
+  if (contents != nullptr && *contents != nullptr) return *contents;
+  throw malformed(handle.Env(), "a handle that holds something else");
+}
 
-// Gives back what the handle holds. Without effect on one that has been released.
+// Gives back what it holds. Without effect on one that has been released.
 void release_handle(const Napi::Value& handle);
 
 } // namespace fused_bear_loss

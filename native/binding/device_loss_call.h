@@ -26,14 +26,10 @@ class DeviceLossRequest {
   int device() const { return call_.device; }
 
  private:
-  class Collector;
-
-  template <class T>
-  void upload(const T*& array, std::int64_t count, const std::shared_ptr<DeviceStream>& stream);
   bool is_on_device(const void* pointer) const;
 
-  std::vector<std::shared_ptr<DeviceStorage>> storages_;
-  LossCall call_;
+  DeviceStorages storages_;
+  LossCall call_; // after the storages, which reading it fills
   float* scalar_loss_ = nullptr;
 };
 

@@ -1,11 +1,9 @@
 #include "native/binding/linear_call.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <iterator>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,27 +21,6 @@
 
 namespace fused_bear_loss {
 namespace {
-
-class LinearNumbers {
- public:
-  explicit LinearNumbers(const Napi::Value& array) : env_(array.Env()) {
-    values_ =
-        typed_data<double>(env_, "linearNumbers", view_of(env_, array, "linearNumbers"), std::size(kLinearNumberNames));
-  }
-
-  std::int64_t next(double least, double most) {
-    const double value = values_[next_++];
-    if (!(value >= least && value <= most) || std::trunc(value) != value) {
-      throw malformed(env_, std::string(kLinearNumberNames[next_ - 1]) + " is out of range");
-    }
-    return static_cast<std::int64_t>(value);
-  }
-
- private:
-  Napi::Env env_;
-  const double* values_ = nullptr;
-  std::size_t next_ = 0;
-};
 
 class LinearArrays {
  public:
@@ -74,12 +51,12 @@ class LinearArrays {
 
 void read_linear_numbers(const Napi::Value& array, LinearCall& call) {
   LinearProblem& problem = call.problem;
-  LinearNumbers numbers(array);
-  problem.hidden_size = numbers.next(1, kLargestSafeInteger);
-  problem.operand_dtype = static_cast<DType>(numbers.next(0, static_cast<double>(std::size(kDTypeNames) - 1)));
-  problem.accumulate = numbers.next(0, 1) != 0;
-  call.outputs.weight_is_zero = numbers.next(0, 1) != 0;
-  call.workspace_floats = numbers.next(0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
+  const Numbers<int> numbers(array, kLinearNumberNames, std::size(kLinearNumberNames));
+  problem.hidden_size = numbers.integer(0, 1, kLargestSafeInteger);
+  problem.operand_dtype = numbers.enumerator<DType>(1, kDTypeNames);
+  problem.accumulate = numbers.integer(2, 0, 1) != 0;
+  call.outputs.weight_is_zero = numbers.integer(3, 0, 1) != 0;
+  call.workspace_floats = numbers.integer(4, 0, kLargestSafeInteger) / static_cast<std::int64_t>(sizeof(float));
   const Napi::Env env = array.Env();
   if (problem.operand_dtype == DType::kFloat16) throw malformed(env, "float16 factors");
   check_product(env, "hidden", problem.rows, problem.hidden_size);
@@ -176,12 +153,7 @@ const char* find_overlap(const LinearCall& call) {
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
   };
   constexpr std::size_t kOutputs = 4;
-  for (std::size_t output = 0; output < kOutputs; ++output) {
-    for (std::size_t other = output + 1; other < std::size(spans); ++other) {
-      if (overlap(spans[output], spans[other])) return spans[other].name;
-    }
-  }
-  return nullptr;
+  return find_overlap(spans, kOutputs);
 }
 
 // How the call ends before anything is computed or written; an empty object where nothing is wrong.
@@ -281,9 +253,7 @@ Napi::Value linear_loss_from_js(const Napi::CallbackInfo& info) {
   call.problem.workspace_floats = call.workspace_floats;
   LossSummary summary;
   const ComputeStatus status = compute_linear(call.problem, call.outputs, summary, nullptr);
-  if (status != ComputeStatus::kOk || !summary.non_finite_rows.empty()) return outcome_of(env, status, summary);
-  write_summary(info[4], summary);
-  return env.Undefined();
+  return ending_of(env, status, summary, info[4]);
 }
 
 } // namespace fused_bear_loss

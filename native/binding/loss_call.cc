@@ -1,9 +1,9 @@
 #include "native/binding/loss_call.h"
 
-#include <cmath>
 #include <iterator>
 #include <string>
 
+#include "native/binding/device_handle.h"
 #include "native/binding/typed_views.h"
 #include "native/core/call_fields.h"
 #include "native/core/dtype.h"
@@ -12,14 +12,13 @@
 namespace fused_bear_loss {
 namespace {
 
-const char* name_of(NumberField field) { return kNumberFieldNames[static_cast<std::size_t>(field)]; }
 const char* name_of(ArrayField field) { return kArrayFieldNames[static_cast<std::size_t>(field)]; }
 
 // The arrays of a call, by position.
 class Arrays {
  public:
-  Arrays(const Napi::Array& array, DeviceArrays* device_arrays)
-      : array_(array), length_(array.Length()), device_arrays_(device_arrays) {}
+  Arrays(const Napi::Array& array, DeviceStorages* storages)
+      : array_(array), length_(array.Length()), storages_(storages) {}
 
   Napi::Env env() const { return array_.Env(); }
 
@@ -33,11 +32,11 @@ class Arrays {
       throw malformed(env(), std::string(name_of(field)) + " cannot be read");
     }
     if (type == napi_undefined) return {};
-    if (type != napi_external || device_arrays_ == nullptr) return view_of(env(), value, name_of(field));
-    const DeviceArrays::Memory memory = device_arrays_->resolve(field, Napi::Value(env(), value));
+    if (type != napi_external || storages_ == nullptr) return view_of(env(), value, name_of(field));
+    const DeviceStorage& storage = *storages_->emplace_back(held<DeviceStorage>(Napi::Value(env(), value)));
     View view;
-    view.data = memory.data;
-    view.length = memory.bytes;
+    view.data = storage.data();
+    view.length = storage.bytes();
     view.present = true;
     view.on_device = true;
     return view;
@@ -46,7 +45,7 @@ class Arrays {
  private:
   Napi::Array array_;
   std::uint32_t length_;
-  DeviceArrays* device_arrays_;
+  DeviceStorages* storages_;
 };
 
 // Null where the array is undefined.
@@ -55,42 +54,15 @@ T* read_array(const Arrays& arrays, ArrayField field, std::size_t length) {
   return typed_data<T>(arrays.env(), name_of(field), arrays.view(field), length);
 }
 
-// The numbers of a call.
-class Numbers {
+class LossNumbers : public Numbers<NumberField> {
  public:
-  explicit Numbers(const Napi::Value& array) : env_(array.Env()) {
-    const View view = view_of(env_, array, "numbers");
-    check_view(env_, "numbers", view, napi_float64_array, kNumberCount);
-    values_ = static_cast<const double*>(view.data);
-  }
-
-  Napi::Env env() const { return env_; }
-
-  double number(NumberField field) const { return values_[static_cast<std::size_t>(field)]; }
+  explicit LossNumbers(const Napi::Value& array) : Numbers(array, kNumberFieldNames, kNumberCount) {}
 
   // In the order of kNumberOptions.
   const double* options() const { return values_ + kNumberFieldCount; }
-
-  std::int64_t integer(NumberField field, double least, double most) const {
-    const double value = number(field);
-    if (!(value >= least && value <= most) || std::trunc(value) != value) {
-      throw malformed(env_, std::string(name_of(field)) + " is out of range");
-    }
-    return static_cast<std::int64_t>(value);
-  }
-
-  // An enumerator by its position in the table of its names.
-  template <class Enum, std::size_t kCount>
-  Enum enumerator(NumberField field, const char* const (&)[kCount]) const {
-    return static_cast<Enum>(integer(field, 0, static_cast<double>(kCount - 1)));
-  }
-
- private:
-  Napi::Env env_;
-  const double* values_ = nullptr;
 };
 
-void read_shape(const Numbers& numbers, LossProblem& problem) {
+void read_shape(const LossNumbers& numbers, LossProblem& problem) {
   problem.rows = numbers.integer(NumberField::kRows, 0, kLargestSafeInteger);
   problem.vocab_size = numbers.integer(NumberField::kVocabSize, 1, kLargestSafeInteger);
   problem.row_stride =
@@ -98,7 +70,7 @@ void read_shape(const Numbers& numbers, LossProblem& problem) {
   check_product(numbers.env(), "logits", problem.rows, problem.row_stride);
 }
 
-std::int64_t read_gradient_stride(const Numbers& numbers, const LossProblem& problem) {
+std::int64_t read_gradient_stride(const LossNumbers& numbers, const LossProblem& problem) {
   const std::int64_t stride =
       numbers.integer(NumberField::kGradRowStride, static_cast<double>(problem.vocab_size), kLargestSafeInteger);
   check_product(numbers.env(), "gradLogits", problem.rows, stride);
@@ -172,7 +144,7 @@ LossOutputs outputs_of(const Arrays& arrays, const LossProblem& problem, std::in
   return outputs;
 }
 
-LossCall read_call(const Numbers& numbers, const Arrays& arrays, bool has_logits) {
+LossCall read_call(const LossNumbers& numbers, const Arrays& arrays, bool has_logits) {
   LossCall call;
   call.device = static_cast<std::int32_t>(numbers.integer(NumberField::kDevice, LossCall::kCpuDevice, kLargestInt32));
   read_shape(numbers, call.problem);
@@ -200,12 +172,12 @@ LossOutputs read_outputs(const Napi::Array& arrays, const LossProblem& problem, 
   return outputs_of(Arrays(arrays, nullptr), problem, grad_row_stride, gradient_length);
 }
 
-LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& array_list, DeviceArrays* device_arrays) {
-  return read_call(Numbers(number_array), Arrays(array_list, device_arrays), true);
+LossCall read_loss_call(const Napi::Value& number_array, const Napi::Array& array_list, DeviceStorages* storages) {
+  return read_call(LossNumbers(number_array), Arrays(array_list, storages), true);
 }
 
 LossCall read_call_without_logits(const Napi::Value& number_array, const Napi::Array& array_list) {
-  LossCall call = read_call(Numbers(number_array), Arrays(array_list, nullptr), false);
+  LossCall call = read_call(LossNumbers(number_array), Arrays(array_list, nullptr), false);
   if (call.problem.gradient != GradientMode::kNone) throw malformed(array_list.Env(), "a gradient of no logits");
   return call;
 }
@@ -229,7 +201,8 @@ const char* settle_overlap(LossCall& call) {
     return logits.name;
   }
   // A gradient written over targets or allowed ids would turn checked indices into wild ones.
-  const Span inputs[] = {
+  const Span spans[] = {
+      gradient,
       {"targets", problem.targets, rows * sizeof(std::int32_t)},
       {"tokenWeights", problem.token_weights, rows * sizeof(float)},
       {"penaltyWeights", problem.penalty_weights, rows * sizeof(float)},
@@ -239,10 +212,7 @@ const char* settle_overlap(LossCall& call) {
       {"allowed.bitmask", problem.allowed_bitmask,
        rows * static_cast<std::size_t>(bitmask_words(problem.vocab_size)) * sizeof(std::uint32_t)},
   };
-  for (const Span& input : inputs) {
-    if (overlap(gradient, input)) return input.name;
-  }
-  return nullptr;
+  return find_overlap(spans, 1);
 }
 
 } // namespace fused_bear_loss

@@ -7,9 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "native/core/backend.h"
-#include "native/core/call_fields.h"
+#include "native/core/device_api.h"
 
 namespace fused_bear_loss {
 
@@ -23,21 +25,11 @@ struct LossCall {
   static constexpr std::int32_t kCpuDevice = -1;
 };
 
-// Arrays of a call that lie on a device, where the call takes any. A view in their place is host memory.
-class DeviceArrays {
- public:
-  struct Memory {
-    void* data = nullptr;
-    std::size_t bytes = 0;
-  };
+using DeviceStorages = std::vector<std::shared_ptr<DeviceStorage>>;
 
-  virtual ~DeviceArrays() = default;
-  // Of a handle that JavaScript holds; throws a Napi::Error where it is none.
-  virtual Memory resolve(ArrayField field, const Napi::Value& handle) = 0;
-};
-
-// Throws a Napi::Error where the two do not describe a call: a mistake of this package, not of its user.
-LossCall read_loss_call(const Napi::Value& numbers, const Napi::Array& arrays, DeviceArrays* device_arrays = nullptr);
+// Throws a Napi::Error where the two do not describe a call: a mistake of this package, not of its user. Handles of
+// memory on a device may stand for views where there are `storages`, which get what they hold.
+LossCall read_loss_call(const Napi::Value& numbers, const Napi::Array& arrays, DeviceStorages* storages = nullptr);
 
 // The same of a call whose logits are nowhere, and so without a gradient.
 LossCall read_call_without_logits(const Napi::Value& numbers, const Napi::Array& arrays);

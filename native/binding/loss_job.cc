@@ -6,17 +6,20 @@
 
 namespace fused_bear_loss {
 
-LossJob::LossJob(const Backend& backend, const LossProblem& problem, const LossOutputs& outputs,
-                 std::int64_t allowed_token_count, LentMemory lent)
-    : backend_(backend),
-      problem_(problem),
-      outputs_(outputs),
-      rows_(problem_, outputs_, allowed_token_count),
-      entries_bytes_(static_cast<std::size_t>(allowed_token_count * element_size(problem.dtype))) {
-  const bool in_place = problem.gradient == GradientMode::kInPlace || problem.gradient == GradientMode::kInPlaceSparse;
-  if (in_place) lent.logits = lent.gradient = lent.logits && lent.gradient;
-  take_logits(lent.logits);
-  take_gradient(lent.gradient);
+LossJob::LossJob(const Backend& backend, const LossCall& call, std::int32_t lent, const Napi::Array& arrays,
+                 const Napi::Value& state, const Napi::Function& done)
+    : CancellableCall(arrays, state, done),
+      backend_(backend),
+      call_(call),
+      problem_(call.problem),
+      outputs_(call.outputs),
+      rows_(problem_, outputs_, call.allowed_token_count),
+      entries_bytes_(static_cast<std::size_t>(call.allowed_token_count * element_size(problem_.dtype))) {
+  const GradientMode mode = problem_.gradient;
+  const bool in_place = mode == GradientMode::kInPlace || mode == GradientMode::kInPlaceSparse;
+  const bool lent_together = !in_place || lent == 3;
+  take_logits((lent & 1) != 0 && lent_together);
+  take_gradient((lent & 2) != 0 && lent_together);
 }
 
 void LossJob::take_logits(bool lent) {
@@ -31,7 +34,7 @@ void LossJob::take_logits(bool lent) {
 void LossJob::take_gradient(bool lent) {
   if (lent || problem_.gradient == GradientMode::kNone) return;
   copies_gradient_ = true;
-  outputs_.grad_is_new = true; // the caller's is written by copy_outputs
+  outputs_.grad_is_new = true; // the caller's is written by write_outputs()
   if (problem_.gradient == GradientMode::kSparse) {
     own_entries_.emplace(entries_bytes_);
     outputs_.grad_logits = own_entries_->data();
@@ -47,13 +50,16 @@ void LossJob::take_gradient(bool lent) {
   outputs_.grad_row_stride = problem_.vocab_size;
 }
 
-ComputeStatus LossJob::run(const std::atomic<std::int32_t>* abort) {
+ComputeStatus LossJob::compute(const std::atomic<std::int32_t>* abort) {
   const ComputeStatus status = backend_.compute(problem_, outputs_, summary_, abort);
   if (!copies_gradient_ || own_entries_) own_rows_.reset(); // of use to the next call from now on
   return status;
 }
 
-void LossJob::copy_outputs(const LossOutputs& destination) const {
+bool LossJob::write_outputs(const Napi::Array& arrays) {
+  if (copies_gradient_ && current_gradient_length(arrays) != call_.gradient_length) return false;
+  std::size_t length = 0;
+  const LossOutputs destination = read_outputs(arrays, call_.problem, call_.outputs.grad_row_stride, length);
   if (own_entries_) {
     std::memcpy(destination.grad_logits, own_entries_->data(), entries_bytes_);
   } else if (copies_gradient_) {
@@ -65,6 +71,7 @@ void LossJob::copy_outputs(const LossOutputs& destination) const {
     copy_rows(gradient, destination.grad_logits, destination.grad_row_stride, is_sparse);
   }
   rows_.copy_outputs(destination);
+  return true;
 }
 
 // Not a vector, which would write every element before the copy does.

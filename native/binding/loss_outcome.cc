@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "native/binding/typed_views.h"
 #include "native/core/call_fields.h"
 #include "native/core/option_names.h"
 
@@ -10,23 +11,17 @@ namespace {
 
 Napi::Value to_number(Napi::Env env, std::int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
-} // namespace
-
+// Making an object of them takes longer.
 void write_summary(const Napi::Value& float64_array, const LossSummary& summary) {
-  void* data = nullptr;
-  std::size_t length = 0;
-  napi_typedarray_type type = napi_uint8_array;
-  const napi_status status =
-      napi_get_typedarray_info(float64_array.Env(), float64_array, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_float64_array || length < std::size(kSummaryFieldNames)) {
-    throw Napi::Error::New(float64_array.Env(), "fused-bear-loss: malformed summary");
-  }
-  auto* const values = static_cast<double*>(data);
+  const View view = view_of(float64_array.Env(), float64_array, "summary");
+  auto* const values = typed_data<double>(float64_array.Env(), "summary", view, std::size(kSummaryFieldNames));
   values[0] = summary.loss;
   values[1] = static_cast<double>(summary.counted_rows);
   values[2] = static_cast<double>(summary.pruned_rows);
   values[3] = static_cast<double>(summary.top_ranked_rows);
 }
+
+} // namespace
 
 Napi::Object plain_outcome(Napi::Env env, const char* status) {
   Napi::Object outcome = Napi::Object::New(env);
@@ -69,6 +64,12 @@ Napi::Object outcome_of(Napi::Env env, ComputeStatus status, const LossSummary& 
   }
   outcome.Set("nonFiniteRows", rows);
   return outcome;
+}
+
+Napi::Value ending_of(Napi::Env env, ComputeStatus status, const LossSummary& summary, const Napi::Value& written) {
+  if (status != ComputeStatus::kOk || !summary.non_finite_rows.empty()) return outcome_of(env, status, summary);
+  write_summary(written, summary);
+  return env.Undefined();
 }
 
 } // namespace fused_bear_loss

@@ -12,8 +12,9 @@ namespace fused_bear_loss {
 // {status: 'done', loss, countedRows, prunedRows, topRankedRows, nonFiniteRows}, or {status: 'aborted'} and the like.
 Napi::Object outcome_of(Napi::Env env, ComputeStatus status, const LossSummary& summary);
 
-// Writes what the positions of kSummaryFieldNames (call_fields.h) say. Making an object of them takes longer.
-void write_summary(const Napi::Value& float64_array, const LossSummary& summary);
+// Undefined where the call is done and every row is finite: what else there is to say is `written` to a Float64Array,
+// in the order of kSummaryFieldNames (call_fields.h). Else the outcome.
+Napi::Value ending_of(Napi::Env env, ComputeStatus status, const LossSummary& summary, const Napi::Value& written);
 
 // {status: 'invalid', fault, row, value}
 Napi::Object invalid_outcome(Napi::Env env, const ProblemFault& fault);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "native/core/loss_problem.h"
@@ -13,6 +14,7 @@ class OwnedRows {
  public:
   // Makes problem and outputs point here, but for the logits and their gradient. Throws std::bad_alloc.
   OwnedRows(LossProblem& problem, LossOutputs& outputs, std::int64_t allowed_token_count);
+
   OwnedRows(const OwnedRows&) = delete;
   OwnedRows& operator=(const OwnedRows&) = delete;
 
@@ -20,20 +22,13 @@ class OwnedRows {
   void copy_outputs(const LossOutputs& destination) const;
 
  private:
-  std::vector<std::int32_t> targets_;
-  std::vector<std::int32_t> allowed_offsets_;
-  std::vector<std::int32_t> allowed_tokens_;
-  std::vector<std::uint32_t> allowed_bitmask_;
-  std::vector<float> token_weights_;
-  std::vector<float> penalty_weights_;
-  std::vector<float> grad_output_rows_;
-  std::vector<float> row_losses_;
-  std::vector<float> nll_;
-  std::vector<float> log_sum_exp_;
-  std::vector<float> threshold_;
-  std::vector<float> margin_;
-  std::vector<float> penalty_;
-  std::vector<std::int32_t> rank_;
+  // Null stays null.
+  template <class T>
+  T* own(T* array, std::int64_t count);
+
+  std::vector<std::unique_ptr<char[]>> memory_;
+  std::vector<const void*> outputs_; // in the order of for_each_row_output()
+  std::int64_t rows_;
 };
 
 } // namespace fused_bear_loss

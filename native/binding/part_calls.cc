@@ -90,10 +90,9 @@ const char* find_overlap(const LossCall& call, const MergedRows& merged) {
   if (call.problem.gradient == GradientMode::kNone) return nullptr;
   const auto rows = static_cast<std::size_t>(call.problem.rows);
   const auto element = static_cast<std::size_t>(element_size(call.problem.dtype));
-  const Span gradient = {
-      "gradLogits", call.outputs.grad_logits,
-      element * spanned_elements(call.problem.rows, call.problem.vocab_size, call.outputs.grad_row_stride)};
-  const Span inputs[] = {
+  const Span spans[] = {
+      {"gradLogits", call.outputs.grad_logits,
+       element * spanned_elements(call.problem.rows, call.problem.vocab_size, call.outputs.grad_row_stride)},
       {"merged.maxLogit", merged.max_logit, rows * sizeof(float)},
       {"merged.sumOthers", merged.sum_others, rows * sizeof(double)},
       {"merged.targetLogit", merged.target_logit, rows * sizeof(float)},
@@ -103,10 +102,7 @@ const char* find_overlap(const LossCall& call, const MergedRows& merged) {
       {"merged.sumDifferences", merged.sum_differences, rows * sizeof(double)},
       {"merged.flags", merged.flags, rows},
   };
-  for (const Span& input : inputs) {
-    if (overlap(gradient, input)) return input.name;
-  }
-  return nullptr;
+  return find_overlap(spans, 1);
 }
 
 } // namespace
@@ -136,9 +132,7 @@ Napi::Value part_gradient_from_js(const Napi::CallbackInfo& info) {
   const LocalIds ids(call.problem, part);
   LossSummary summary;
   const ComputeStatus status = compute_part_gradient(ids.apply(call.problem), merged, call.outputs, summary);
-  if (status != ComputeStatus::kOk || !summary.non_finite_rows.empty()) return outcome_of(env, status, summary);
-  write_summary(info[4], summary);
-  return env.Undefined();
+  return ending_of(env, status, summary, info[4]);
 }
 
 } // namespace fused_bear_loss

@@ -1,8 +1,6 @@
 #include "native/binding/top_tokens_call.h"
 
-#include <cmath>
 #include <iterator>
-#include <string>
 #include <vector>
 
 #include "native/binding/loss_outcome.h"
@@ -25,41 +23,17 @@ struct TopTokensCall {
   LinearProblem product;         // which the logits are, where they are not given
 };
 
-// Reads the numbers one after the other, in the order of kTopTokensNumberNames.
-class NumberReader {
- public:
-  NumberReader(const Napi::Env& env, const Napi::Value& array) : env_(env) {
-    const View view = view_of(env, array, "numbers");
-    values_ = typed_data<double>(env, "numbers", view, std::size(kTopTokensNumberNames));
-  }
-
-  double number() { return values_[next_++]; }
-
-  std::int64_t integer(double least, double most) {
-    const double value = number();
-    if (!(value >= least && value <= most) || std::trunc(value) != value) {
-      throw malformed(env_, std::string(kTopTokensNumberNames[next_ - 1]) + " is out of range");
-    }
-    return static_cast<std::int64_t>(value);
-  }
-
- private:
-  const Napi::Env env_;
-  const double* values_ = nullptr;
-  std::size_t next_ = 0;
-};
-
 void read_numbers(const Napi::Env& env, const Napi::Value& array, TopTokensProblem& problem) {
-  NumberReader numbers(env, array);
-  problem.rows = numbers.integer(0, kLargestSafeInteger);
-  problem.vocab_size = numbers.integer(1, kLargestSafeInteger);
-  problem.row_stride = numbers.integer(static_cast<double>(problem.vocab_size), kLargestSafeInteger);
-  problem.dtype = static_cast<DType>(numbers.integer(0, static_cast<double>(std::size(kDTypeNames) - 1)));
-  problem.beam_width = numbers.integer(1, kLargestSafeInteger);
-  problem.temperature = numbers.number();
-  problem.softcap = numbers.number();
-  problem.listed_logits = numbers.number() != 0;
-  problem.threads = static_cast<std::int32_t>(numbers.integer(0, kLargestInt32));
+  const Numbers<int> numbers(array, kTopTokensNumberNames, std::size(kTopTokensNumberNames));
+  problem.rows = numbers.integer(0, 0, kLargestSafeInteger);
+  problem.vocab_size = numbers.integer(1, 1, kLargestSafeInteger);
+  problem.row_stride = numbers.integer(2, static_cast<double>(problem.vocab_size), kLargestSafeInteger);
+  problem.dtype = numbers.enumerator<DType>(3, kDTypeNames);
+  problem.beam_width = numbers.integer(4, 1, kLargestSafeInteger);
+  problem.temperature = numbers.number(5);
+  problem.softcap = numbers.number(6);
+  problem.listed_logits = numbers.number(7) != 0;
+  problem.threads = static_cast<std::int32_t>(numbers.integer(8, 0, kLargestInt32));
   if (!problem.listed_logits) check_product(env, "logits", problem.rows, problem.row_stride);
   check_product(env, "tokens", problem.rows, problem.beam_width);
 }
@@ -154,12 +128,7 @@ const char* find_overlap(const TopTokensCall& call) {
       {"allowed.bias", product.allowed_bias, static_cast<std::size_t>(call.allowed_token_count) * sizeof(float)},
   };
   constexpr std::size_t kOutputs = 3;
-  for (std::size_t output = 0; output < kOutputs; ++output) {
-    for (std::size_t other = output + 1; other < std::size(spans); ++other) {
-      if (overlap(spans[output], spans[other])) return spans[other].name;
-    }
-  }
-  return nullptr;
+  return find_overlap(spans, kOutputs);
 }
 
 // How the call ends before anything is computed or written; an empty object where nothing is wrong.

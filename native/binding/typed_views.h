@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -84,6 +85,42 @@ T* typed_data(const Napi::Env& env, const char* name, const View& view, std::siz
   return static_cast<T*>(view.data);
 }
 
+// The numbers of a call by their places, which `names` says in errors.
+template <class Place>
+class Numbers {
+ public:
+  // At least `count` of them.
+  Numbers(const Napi::Value& array, const char* const* names, std::size_t count)
+      : env_(array.Env()),
+        names_(names),
+        values_(typed_data<double>(env_, "numbers", view_of(env_, array, "numbers"), count)) {}
+
+  Napi::Env env() const { return env_; }
+
+  double number(Place place) const { return values_[static_cast<std::size_t>(place)]; }
+
+  std::int64_t integer(Place place, double least, double most) const {
+    const double value = number(place);
+    if (!(value >= least && value <= most) || std::trunc(value) != value) {
+      throw malformed(env_, std::string(names_[static_cast<std::size_t>(place)]) + " is out of range");
+    }
+    return static_cast<std::int64_t>(value);
+  }
+
+  // An enumerator by its position in the table of its names.
+  template <class Enum, std::size_t kCount>
+  Enum enumerator(Place place, const char* const (&)[kCount]) const {
+    return static_cast<Enum>(integer(place, 0, static_cast<double>(kCount - 1)));
+  }
+
+ private:
+  Napi::Env env_;
+  const char* const* names_;
+
+ protected:
+  const double* values_;
+};
+
 inline napi_typedarray_type logits_array_type(DType dtype) {
   return dtype == DType::kFloat32 ? napi_float32_array : napi_uint16_array;
 }
@@ -113,6 +150,17 @@ inline bool overlap(const Span& a, const Span& b) {
   const auto a_start = reinterpret_cast<std::uintptr_t>(a.start);
   const auto b_start = reinterpret_cast<std::uintptr_t>(b.start);
   return a_start < b_start + b.bytes && b_start < a_start + a.bytes;
+}
+
+// The name of what one of the first `outputs` spans shares memory with, another of the spans; null: nothing.
+template <std::size_t kCount>
+const char* find_overlap(const Span (&spans)[kCount], std::size_t outputs) {
+  for (std::size_t output = 0; output < outputs; ++output) {
+    for (std::size_t other = output + 1; other < kCount; ++other) {
+      if (overlap(spans[output], spans[other])) return spans[other].name;
+    }
+  }
+  return nullptr;
 }
 
 } // namespace fused_bear_loss

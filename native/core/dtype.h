@@ -70,6 +70,24 @@ FBL_SHARED_INLINE void from_float(float value, Float16& out) {
   out.bits = static_cast<std::uint16_t>(sign | half);
 }
 
+// Calls f with a value of the dtype's element type.
+template <class F>
+void with_element(DType dtype, const F& f) {
+#if defined(FBL_FLOAT32_ONLY)
+  // A build that has to be small: its callers widen.
+  if (dtype == DType::kFloat32) f(float{});
+#else
+  switch (dtype) {
+    case DType::kFloat32:
+      return f(float{});
+    case DType::kFloat16:
+      return f(Float16{});
+    case DType::kBFloat16:
+      return f(BFloat16{});
+  }
+#endif
+}
+
 // Bytes of one element.
 FBL_SHARED_INLINE std::int64_t element_size(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
 

@@ -66,6 +66,30 @@ struct LossOutputs {
   std::int32_t* rank = nullptr;
 };
 
+// Calls `visit(array, elements)` for each input beside the logits.
+template <class Visit>
+void for_each_row_input(LossProblem& problem, std::int64_t allowed_token_count, const Visit& visit) {
+  visit(problem.targets, problem.rows);
+  visit(problem.token_weights, problem.rows);
+  visit(problem.penalty_weights, problem.rows);
+  visit(problem.grad_output_rows, problem.rows);
+  visit(problem.allowed_offsets, problem.rows + 1);
+  visit(problem.allowed_tokens, allowed_token_count);
+  visit(problem.allowed_bitmask, problem.rows * bitmask_words(problem.vocab_size));
+}
+
+// Calls `visit(array)` for each output that has an element for each row.
+template <class Outputs, class Visit>
+void for_each_row_output(Outputs& outputs, const Visit& visit) {
+  visit(outputs.row_losses);
+  visit(outputs.nll);
+  visit(outputs.log_sum_exp);
+  visit(outputs.threshold);
+  visit(outputs.margin);
+  visit(outputs.penalty);
+  visit(outputs.rank);
+}
+
 // The results of a call over all rows. non_finite_rows is ascending.
 struct LossSummary {
   double loss = 0.0; // 0 for reduction kNone

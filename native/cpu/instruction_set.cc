@@ -52,6 +52,8 @@ const TopTokensKernel& top_tokens_kernel() { return *selection().build->top_toke
 
 const MatrixKernel& matrix_kernel() { return *selection().build->matrix_kernel; }
 
+const TileKernel* tile_kernel() { return selection().build->tile_kernel; }
+
 CpuInfo cpu_info() {
   CpuInfo info;
   info.instruction_set = selection().build->instruction_set;

@@ -3,6 +3,7 @@
 
 #include "native/cpu/matrix_kernel.h"
 #include "native/cpu/row_kernel.h"
+#include "native/cpu/tile_kernel.h"
 #include "native/cpu/top_tokens_kernel.h"
 
 namespace fused_bear_loss {
@@ -12,5 +13,7 @@ namespace fused_bear_loss {
 const RowKernel& row_kernel();
 const TopTokensKernel& top_tokens_kernel();
 const MatrixKernel& matrix_kernel();
+// Null: products of bfloat16 numbers have no kernel of their own.
+const TileKernel* tile_kernel();
 
 } // namespace fused_bear_loss

@@ -24,6 +24,8 @@ const std::array<KernelBuild, kKernelBuildCount>& kernel_builds() {
 #if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
       {"avx2", &avx2::row_kernel, &avx2::top_tokens_kernel, &avx2::matrix_kernel, supports_avx2()},
       {"avx512", &avx512::row_kernel, &avx512::top_tokens_kernel, &avx512::matrix_kernel, supports_avx512()},
+      {"amx", &avx512::row_kernel, &avx512::top_tokens_kernel, &avx512::matrix_kernel,
+       supports_avx512() && amx_tile_kernel() != nullptr, amx_tile_kernel()},
 #elif defined(FBL_HAVE_NEON)
       {"neon", &neon::row_kernel, &neon::top_tokens_kernel, &neon::matrix_kernel, true},
 #endif

@@ -5,20 +5,22 @@
 
 #include "native/cpu/matrix_kernel.h"
 #include "native/cpu/row_kernel.h"
+#include "native/cpu/tile_kernel.h"
 #include "native/cpu/top_tokens_kernel.h"
 
 namespace fused_bear_loss {
 
 struct KernelBuild {
-  const char* instruction_set; // "baseline", "avx2", "avx512", "neon"
+  const char* instruction_set; // "baseline", "avx2", "avx512", "amx", "neon"
   const RowKernel* row_kernel;
   const TopTokensKernel* top_tokens_kernel;
   const MatrixKernel* matrix_kernel;
   bool supported;
+  const TileKernel* tile_kernel = nullptr;
 };
 
 #if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
-constexpr std::size_t kKernelBuildCount = 3;
+constexpr std::size_t kKernelBuildCount = 4;
 #elif defined(FBL_HAVE_NEON)
 constexpr std::size_t kKernelBuildCount = 2;
 #else

@@ -42,15 +42,9 @@ Scratch& thread_scratch() {
 }
 
 float load_logit(const void* row, DType dtype, std::int64_t position) {
-  switch (dtype) {
-    case DType::kFloat16:
-      return to_float(static_cast<const Float16*>(row)[position]);
-    case DType::kBFloat16:
-      return to_float(static_cast<const BFloat16*>(row)[position]);
-    case DType::kFloat32:
-      break;
-  }
-  return static_cast<const float*>(row)[position];
+  float logit = 0;
+  with_element(dtype, [&](auto element) { logit = to_float(static_cast<const decltype(element)*>(row)[position]); });
+  return logit;
 }
 
 // Whether the factor of the exponentials is below the normal floats.
@@ -89,10 +83,6 @@ float larger_reference(const LogitScale& scale, const RowSums& sums) {
   return std::isfinite(halfway) ? halfway : sums.max_logit;
 }
 
-bool bit_is_set(const std::uint32_t* words, std::int64_t position) {
-  return (words[position >> 5] >> (position & 31) & 1u) != 0;
-}
-
 } // namespace
 
 RowProcessor::RowProcessor(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
@@ -124,10 +114,6 @@ void RowProcessor::reserve_scratch(std::int64_t longest_row) {
   if (!keeps_exponentials(longest_row)) return;
   reserve(exponentials_[0], longest_row + kKeptSlack);
   if (may_wait(longest_row)) reserve(exponentials_[1], longest_row + kKeptSlack);
-}
-
-const char* RowProcessor::logits_row(std::int64_t row) const {
-  return static_cast<const char*>(problem_.logits) + row * problem_.row_stride * element_size(problem_.dtype);
 }
 
 char* RowProcessor::gradient_row(std::int64_t row) const {
@@ -348,16 +334,12 @@ GradientJob RowProcessor::gradient_job(std::int64_t row, const RowRecord& record
 // From gradient_scratch_ to the row's listed tokens, with zeros for the others.
 void RowProcessor::scatter(std::int64_t row) {
   if (is_compact()) return; // it is where it belongs
-  const auto [tokens, count] = token_list(problem_, row);
   clear_dense_row(row);
-  if (problem_.dtype == DType::kFloat32) {
-    auto* const out = reinterpret_cast<float*>(gradient_row(row));
-    for (std::int64_t i = 0; i < count; ++i) out[tokens[i]] = gradient_scratch_[static_cast<std::size_t>(i)];
-  } else {
-    auto* const out = reinterpret_cast<std::uint16_t*>(gradient_row(row));
-    const auto* const values = reinterpret_cast<const std::uint16_t*>(gradient_scratch_.data());
-    for (std::int64_t i = 0; i < count; ++i) out[tokens[i]] = values[i];
-  }
+  with_element(problem_.dtype, [&](auto element) {
+    const auto* value = reinterpret_cast<const decltype(element)*>(gradient_scratch_.data());
+    auto* const out = reinterpret_cast<decltype(element)*>(gradient_row(row));
+    for (const std::int32_t token : token_list(problem_, row)) out[token] = *value++;
+  });
 }
 
 void RowProcessor::clear_dense_row(std::int64_t row) {
@@ -380,13 +362,13 @@ void RowProcessor::write_zero_gradient(std::int64_t row) {
 void RowProcessor::write_poisoned_gradient(std::int64_t row) {
   if (is_listed()) return write_poisoned_listed(row);
   const std::uint32_t* const bitmask = bitmask_row(problem_, row);
-  const auto is_allowed = [&](std::int64_t j) { return bitmask == nullptr || bit_is_set(bitmask, j); };
+  const auto is_allowed = [&](std::int64_t j) { return bitmask == nullptr || (bitmask[j >> 5] >> (j & 31) & 1u) != 0; };
   const auto is_in_a = [&](std::int64_t j) { return is_allowed(j) && !is_masked(row, j); };
   bool all_masked = may_be_masked(row);
   for (std::int64_t j = 0; j < problem_.vocab_size && all_masked; ++j) all_masked = !is_in_a(j);
   for (std::int64_t j = 0; j < problem_.vocab_size; ++j) {
     const bool poisoned = all_masked ? is_allowed(j) : is_in_a(j);
-    store(gradient_row(row), j, static_cast<double>(poisoned ? kNaN : 0));
+    store(gradient_row(row), j, poisoned ? kNaN : 0);
   }
 }
 
@@ -396,7 +378,7 @@ void RowProcessor::write_poisoned_listed(std::int64_t row) {
   const bool all_masked = may_be_masked(row) && std::all_of(list.begin(), list.end(), masked);
   for (std::int64_t i = 0; i < list.count; ++i) {
     const bool poisoned = all_masked || !masked(list.tokens[i]);
-    store(listed_gradient(row), i, static_cast<double>(poisoned ? kNaN : 0));
+    store(listed_gradient(row), i, poisoned ? kNaN : 0);
   }
   scatter(row);
 }
@@ -407,22 +389,13 @@ bool RowProcessor::may_be_masked(std::int64_t row) const {
 }
 
 bool RowProcessor::is_masked(std::int64_t row, std::int64_t position) const {
-  return load_logit(logits_row(row), problem_.dtype, position) == -std::numeric_limits<float>::infinity();
+  const void* const logits = element_at(problem_, row * problem_.row_stride);
+  return load_logit(logits, problem_.dtype, position) == -std::numeric_limits<float>::infinity();
 }
 
-void RowProcessor::store(void* gradient, std::int64_t position, double value) const {
-  const auto single = static_cast<float>(value);
-  switch (problem_.dtype) {
-    case DType::kFloat32:
-      static_cast<float*>(gradient)[position] = single;
-      break;
-    case DType::kFloat16:
-      from_float(single, static_cast<Float16*>(gradient)[position]);
-      break;
-    case DType::kBFloat16:
-      from_float(single, static_cast<BFloat16*>(gradient)[position]);
-      break;
-  }
+void RowProcessor::store(void* gradient, std::int64_t position, float value) const {
+  with_element(problem_.dtype,
+               [&](auto element) { from_float(value, static_cast<decltype(element)*>(gradient)[position]); });
 }
 
 } // namespace fused_bear_loss

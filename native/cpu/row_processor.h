@@ -62,7 +62,7 @@ class RowProcessor {
   void write_zero_gradient(std::int64_t row);
   void clear_dense_row(std::int64_t row);
   void scatter(std::int64_t row);
-  void store(void* gradient, std::int64_t position, double value) const;
+  void store(void* gradient, std::int64_t position, float value) const;
   bool may_be_masked(std::int64_t row) const;
   bool is_masked(std::int64_t row, std::int64_t position) const;
 
@@ -76,7 +76,6 @@ class RowProcessor {
   char* gradient_row(std::int64_t row) const;
   // Where the kernel writes the gradient of a listed row: entry by entry of its list.
   void* listed_gradient(std::int64_t row);
-  const char* logits_row(std::int64_t row) const;
   bool is_counted(std::int64_t row) const { return problem_.targets[row] != problem_.ignore_index; }
   bool keeps_exponentials(std::int64_t count) const;
   bool may_wait(std::int64_t count) const;

@@ -508,23 +508,5 @@ class RowSweep {
   RelativeExponential<kScaling> relative_;
 };
 
-// Calls f with a value of the dtype's element type.
-template <class F>
-void with_element(DType dtype, const F& f) {
-#if defined(FBL_FLOAT32_ONLY)
-  // A build that has to be small: its callers widen.
-  if (dtype == DType::kFloat32) f(float{});
-#else
-  switch (dtype) {
-    case DType::kFloat32:
-      return f(float{});
-    case DType::kFloat16:
-      return f(Float16{});
-    case DType::kBFloat16:
-      return f(BFloat16{});
-  }
-#endif
-}
-
 } // namespace FBL_INSTRUCTION_SET
 } // namespace fused_bear_loss

@@ -57,8 +57,6 @@ export interface EmulatedDevice {
   sharedBytesPerBlock?: number;
   sharedBytesPerMultiprocessor?: number;
   l2Bytes?: number;
-  /** Blocks in the largest cluster that the device has room for. Default 8. */
-  largestCluster?: number;
   /** Kernels may not opt in for more than 48 KiB, whatever the properties say. Default false. */
   refusesLargeShared?: boolean;
 }
@@ -112,8 +110,6 @@ export interface Emulator {
   liveCounts(): LiveCounts;
   /** How often each function of the runtime was called since the last reset. */
   calls(): Record<string, number>;
-  /** Blocks to a cluster of the launches since the last reset, each size once; 1: without clusters. */
-  clusterSizes(): number[];
   /** Of a range of device memory since the last `clearTraffic`; undefined where it is no device memory. */
   traffic(pointer: bigint, bytes: number): Traffic | undefined;
   clearTraffic(): void;

@@ -16,6 +16,7 @@ interface CompareFlags extends DataFlags {
   validationOnly?: boolean;
   part?: Part;
   merge?: string[];
+  control?: string;
 }
 
 export function addCompareCommand(program: Command): void {
@@ -37,13 +38,17 @@ export function addCompareCommand(program: Command): void {
         .default(seedRange('5'), '1..5'),
     )
     .option('--validation-only', 'leave the test rows out of the report: while settings are being chosen')
+    .option(
+      '--control <variant>',
+      'also search the runs of msl at the temperature that gives them the mean entropy of this variant; trains nothing',
+    )
     .addOption(
       new Option(
         '--part <i/n>',
         'train the i-th of n shares of the runs, and write no report: for several machines or an array job',
       )
         .argParser(partOf)
-        .conflicts(['merge', 'validationOnly']),
+        .conflicts(['merge', 'validationOnly', 'control']),
     )
     .addOption(
       new Option('--merge <folders...>', 'train nothing: report on the runs in the folders of the parts').argParser(
@@ -74,6 +79,7 @@ function partOf(text: string): Part {
 
 async function runComparison(flags: CompareFlags): Promise<void> {
   const variants = flags.variants.map(parseVariant);
+  const control = flags.control === undefined ? undefined : parseVariant(flags.control).name;
   requirePackages('compare', [...RECOMMENDER_PACKAGES, ...PLOT_PACKAGES]);
   const {
     compare,
@@ -89,8 +95,14 @@ async function runComparison(flags: CompareFlags): Promise<void> {
   const { runProgress } = await import('./progress.js');
   const { workbench, options } = await flaggedWorkbench(flags);
   print(describeWorkbench(workbench));
-  const plan = { workbench, shared: options, variants, seeds: flags.seeds };
   const { part, merge, out } = flags;
+  const plan = {
+    workbench,
+    shared: options,
+    variants,
+    seeds: flags.seeds,
+    ...(control !== undefined && { control }),
+  };
   const hooks = {
     onRun: (title: string, done: number, total: number) => runProgress(`${done + 1}/${total} ${title}`),
   };
@@ -101,7 +113,7 @@ async function runComparison(flags: CompareFlags): Promise<void> {
     );
     return;
   }
-  const comparison = merge ? mergeComparisons(plan, merge, out) : await compare(plan, out, hooks);
+  const comparison = merge ? await mergeComparisons(plan, merge, out) : await compare(plan, out, hooks);
   const summary = summarize(comparison, flags.validationOnly ? ['validation'] : undefined);
   for (const table of comparisonTables(summary)) print(`\n${table.title}\n${await drawn(table)}`);
   for (const note of notes(summary)) print(`\n${note}`);

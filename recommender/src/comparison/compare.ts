@@ -9,7 +9,9 @@ import { digestOf } from '../training/run-data.js';
 import { goingOn, makeRunFolder, readRunFolder, resultFile } from '../training/run-folder.js';
 import { differingOption, type RunOptions } from '../training/run-options.js';
 import { describeWorkbench, type Workbench } from '../training/workbench.js';
-import type { Comparison, HeldOut } from './comparison.js';
+import type { Comparison, Control, HeldOut } from './comparison.js';
+import { searchAtEntropyOf } from './control.js';
+import { REFERENCE } from './summary.js';
 import { type Variant, variantFolder } from './variants.js';
 import { REPORT_NAMES } from './write-comparison.js';
 
@@ -27,6 +29,8 @@ export interface ComparisonPlan {
   shared: RunOptions;
   variants: readonly Variant[];
   seeds: readonly number[];
+  /** The variant at whose entropy the reference's runs are searched as well, when all runs are there. */
+  control?: string;
 }
 
 /** One of several processes that train the runs of a comparison: the `number`-th of `count`, from 1. */
@@ -44,7 +48,9 @@ export interface Part {
  *   or data, or a report of somebody else
  */
 export async function compare(plan: ComparisonPlan, folder: string, hooks: ComparisonHooks = {}): Promise<Comparison> {
-  return assemble(plan, await trainRuns(plan, folder, { number: 1, count: 1 }, hooks));
+  requireControl(plan);
+  const results = await trainRuns(plan, folder, { number: 1, count: 1 }, hooks);
+  return assemble(plan, results, await controlOf(plan, results, (name) => runFolderOf(folder, name)));
 }
 
 /**
@@ -69,12 +75,22 @@ export async function comparePart(
  * @throws Error that names the runs which no folder has finished, and where a folder holds one of other options or data, or a
  *   run in two folders has two results
  */
-export function mergeComparisons(plan: ComparisonPlan, folders: readonly string[], folder: string): Comparison {
+export async function mergeComparisons(
+  plan: ComparisonPlan,
+  folders: readonly string[],
+  folder: string,
+): Promise<Comparison> {
   requireComparison(folder);
+  requireControl(plan);
   const digest = digestOf(plan.workbench);
   const missing: string[] = [];
+  const finishedIn = new Map<string, string>();
   const results = planRuns(plan).map(({ name, options }) => {
-    const found = folders.flatMap((folder) => finishedResult(runFolderOf(folder, name), digest, options) ?? []);
+    const found = folders.flatMap((folder) => {
+      const result = finishedResult(runFolderOf(folder, name), digest, options);
+      if (result) finishedIn.set(name, runFolderOf(folder, name));
+      return result ?? [];
+    });
     const [first, ...others] = found;
     if (first === undefined) missing.push(name);
     else if (others.some((other) => !isDeepStrictEqual(other.test.beamRanks, first.test.beamRanks))) {
@@ -83,7 +99,8 @@ export function mergeComparisons(plan: ComparisonPlan, folders: readonly string[
     return first;
   });
   if (missing.length > 0) throw new Error(`${folders.join(', ')}: no finished run of ${missing.join(', ')}`);
-  return assemble(plan, results as RunResult[]);
+  const all = results as RunResult[];
+  return assemble(plan, all, await controlOf(plan, all, (name) => finishedIn.get(name) as string));
 }
 
 async function trainRuns(
@@ -119,7 +136,11 @@ export function comparisonOfRun(workbench: Workbench, result: RunResult): Compar
 }
 
 /** @param results in the order of the plan */
-function assemble({ workbench, shared, variants, seeds }: ComparisonPlan, results: readonly RunResult[]): Comparison {
+function assemble(
+  { workbench, shared, variants, seeds }: ComparisonPlan,
+  results: readonly RunResult[],
+  control?: Control,
+): Comparison {
   return {
     description: describeWorkbench(workbench),
     options: shared,
@@ -129,7 +150,34 @@ function assemble({ workbench, shared, variants, seeds }: ComparisonPlan, result
       name,
       results: results.filter((_, index) => index % variants.length === place),
     })),
+    ...(control && { control }),
   };
+}
+
+function requireControl({ control, variants }: ComparisonPlan): void {
+  if (control === undefined) return;
+  const names = variants.map(({ name }) => name);
+  if (control !== REFERENCE && names.includes(control) && names.includes(REFERENCE)) return;
+  throw new Error(
+    `--control: expected one of the variants beside ${REFERENCE}, which must be one too; got ${control} of ${names.join(' ')}`,
+  );
+}
+
+/** @param folderOf of a run, by its name */
+async function controlOf(
+  plan: ComparisonPlan,
+  results: readonly RunResult[],
+  folderOf: (name: string) => string,
+): Promise<Control | undefined> {
+  const { workbench, seeds, control } = plan;
+  if (control === undefined) return undefined;
+  const planned = planRuns(plan);
+  const runOf = (variant: string, seed: number) => {
+    const index = planned.findIndex((run) => run.variant.name === variant && run.options.seed === seed);
+    return { result: results[index] as RunResult, folder: folderOf((planned[index] as PlannedRun).name) };
+  };
+  const runs = seeds.map((seed) => ({ reference: runOf(REFERENCE, seed), contender: runOf(control, seed) }));
+  return searchAtEntropyOf(workbench, control, runs);
 }
 
 /** The report must not replace files of somebody else. */

@@ -19,4 +19,15 @@ export interface Comparison {
   seeds: readonly number[];
   /** The results of each variant, one for each seed. */
   variants: { name: string; results: RunResult[] }[];
+  control?: Control;
+}
+
+/** The reference's finished runs, searched at another temperature: that which gives a contender's mean entropy. */
+export interface Control {
+  /** The name of the variant whose entropy it has. */
+  contender: string;
+  /** Of each seed: the temperature of the search, the entropy in nats, and what the search found. */
+  temperatures: number[];
+  entropies: number[];
+  results: Pick<RunResult, 'validation' | 'test'>[];
 }

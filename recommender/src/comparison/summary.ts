@@ -5,7 +5,7 @@ import type { MarginHistogram } from '../training/margins.js';
 import type { RunResult } from '../training/run.js';
 import type { RunOptions } from '../training/run-options.js';
 import { bootstrapDifference, bootstrapInterval, type Interval, type RatioRows } from './bootstrap.js';
-import type { Comparison, HeldOut } from './comparison.js';
+import type { Comparison, Control, HeldOut } from './comparison.js';
 
 export const PARTS = ['validation', 'test'] as const;
 export type Part = (typeof PARTS)[number];
@@ -48,6 +48,18 @@ export interface VariantSummary {
   marginsAfter: MarginHistogram;
 }
 
+/** The reference at the entropy of a contender. */
+export interface ControlSummary {
+  name: string;
+  contender: string;
+  temperatures: readonly number[];
+  entropies: readonly number[];
+  /** With the difference to the reference as it was trained. */
+  figures: Partial<Record<Part, Figures>>;
+  /** The contender's figures less these. */
+  contenderDifference: Partial<Record<Part, Difference>>;
+}
+
 /** Over the seeds. */
 interface Spread {
   mean: number;
@@ -78,6 +90,7 @@ export interface ComparisonSummary {
   rows: Record<Part, number>;
   baselines: { name: string; figures: Partial<Record<Part, Figures>> }[];
   variants: VariantSummary[];
+  control?: ControlSummary;
   /** What the validation rows choose, by `chooseOnValidation`. */
   chosen: string | undefined;
 }
@@ -97,15 +110,16 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
   const cutoffs = cutoffsOf(options);
   const byPart = <T>(of: (part: Part, heldOut: HeldOut) => T) =>
     Object.fromEntries(parts.map((part) => [part, of(part, comparison[part])])) as Partial<Record<Part, T>>;
+  const figuresOf = (results: readonly Evaluated[], part: Part, { users }: HeldOut, isReference: boolean): Figures => ({
+    ...modelFigures(evaluations(results, part), users, { cutoffs, k, beamWidth }),
+    ...(reference &&
+      !isReference && {
+        difference: difference(evaluations(results, part), evaluations(reference, part), users, k, beamWidth),
+      }),
+  });
   const variants = comparison.variants.map(({ name, results }) => ({
     name,
-    figures: byPart((part, { users }) => ({
-      ...modelFigures(evaluations(results, part), users, { cutoffs, k, beamWidth }),
-      ...(reference &&
-        name !== REFERENCE && {
-          difference: difference(evaluations(results, part), evaluations(reference, part), users, k, beamWidth),
-        }),
-    })),
+    figures: byPart((part, heldOut) => figuresOf(results, part, heldOut, name === REFERENCE)),
     steps: byPart((part) => stepPruning(evaluations(results, part), beamWidth)),
     training: trainingCurve(results),
     time: medianTimes(results),
@@ -116,6 +130,15 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     name,
     figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, cutoffs)),
   }));
+  const control = comparison.control && {
+    ...controlHead(comparison.control),
+    figures: byPart((part, heldOut) => figuresOf(comparison.control?.results ?? [], part, heldOut, false)),
+    contenderDifference: byPart((part, { users }) => {
+      const { contender, results } = comparison.control as Control;
+      const runs = comparison.variants.find(({ name }) => name === contender)?.results ?? [];
+      return difference(evaluations(runs, part), evaluations(results, part), users, k, beamWidth);
+    }),
+  };
   const rows = { validation: validation.users.length, test: test.users.length };
   return {
     description,
@@ -128,6 +151,7 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     rows,
     baselines,
     variants,
+    ...(control && { control }),
     chosen: chooseOnValidation(variants),
   };
 }
@@ -145,7 +169,13 @@ export function chooseOnValidation(variants: readonly Pick<VariantSummary, 'name
   return candidates.sort((a, b) => a.rate - b.rate)[0]?.name;
 }
 
-function evaluations(results: readonly RunResult[], part: Part): Evaluation[] {
+type Evaluated = Pick<RunResult, Part>;
+
+function controlHead({ contender, temperatures, entropies }: Control) {
+  return { name: `${REFERENCE} at the entropy of ${contender}`, contender, temperatures, entropies };
+}
+
+function evaluations(results: readonly Evaluated[], part: Part): Evaluation[] {
   return results.map((result) => result[part]);
 }
 

@@ -1,7 +1,14 @@
 import { type MarginHistogram, marginQuantile } from '../training/margins.js';
 import { flagOf } from '../training/run-options.js';
 import type { Interval } from './bootstrap.js';
-import { type ComparisonSummary, type Difference, type Figures, type Part, REFERENCE } from './summary.js';
+import {
+  type ComparisonSummary,
+  type ControlSummary,
+  type Difference,
+  type Figures,
+  type Part,
+  REFERENCE,
+} from './summary.js';
 
 /** A table as text, for the terminal, Markdown and HTML. The first column holds names, the others figures. */
 export interface TextTable {
@@ -13,7 +20,10 @@ export interface TextTable {
 const NONE = '-';
 
 /** Ranking and pruning on the rows of one part: figures, with their intervals at the main cutoff. */
-export function figuresTable({ baselines, variants, cutoffs, k, rows }: ComparisonSummary, part: Part): TextTable {
+export function figuresTable(
+  { baselines, variants, control, cutoffs, k, rows }: ComparisonSummary,
+  part: Part,
+): TextTable {
   const line = (name: string, figures: Figures | undefined) => [
     name,
     ...cutoffs.map((cutoff, index) => figureCell(figures?.hitRatio[index], cutoff === k)),
@@ -30,12 +40,17 @@ export function figuresTable({ baselines, variants, cutoffs, k, rows }: Comparis
       `exact NDCG@${k}`,
       'pruning rate',
     ],
-    rows: [...baselines, ...variants].map(({ name, figures }) => line(name, figures[part])),
+    rows: [...baselines, ...variants, ...(control ? [control] : [])].map(({ name, figures }) =>
+      line(name, figures[part]),
+    ),
   };
 }
 
-/** Each variant against the reference, with the range of the seeds where there are several; empty without the reference. */
-export function differenceTable({ variants, k, rows, seeds }: ComparisonSummary, part: Part): TextTable {
+/**
+ * Each variant against the reference, with the range of the seeds where there are several; empty without the reference. With
+ * a control, that too, and its contender against it.
+ */
+export function differenceTable({ variants, control, k, rows, seeds }: ComparisonSummary, part: Part): TextTable {
   const range = (values: readonly number[], format: Format, digits: number) =>
     seeds.length > 1 ? [spread(values, (value) => format(value, digits))] : [];
   const rangeHead = seeds.length > 1 ? ['lowest to highest seed'] : [];
@@ -48,10 +63,15 @@ export function differenceTable({ variants, k, rows, seeds }: ComparisonSummary,
   return {
     title: `${capitalized(part)}, ${rows[part]} rows, against ${REFERENCE}`,
     head: ['', `NDCG@${k}`, ...rangeHead, 'pruning rate', ...rangeHead],
-    rows: variants.flatMap(({ name, figures }) => {
-      const difference = figures[part]?.difference;
-      return difference ? [[name, ...line(difference)]] : [];
-    }),
+    rows: [
+      ...[...variants, ...(control ? [control] : [])].map(({ name, figures }) => ({
+        name,
+        of: figures[part]?.difference,
+      })),
+      ...(control
+        ? [{ name: `${control.contender}, against the control`, of: control.contenderDifference[part] }]
+        : []),
+    ].flatMap(({ name, of }) => (of ? [[name, ...line(of)]] : [])),
   };
 }
 
@@ -135,7 +155,8 @@ export function settingsTable({ options, variants }: ComparisonSummary): TextTab
 }
 
 /** What the intervals mean and what was chosen. */
-export function notes({ seeds, chosen, parts, beamWidth, rows, options, variants }: ComparisonSummary): string[] {
+export function notes(summary: ComparisonSummary): string[] {
+  const { seeds, chosen, parts, beamWidth, rows, options, variants, control } = summary;
   const choice =
     chosen === undefined
       ? `Chosen on the validation rows: none. No variant has a lower pruning rate there than ${REFERENCE} at no lower NDCG.`
@@ -149,8 +170,17 @@ export function notes({ seeds, chosen, parts, beamWidth, rows, options, variants
     'Brackets: 95 % intervals, by resampling the users 2000 times. The rows of all seeds are pooled, and those of a user are ' +
       'drawn together over all seeds. Differences take the same users for both. What the seed moves is not in the interval.',
     ...(variants.length > 1 ? [choice] : []),
+    ...(control ? [controlNote(control)] : []),
     ...(parts.includes('test') ? [] : ['The test rows were not looked at.']),
   ];
+}
+
+function controlNote({ contender, temperatures, entropies }: ControlSummary): string {
+  const list = (values: readonly number[]) => values.map((value) => value.toFixed(3)).join(', ');
+  return (
+    `Control: the runs of ${REFERENCE}, searched at the temperatures ${list(temperatures)} (by seed). There the decisions of the ` +
+    `validation rows have the mean entropy of ${contender}: ${list(entropies)} nats.`
+  );
 }
 
 export function toMarkdown({ head, rows }: TextTable): string {

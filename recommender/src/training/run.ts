@@ -1,4 +1,3 @@
-import { Recommender } from '../model/model.js';
 import { evaluate, validationNdcg } from './evaluation.js';
 import { withFolderLock } from './folder-lock.js';
 import { isMasked, lossOptions } from './losses.js';
@@ -19,7 +18,7 @@ import type { RunResult } from './run-result.js';
 import { bestEpoch, type EpochMetrics, isFinished } from './run-state.js';
 import { Trainer } from './training.js';
 import type { TrainingOptions } from './training-options.js';
-import type { Workbench } from './workbench.js';
+import { modelOf, type Workbench } from './workbench.js';
 
 export type { RunResult } from './run-result.js';
 
@@ -60,7 +59,7 @@ async function runLocked(
   folder: string,
   hooks: RunHooks,
 ): Promise<RunResult> {
-  const { catalogue, evidence, split, dataset } = workbench;
+  const { split, dataset } = workbench;
   const { beamWidth, temperature, exactRows } = options;
   const searchOf = (part: 'validation' | 'test') => ({
     beamWidth,
@@ -68,7 +67,7 @@ async function runLocked(
   });
   const evaluatePart = (part: 'validation' | 'test') =>
     evaluate(model, split[part], { ...searchOf(part), temperature: searchTemperatureOf(options), exactRows });
-  const model = new Recommender(catalogue, evidence, options, options.seed, dataset.wordVectors);
+  const model = modelOf(workbench, options);
   const trainer = new Trainer(model, split.train, {
     ...options,
     loss: lossOptions(options),
@@ -78,7 +77,7 @@ async function runLocked(
   });
   const fresh = { options, data: dataset.description, dataDigest: digestOf(workbench), metrics: [] };
   const state = openRunFolder(folder, fresh, { model, trainer, workbench });
-  const initial = new Recommender(catalogue, evidence, options, options.seed, dataset.wordVectors);
+  const initial = modelOf(workbench, options);
   const marginsBefore = await marginHistogram(initial, split.validation, beamWidth, temperature);
   while (!isFinished(state)) {
     const epoch = state.metrics.length;

@@ -6,6 +6,8 @@ import { type CodeSource, type ItemTokens, titleCodes } from '../data/title-code
 import { wordsOf } from '../data/title-words.js';
 import { startDevice } from '../model/device.js';
 import { Evidence, type EvidenceKind } from '../model/evidence.js';
+import { Recommender } from '../model/model.js';
+import type { ModelSize } from '../model/network-parameters.js';
 
 /** What runs on the same data share. */
 export interface Workbench {
@@ -68,6 +70,14 @@ function oneTokenCodes({ titles, codes }: Dataset): ItemCodes {
       return [item, [token]];
     }),
   );
+}
+
+/** The model of a run before its first step. */
+export function modelOf(
+  { catalogue, evidence, dataset }: Workbench,
+  options: ModelSize & { seed: number },
+): Recommender {
+  return new Recommender(catalogue, evidence, options, options.seed, dataset.wordVectors);
 }
 
 /** The data in a few lines, with what is not clean about it. */

@@ -20,7 +20,8 @@ describe('compare', () => {
     withFolder(async (root) => {
       const out = join(root, 'out');
       const compare = ['compare', '--data', makeDataFolder(root), '--out', out, ...SMALL];
-      const { output, error } = await runCommand(...compare, '--seeds', '2..3', '--variants', 'msl', 'hinge,lambda=2');
+      const variants = ['--variants', 'msl', 'hinge,lambda=2', '--control', 'hinge,lambda=2'];
+      const { output, error } = await runCommand(...compare, '--seeds', '2..3', ...variants);
       expect(error).toBeUndefined();
       expect(readdirSync(join(out, 'runs')).sort()).toEqual([
         'hinge_lambda_2-seed-2',
@@ -34,6 +35,7 @@ describe('compare', () => {
       }
       expect(output).toMatch(/│ item-to-item counts +│/);
       expect(output).toMatch(/│ hinge,lambda=2 +│ +\d\.\d{4} \[/);
+      expect(output).toContain('hinge,lambda=2, against the control');
       expect(output).toContain('seeds 2, 3');
       expect(output).toMatch(/Chosen on the validation rows: /);
       expect(output).toContain(`Report: ${join(out, 'report.html')}`);
@@ -70,6 +72,8 @@ describe('compare', () => {
     [['--part', '3/2'], /Expected i\/n with i from 1 to n/],
     [['--part', '0/2'], /Expected i\/n with i from 1 to n/],
     [['--part', '1'], /Expected i\/n with i from 1 to n/],
+    [['--part', '1/2', '--control', 'hinge'], /cannot be used with option '--control/],
+    [['--control', 'hinges'], /variant "hinges": expected one of/],
     [['--part', '1/2', '--merge', 'a'], /cannot be used with option '--merge/],
     [['--variants', 'hinge,labda=1'], /variant "hinge,labda=1": expected lambda=NUMBER/],
   ])('refuses %j before it reads or writes', (flags, message) =>

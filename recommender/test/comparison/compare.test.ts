@@ -1,10 +1,15 @@
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ComparisonPlan, compare, comparePart, mergeComparisons } from '../../src/comparison/compare';
+import type { Control } from '../../src/comparison/comparison';
 import { parseVariant, type Variant } from '../../src/comparison/variants';
 import { baselineRanks, popularity } from '../../src/training/baselines';
+import { decisionLogits, meanEntropy } from '../../src/training/entropy';
+import { evaluate } from '../../src/training/evaluation';
+import { loadBestParameters, readRunFolder } from '../../src/training/run-folder';
 import type { RunOptions } from '../../src/training/run-options';
-import type { Workbench } from '../../src/training/workbench';
+import type { RunResult } from '../../src/training/run-result';
+import { modelOf, type Workbench } from '../../src/training/workbench';
 import { contentOf, openTinyWorkbench, TINY_RUN, withFolder } from '../support/recommender';
 
 const RUN = { ...TINY_RUN, epochs: 1 };
@@ -168,6 +173,50 @@ describe('compare', () => {
       );
     }));
 
+  describe('with a control', () => {
+    const plan = (control: string) => ({ ...planOf(workbench, { ...RUN, epochs: 3 }, [MSL, HINGE], [1, 2]), control });
+
+    it("searches the reference's runs at the temperature that gives them the contender's entropy", () =>
+      withFolder(async (folder) => {
+        const comparison = await compare(plan('hinge,lambda=2'), folder);
+        const { contender, temperatures, entropies, results } = comparison.control as Control;
+        expect(contender).toBe('hinge,lambda=2');
+        const runOf = (name: string) => {
+          const { options } = readRunFolder(join(folder, 'runs', name)).result as RunResult;
+          const model = modelOf(workbench, options);
+          loadBestParameters(join(folder, 'runs', name), model);
+          return model;
+        };
+        const { validation, test } = workbench.split;
+        for (const [index, seed] of [1, 2].entries()) {
+          const temperature = temperatures[index] as number;
+          const reference = runOf(`msl-seed-${seed}`);
+          const trained = await decisionLogits(runOf(`hinge_lambda_2-seed-${seed}`), validation);
+          expect(entropies[index]).toBe(meanEntropy(trained, 1));
+          expect(meanEntropy(await decisionLogits(reference, validation), temperature)).toBeCloseTo(
+            entropies[index] as number,
+            9,
+          );
+          const found = await evaluate(reference, test, { beamWidth: RUN.beamWidth, temperature });
+          expect(results[index]?.test.beamRanks).toEqual(found.beamRanks);
+        }
+      }));
+
+    it('finds the same after a merge', () =>
+      withFolder(async (root) => {
+        const { control } = await compare(plan('hinge,lambda=2'), join(root, 'whole'));
+        const merged = await mergeComparisons(plan('hinge,lambda=2'), [join(root, 'whole')], root);
+        expect(merged.control?.temperatures).toEqual(control?.temperatures);
+      }));
+
+    it.each(['msl', 'hinge,lambda=1'])('refuses %s, which is no variant beside msl, before it trains', (control) =>
+      withFolder(async (folder) => {
+        await expect(compare(plan(control), folder)).rejects.toThrow(`got ${control} of msl hinge,lambda=2`);
+        expect(readdirSync(folder)).toEqual([]);
+      }),
+    );
+  });
+
   describe('in parts', () => {
     const plan = () => planOf(workbench, RUN, [MSL, HINGE], [1, 2, 3]);
 
@@ -183,24 +232,26 @@ describe('compare', () => {
         const whole = noting();
         const expected = await compare(plan(), join(root, 'whole'), whole);
         expect(titles.sort()).toEqual(whole.titles.sort());
-        const merged = mergeComparisons(plan(), folders, root);
+        const merged = await mergeComparisons(plan(), folders, root);
         const ranks = ({ variants }: typeof merged) =>
           variants.map(({ name, results }) => [
             name,
             results.map(({ options, test }) => [options.seed, test.beamRanks]),
           ]);
         expect(ranks(merged)).toEqual(ranks(expected));
-        expect(mergeComparisons(plan(), [...folders, join(root, 'whole')], root).seeds).toEqual([1, 2, 3]);
+        expect((await mergeComparisons(plan(), [...folders, join(root, 'whole')], root)).seeds).toEqual([1, 2, 3]);
       }));
 
     it('refuses to merge where a run is missing, or is of other options', () =>
       withFolder(async (folder) => {
         await comparePart(plan(), folder, { number: 1, count: 3 });
-        expect(() => mergeComparisons(plan(), [folder], folder)).toThrow(
+        await expect(mergeComparisons(plan(), [folder], folder)).rejects.toThrow(
           `${folder}: no finished run of hinge_lambda_2-seed-1, msl-seed-2, msl-seed-3, hinge_lambda_2-seed-3`,
         );
         const other = planOf(workbench, { ...RUN, learningRate: 0.01 }, [MSL], [1]);
-        expect(() => mergeComparisons(other, [folder], folder)).toThrow(/the result of other options: --learning-rate/);
+        await expect(mergeComparisons(other, [folder], folder)).rejects.toThrow(
+          /the result of other options: --learning-rate/,
+        );
       }));
   });
 });

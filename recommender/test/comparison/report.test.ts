@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { comparisonPlots } from '../../src/comparison/plots';
 import { comparisonTables } from '../../src/comparison/report';
 import { summarize } from '../../src/comparison/summary';
-import { notes, toMarkdown } from '../../src/comparison/table';
+import { differenceTable, figuresTable, notes, toMarkdown } from '../../src/comparison/table';
 import { verdictOf } from '../../src/comparison/verdict';
 import { writeComparison, writeRunReport } from '../../src/comparison/write-comparison';
 import { DEFAULT_RUN_OPTIONS } from '../../src/training/run-options';
@@ -215,4 +215,37 @@ describe('writeRunReport', () => {
       expect(html).not.toContain('Chosen on the validation rows');
       expect(html.match(/<svg/g)).toHaveLength(5);
     }));
+
+  it('has a control after the variants, its temperatures, and the contender against it', () => {
+    const comparison = madeUpComparison();
+    const [reference, contender] = comparison.variants;
+    const control = {
+      contender: 'hinge,lambda=1',
+      temperatures: [0.5, 0.75],
+      entropies: [1.25, 1.5],
+      results: contender?.results ?? [],
+    };
+    const summary = summarize({ ...comparison, control });
+    expect(summary.chosen).toBe(summarize(comparison).chosen);
+    const figures = figuresTable(summary, 'validation').rows;
+    expect(figures.map(([name]) => name)).toEqual([
+      'popularity',
+      'msl',
+      'hinge,lambda=1',
+      'msl at the entropy of hinge,lambda=1',
+    ]);
+    expect(figures[3]?.slice(1)).toEqual(figures[2]?.slice(1));
+    const differences = differenceTable(summary, 'validation').rows;
+    expect(differences.map(([name]) => name)).toEqual([
+      'hinge,lambda=1',
+      'msl at the entropy of hinge,lambda=1',
+      'hinge,lambda=1, against the control',
+    ]);
+    expect(differences[1]?.slice(1)).toEqual(differences[0]?.slice(1));
+    // The control has the contender's results, and so the difference between the two is none.
+    expect(differences[2]?.[1]).toBe('+0.0000 [+0.0000, +0.0000]');
+    const same = summarize({ ...comparison, control: { ...control, results: reference?.results ?? [] } });
+    expect(differenceTable(same, 'validation').rows[2]?.slice(1)).toEqual(differences[0]?.slice(1));
+    expect(notes(summary).join('\n')).toMatch(/at the temperatures 0.500, 0.750 \(by seed\).*: 1.250, 1.500 nats/);
+  });
 });

@@ -158,7 +158,6 @@ EmulatedDevice device_from(const Napi::Object& object) {
   device.shared_bytes_per_block_optin = bytes("sharedBytesPerBlock", device.shared_bytes_per_block_optin);
   device.shared_bytes_per_multiprocessor =
       bytes("sharedBytesPerMultiprocessor", device.shared_bytes_per_multiprocessor);
-  device.largest_cluster = static_cast<unsigned>(number_or(object, "largestCluster", device.largest_cluster));
   device.refuses_large_shared = flag_or(object, "refusesLargeShared", device.refuses_large_shared);
   device.l2_bytes = static_cast<int>(number_or(object, "l2Bytes", device.l2_bytes));
   return device;
@@ -175,9 +174,7 @@ void reset_runtime(std::vector<DeviceState> devices) {
   state.faults.clear();
   state.foreign_writes.clear();
   state.calls.clear();
-  state.cluster_sizes.clear();
   state.shared_limits.clear();
-  state.large_clusters.clear();
   clear_reports();
 }
 
@@ -203,7 +200,6 @@ void reset(const Napi::CallbackInfo&) {
   state.faults.clear();
   state.foreign_writes.clear();
   state.calls.clear();
-  state.cluster_sizes.clear();
   faults::fail_bytes(0);
   for (DeviceState& device : state.devices) device.sticky_error = cudaSuccess;
   settings() = initial_settings();
@@ -233,14 +229,6 @@ Napi::Value calls_to_js(const Napi::CallbackInfo& info) {
   Napi::Object counts = Napi::Object::New(info.Env());
   for (const auto& call : runtime().calls) counts.Set(call.first, static_cast<double>(call.second));
   return counts;
-}
-
-// () => number[]: of the launches since the last reset
-Napi::Value cluster_sizes_to_js(const Napi::CallbackInfo& info) {
-  const Lock lock(runtime().mutex);
-  Napi::Array sizes = Napi::Array::New(info.Env());
-  for (const unsigned size : runtime().cluster_sizes) sizes.Set(sizes.Length(), size);
-  return sizes;
 }
 
 // (pointer: bigint, bytes: number) => Traffic | undefined
@@ -342,7 +330,6 @@ Napi::Object emulator_object(Napi::Env env) {
   set("reset", reset);
   set("liveCounts", live_counts);
   set("calls", calls_to_js);
-  set("clusterSizes", cluster_sizes_to_js);
   set("traffic", traffic_to_js);
   set("clearTraffic", clear_traffic_from_js);
   set("allocate", allocate);

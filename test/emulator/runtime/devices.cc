@@ -81,7 +81,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   p.maxThreadsPerMultiProcessor = 2048;
   p.maxBlocksPerMultiProcessor = 32;
   p.memoryPoolsSupported = 1;
-  p.clusterLaunch = emulated.major >= 9 ? 1 : 0;
   return cudaSuccess;
 }
 
@@ -140,9 +139,6 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       break;
     case cudaDevAttrMemoryPoolsSupported:
       *value = p.memoryPoolsSupported;
-      break;
-    case cudaDevAttrClusterLaunch:
-      *value = p.clusterLaunch;
       break;
     default:
       return finish_call(cudaErrorInvalidValue);

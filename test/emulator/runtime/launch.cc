@@ -11,7 +11,6 @@ namespace simt {
 namespace {
 
 constexpr unsigned kPortableClusterSize = 8;
-constexpr unsigned kLargestClusterSize = 16;
 
 bool grid_is_valid(const dim3& grid, const dim3& block) {
   return grid.x > 0 && grid.y > 0 && grid.z > 0 && block.x > 0 && block.y > 0 && block.z > 0 && grid.x <= 2147483647u &&
@@ -31,15 +30,14 @@ dim3 cluster_of(const cudaLaunchConfig_t& config, bool& asked_for) {
   return cluster;
 }
 
-cudaError_t check_cluster(const GridShape& shape, const EmulatedDevice& device, bool large_allowed) {
+cudaError_t check_cluster(const GridShape& shape, const EmulatedDevice& device) {
   const dim3& c = shape.cluster;
   if (device.major < 9) return cudaErrorNotSupported;
   const unsigned size = c.x * c.y * c.z;
   if (size == 0 || shape.grid.x % c.x != 0 || shape.grid.y % c.y != 0 || shape.grid.z % c.z != 0) {
     return cudaErrorInvalidClusterSize;
   }
-  const unsigned most = std::min(device.largest_cluster, large_allowed ? kLargestClusterSize : kPortableClusterSize);
-  return size <= most ? cudaSuccess : cudaErrorInvalidClusterSize;
+  return size <= kPortableClusterSize ? cudaSuccess : cudaErrorInvalidClusterSize;
 }
 
 // The dynamic shared memory that launches of the kernel may ask for.
@@ -86,10 +84,9 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::un
   bool clustered = false;
   const GridShape shape = {config.gridDim, config.blockDim, cluster_of(config, clustered), config.dynamicSmemBytes};
   if (clustered) {
-    const cudaError_t error = check_cluster(shape, state.properties, runtime().large_clusters[{device, kernel}]);
+    const cudaError_t error = check_cluster(shape, state.properties);
     if (error != cudaSuccess) return finish_call(error);
   }
-  runtime().cluster_sizes.insert(shape.cluster.x * shape.cluster.y * shape.cluster.z);
   ++runtime().launches[kernel];
   const cudaError_t fault = take_fault("kernel");
   enqueue(config.stream, "kernel", [shape, fault, device, body = std::shared_ptr<const ThreadBody>(std::move(body))] {
@@ -118,30 +115,6 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     }
     runtime().shared_limits[{device, kernel}] = static_cast<std::size_t>(value);
   }
-  if (attribute == cudaFuncAttributeNonPortableClusterSizeAllowed) {
-    if (properties.major < 9) return finish_call(cudaErrorNotSupported);
-    runtime().large_clusters[{device, kernel}] = value != 0;
-  }
-  return cudaSuccess;
-}
-
-// By shared memory alone: a block of a kernel has registers and threads enough.
-cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void* kernel, const cudaLaunchConfig_t* config) {
-  SIMT_RUNTIME_CALL("cudaOccupancyMaxActiveClusters");
-  const int device = current_device();
-  const EmulatedDevice& properties = runtime().devices[static_cast<std::size_t>(device)].properties;
-  if (config->dynamicSmemBytes > shared_limit_of(device, kernel)) return finish_call(cudaErrorInvalidValue);
-  bool clustered = false;
-  const GridShape shape = {config->gridDim, config->blockDim, cluster_of(*config, clustered), config->dynamicSmemBytes};
-  if (!clustered) return finish_call(cudaErrorInvalidValue);
-  const unsigned size = shape.cluster.x * shape.cluster.y * shape.cluster.z;
-  if (size > properties.largest_cluster && size <= kPortableClusterSize && properties.major >= 9) {
-    *clusters = 0; // asked for in the right way: the device has no room for it
-    return cudaSuccess;
-  }
-  const cudaError_t error = check_cluster(shape, properties, runtime().large_clusters[{device, kernel}]);
-  if (error != cudaSuccess) return finish_call(error);
-  *clusters = properties.multiprocessors / static_cast<int>(size);
   return cudaSuccess;
 }
 

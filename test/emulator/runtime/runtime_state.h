@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -30,7 +29,6 @@ struct EmulatedDevice {
   std::size_t shared_bytes_per_multiprocessor = 228 * 1024;
   int l2_bytes = 50 << 20;
   // What a partition of a device may be too small for, whatever its properties say.
-  unsigned largest_cluster = 8;
   bool refuses_large_shared = false; // more than shared_bytes_per_block
 };
 
@@ -71,12 +69,10 @@ struct RuntimeState {
   std::vector<InjectedFault> faults;
   std::vector<ForeignWrite> foreign_writes;
   std::map<std::string, std::uint64_t> calls;    // how often each function was called
-  std::set<unsigned> cluster_sizes;              // of the launches
   std::map<const void*, std::uint64_t> launches; // of each kernel
   LiveCounts live;
   std::uint64_t random_state = 1;
   std::map<std::pair<int, const void*>, std::size_t> shared_limits; // by device and kernel
-  std::map<std::pair<int, const void*>, bool> large_clusters;
 };
 RuntimeState& runtime();
 
