@@ -345,6 +345,13 @@ FBL_ALWAYS_INLINE void offer(TopCandidates& top, float logit, std::int64_t) { to
 // The target, which no block holds: before all others.
 FBL_ALWAYS_INLINE void offer_target(TopCandidates& top, float logit, std::int64_t) { top.insert(logit); }
 
+// What exponentials are relative to, by a chunk whose largest logit this is.
+template <class Element>
+FBL_ALWAYS_INLINE float choose_reference(const TopCandidates&, const Row<Element>&, std::int64_t, std::int64_t,
+                                         float largest) {
+  return largest;
+}
+
 // Whether there are candidates that take all vectors of a block together.
 template <class Candidates>
 constexpr bool kTakesVectors = false;
@@ -455,7 +462,7 @@ class RowSweep {
       kept_ = false;
       return false;
     }
-    if (!set_reference(largest)) return false;
+    if (!set_reference(choose_reference(top_, row_, begin, end, largest))) return false;
     top_.raise_bound(bound_from_maxima(maxima, top_.width()));
     if (row_.has_target() && sums_.target_logit > top_.bound()) offer_target(top_, sums_.target_logit, row_.target);
     started_ = true;

@@ -109,6 +109,24 @@ FBL_ALWAYS_INLINE void offer_target(TokenCandidates& top, float logit, std::int6
   top.insert_target(logit, position);
 }
 
+// Of a part of a vocabulary: the largest beside the target, where there is one. Relative to a target that is e^87 times
+// as probable the others would vanish in float32, though another part may have logits that make the row's gradient.
+template <class Element>
+float choose_reference(const TokenCandidates&, const Row<Element>& row, std::int64_t begin, std::int64_t end,
+                       float largest) {
+  const std::int64_t target_block = row.target / kBlock;
+  if (target_block < begin || target_block >= end) return largest;
+  float block[kBlock];
+  load_block(row, target_block, block);
+  float other = -INFINITY;
+  for (const float logit : block) other = logit > other ? logit : other;
+  const float before = max_of_blocks(row, begin, target_block);
+  const float after = max_of_blocks(row, target_block + 1, end);
+  other = before > other ? before : other;
+  other = after > other ? after : other;
+  return other == -INFINITY ? largest : other;
+}
+
 std::int64_t candidate_capacity(std::int64_t width) { return TopCandidates::capacity(width); }
 
 std::int64_t key_capacity(std::int64_t width) { return TokenCandidates::key_capacity(width); }
