@@ -16,10 +16,12 @@ import { seed } from './random-logits';
 import { formatReport, machineText } from './report';
 import type { Results } from './results';
 import { runCases } from './run';
+import { givenLogits } from './suites/given-logits';
 import { writePlots } from './suites/plots';
 import { formatSuite } from './suites/report';
 import type { SuiteResults } from './suites/results';
 import { runSuite } from './suites/run-suite';
+import type { Suite } from './suites/suite';
 import { suiteNamed, suites } from './suites/suites';
 import { bufferCount } from './workspace';
 
@@ -165,8 +167,8 @@ function progressBar(cases: number): { onCase(name: string): void; stop(): void 
   return { onCase: (name) => bar.update(started++, { case: name }), stop: () => bar.stop() };
 }
 
-async function runOtherSuite(options: Options): Promise<void> {
-  const suite = suiteNamed(options.suite);
+/** Undefined: no case matches the filter. */
+async function measureSuite(suite: Suite, options: Options): Promise<SuiteResults | undefined> {
   const { capabilities } = await import('fused-bear-loss');
   const found = capabilities();
   const family = process.env.FUSED_BEAR_LOSS_TUNING ? undefined : found.tuning;
@@ -174,7 +176,7 @@ async function runOtherSuite(options: Options): Promise<void> {
   const size = options.quick ? 'quick' : 'full';
   const { threads } = options;
   const cases = (await suite.listCases({ size, threads })).filter(({ name }) => options.filter.test(name));
-  if (cases.length === 0) program.error('no case matches the filter');
+  if (cases.length === 0) return undefined;
   const peers = options.peers ? await findPeers() : [];
   const secondsPerCase = options.runs || options.quick ? 0 : options.seconds;
   const fewestRounds = options.runs ?? (options.quick ? 2 : 5);
@@ -191,7 +193,7 @@ async function runOtherSuite(options: Options): Promise<void> {
     onCase: bar.onCase,
   });
   bar.stop();
-  const results: SuiteResults = {
+  return {
     suite: suite.name,
     machine: { ...machine, loadAverageAfter: os.loadavg() },
     settings: {
@@ -204,6 +206,11 @@ async function runOtherSuite(options: Options): Promise<void> {
     peers,
     cases: measured,
   };
+}
+
+async function runOtherSuite(options: Options): Promise<void> {
+  const suite = suiteNamed(options.suite);
+  const results = (await measureSuite(suite, options)) ?? program.error('no case matches the filter');
   console.log(formatSuite(suite, results));
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
   if (options.plots) {
@@ -236,6 +243,7 @@ async function runLoss(options: Options): Promise<void> {
     onCase: bar.onCase,
   });
   bar.stop();
+  const beside = options.peers && compute ? await measureSuite(givenLogits, options) : undefined;
 
   const results: Results = {
     suite: 'loss',
@@ -253,8 +261,10 @@ async function runLoss(options: Options): Promise<void> {
       tunings: options.tunings,
     },
     ...measured,
+    beside,
   };
   console.log(formatReport(results));
+  if (beside) console.log(`\n${formatSuite(givenLogits, beside)}`);
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, roundFractions, 1)}\n`);
 }
 

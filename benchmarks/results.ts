@@ -4,6 +4,7 @@ import { contenderName, type LossCall } from './contenders';
 import { fastestFloor } from './floors';
 import type { Measurement } from './harness';
 import type { Machine } from './machine';
+import type { SuiteResults } from './suites/results';
 
 export interface CaseResult extends Case {
   name: string;
@@ -42,6 +43,8 @@ export interface Results {
   cases: CaseResult[];
   peers: PeerResult[];
   accuracy: AccuracyResult[];
+  /** PyTorch with the same logits; undefined where peers were left out. */
+  beside?: SuiteResults;
 }
 
 export function floorOf(result: CaseResult): Measurement | undefined {

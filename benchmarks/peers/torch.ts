@@ -8,7 +8,7 @@ import type { RunOutcome } from '../suites/suite';
 const interpreters = [process.env.PYTHON ?? 'python3', '/usr/bin/python3'];
 const program = join(__dirname, 'torch_worker.py');
 
-export const torchFormulas = ['authors', 'cross-entropy', 'chunked cross-entropy'] as const;
+export const torchFormulas = ['products', 'authors', 'cross-entropy', 'chunked cross-entropy'] as const;
 export type TorchFormula = (typeof torchFormulas)[number];
 
 /** The inputs of a case; see Case in torch_worker.py. */
@@ -84,7 +84,7 @@ export class TorchPeer {
     this.#process ??= this.#start();
     const process = await this.#process;
     return {
-      run: () => process.ask<Required<RunOutcome>>({ run: formula }),
+      run: () => process.ask<RunOutcome>({ run: formula }),
       peakBytes: async () => (await process.ask<{ bytes: number }>({ peak: formula })).bytes,
       close: () => {
         if (--this.#users > 0) return;

@@ -13,17 +13,8 @@ import {
   type TfjsLayer,
   tfjsCrossEntropy,
 } from '../peers/tfjs';
-import { TorchPeer } from '../peers/torch';
-import {
-  blockFile,
-  hiddenStates,
-  type LinearShape,
-  LOGIT_DEVIATION,
-  logitsOf,
-  targetsOf,
-  touched,
-  weights,
-} from './inputs';
+import { torchOfLogits } from './given-logits';
+import { hiddenStates, type LinearShape, logitsOf, targetsOf, touched, weights } from './inputs';
 import {
   lazily,
   type OpenContender,
@@ -68,10 +59,6 @@ function givenLogitsContenders(shape: LinearShape): SuiteContender[] {
   const { rows, vocabSize } = shape;
   const logits = lazily(() => logitsOf(rows, vocabSize));
   const targets = targetsOf(rows, vocabSize);
-  const torch = new TorchPeer(
-    () => ({ blocks: blockFile(), rows, vocabSize, scale: LOGIT_DEVIATION, targets: [...targets] }),
-    os.availableParallelism(),
-  );
   const ofTfjs = (backend: TfjsBackend): SuiteContender[] => [
     {
       name: `tfjs ${backend}, bearLoss`,
@@ -111,13 +98,7 @@ function givenLogitsContenders(shape: LinearShape): SuiteContender[] {
     },
     ...ofTfjs('wasm'),
     ...ofTfjs('cpu'),
-    { name: "PyTorch, the authors' formula", peer: 'PyTorch', computes: 'BEAR', open: () => torch.open('authors') },
-    {
-      name: 'PyTorch, cross-entropy',
-      peer: 'PyTorch',
-      computes: 'cross-entropy',
-      open: () => torch.open('cross-entropy'),
-    },
+    ...torchOfLogits(shape, os.availableParallelism()),
   ];
 }
 

@@ -15,8 +15,11 @@ const MEBIBYTE = 2 ** 20;
 const names = {
   bear: 'BEAR',
   roomy: 'BEAR, workspace 256 MiB',
+  bfloat16: 'BEAR, bfloat16',
+  roomyBfloat16: 'BEAR, bfloat16, workspace 256 MiB',
   crossEntropy: 'cross-entropy',
   products: 'three products, onnxruntime',
+  torchProducts: 'three products, PyTorch',
   authors: "BEAR by the authors' formula, PyTorch",
   torchCrossEntropy: 'cross-entropy, PyTorch',
   torchChunked: "chunked cross-entropy in Liger's way, PyTorch",
@@ -51,6 +54,14 @@ function inputsOf(shape: LinearShape) {
 
 type Inputs = ReturnType<typeof inputsOf>;
 
+/** The upper halves of the numbers. */
+function bfloat16Of(values: Float32Array): Uint16Array {
+  const words = new Uint16Array(values.buffer, values.byteOffset, 2 * values.length);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = words[2 * i + 1] as number;
+  return halves;
+}
+
 function ours(name: string, computes: string, inputs: Inputs, options: LinearBearLossOptions): SuiteContender {
   return {
     name,
@@ -59,6 +70,18 @@ function ours(name: string, computes: string, inputs: Inputs, options: LinearBea
       const [hidden, weight, targets] = [inputs.hidden(), inputs.weight(), inputs.targets()];
       const out = { gradHidden: inputs.gradHidden(), gradWeight: inputs.gradWeight() };
       return timed(() => fusedLinearBearLoss(hidden, weight, targets, { ...options, out }));
+    },
+  };
+}
+
+function oursOfBfloat16(name: string, inputs: Inputs, options: LinearBearLossOptions): SuiteContender {
+  return {
+    name,
+    computes: 'BEAR of bfloat16',
+    open: () => {
+      const [hidden, weight, targets] = [bfloat16Of(inputs.hidden()), bfloat16Of(inputs.weight()), inputs.targets()];
+      const out = { gradHidden: new Uint16Array(hidden.length).fill(1), gradWeight: inputs.gradWeight() };
+      return timed(() => fusedLinearBearLoss(hidden, weight, targets, { ...options, dtype: 'bfloat16', out }));
     },
   };
 }
@@ -72,9 +95,13 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
     threads,
   );
   const bear = ours(names.bear, 'BEAR', inputs, { hiddenSize, threads });
-  if (each.onlyMemory) return [{ ...bear, mostRounds: 1 }];
+  const ofBfloat16 = oursOfBfloat16(names.bfloat16, inputs, { hiddenSize, threads });
+  if (each.onlyMemory) return [bear, ofBfloat16].map((contender) => ({ ...contender, mostRounds: 1 }));
   const crossEntropy = ours(names.crossEntropy, 'cross-entropy', inputs, { hiddenSize, threads, penalty: 'none' });
   const roomy = ours(names.roomy, 'BEAR', inputs, { hiddenSize, threads, workspaceBytes: 256 * MEBIBYTE });
+  const roomyOfBfloat16 = oursOfBfloat16(names.roomyBfloat16, inputs, {
+    ...{ hiddenSize, threads, workspaceBytes: 256 * MEBIBYTE },
+  });
   const products: SuiteContender = {
     name: names.products,
     peer: 'onnxruntime',
@@ -94,6 +121,7 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
     },
   };
   const ofTorch: SuiteContender[] = [
+    { name: names.torchProducts, peer: 'PyTorch', memory: false, open: () => torch.open('products') },
     { name: names.authors, peer: 'PyTorch', computes: 'BEAR', open: () => torch.open('authors') },
     {
       name: names.torchCrossEntropy,
@@ -134,7 +162,8 @@ function contendersOf({ threads, ...each }: LinearCase): SuiteContender[] {
   return [
     bear,
     crossEntropy,
-    ...(each.roomy ? [roomy] : []),
+    ofBfloat16,
+    ...(each.roomy ? [roomy, roomyOfBfloat16] : []),
     products,
     ...(each.allPeers ? ofTorch : []),
     ...(each.javascriptPeers ? ofJavaScript : []),
@@ -199,8 +228,8 @@ export const linear: Suite = {
   name: 'linear',
   description: 'fusedLinearBearLoss: loss and gradients of hidden states and weights',
   legend:
-    'N x V x H, float32, loss and the gradients of hidden and weight. The three products are those that no linear form can do ' +
-    'without, each into memory that is there; they compute no loss.',
+    'N x V x H, float32 if no other, loss and the gradients of hidden and weight. The three products are those that no linear form can do ' +
+    'without, each into memory that is there; they compute no loss. PyTorch computes them by the BLAS that is named above.',
   listCases: ({ size, threads }) => (size === 'quick' ? quickCases(threads) : fullCases(threads)).map(caseOf),
   targets: [
     {
@@ -212,6 +241,12 @@ export const linear: Suite = {
       name: 'the same, workspace 256 MiB',
       bars: { any: { must: 1.5, aim: 1.15 } },
       value: (each) => ratioOf(each, names.roomy, names.products),
+    },
+    {
+      // More than our products take beside the same three, as the form has the loss too.
+      name: 'linear form / three products of PyTorch, an upper bound of ours / BLAS',
+      bars: { any: { must: 1.4, aim: 1.15 } },
+      value: (each) => ratioOf(each, names.bear, names.torchProducts),
     },
     {
       name: "linear form / the authors' formula in PyTorch",

@@ -60,7 +60,7 @@ export interface LinearBearLossOptions<
   needs?: N;
   /**
    * Most bytes of memory for logits: a positive integer. Rows are computed together as far as they fit. Results do not
-   * depend on it.
+   * depend on it. With AMX and bfloat16, the gradient of weight takes memory for 32 rows if these are at most 32 MB.
    *
    * @default 33554432
    */

@@ -22,7 +22,7 @@ export interface Capabilities {
   backend: 'native' | 'wasm';
   /** Why it is not the native addon, which is several times faster. */
   reason?: string;
-  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512` or `neon`; `wasm-simd128` in the module. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
+  /** The one that the CPU kernels use: `baseline`, `avx2`, `avx512`, `amx` (AVX-512, and AMX for bfloat16 products) or `neon`; `wasm-simd128` in the module. FUSED_BEAR_LOSS_INSTRUCTION_SET chooses another. */
   instructionSet: string;
   /** All that this processor and this build have. */
   instructionSets: string[];

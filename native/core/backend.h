@@ -55,9 +55,9 @@ ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows
                                     LossSummary& summary);
 
 struct CpuInfo {
-  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "neon"
+  const char* instruction_set = nullptr; // the one in use: "baseline", "avx2", "avx512", "amx", "neon"
   // Every one that this processor and this build can run.
-  const char* instruction_sets[3] = {};
+  const char* instruction_sets[4] = {};
   std::size_t instruction_set_count = 0;
   const char* override_error = ""; // why FUSED_BEAR_LOSS_INSTRUCTION_SET was not followed; empty: it was, or is unset
   const char* tuning = nullptr;    // the processor family whose tuning is in use, or what FUSED_BEAR_LOSS_TUNING names

@@ -1,38 +1,19 @@
-// The builds of the kernels that this addon contains, which of them this processor can run, and which this process
-// uses.
+// Which build of the kernels this process uses.
 #pragma once
-
-#include <array>
 
 #include "native/cpu/matrix_kernel.h"
 #include "native/cpu/row_kernel.h"
+#include "native/cpu/tile_kernel.h"
 #include "native/cpu/top_tokens_kernel.h"
 
 namespace fused_bear_loss {
-
-struct KernelBuild {
-  const char* instruction_set; // "baseline", "avx2", "avx512", "neon"
-  const RowKernel* row_kernel;
-  const TopTokensKernel* top_tokens_kernel;
-  const MatrixKernel* matrix_kernel;
-  bool supported;
-};
-
-#if defined(FBL_HAVE_X86_INSTRUCTION_SETS)
-constexpr std::size_t kKernelBuildCount = 3;
-#elif defined(FBL_HAVE_NEON)
-constexpr std::size_t kKernelBuildCount = 2;
-#else
-constexpr std::size_t kKernelBuildCount = 1;
-#endif
-
-// From the plainest to the widest; the first is always supported.
-const std::array<KernelBuild, kKernelBuildCount>& kernel_builds();
 
 // The kernels for this processor; chosen at the first call. FUSED_BEAR_LOSS_INSTRUCTION_SET names another one, for
 // support cases; a name that this processor or this build cannot follow is reported by cpu_info().
 const RowKernel& row_kernel();
 const TopTokensKernel& top_tokens_kernel();
 const MatrixKernel& matrix_kernel();
+// Null: products of bfloat16 numbers have no kernel of their own.
+const TileKernel* tile_kernel();
 
 } // namespace fused_bear_loss

@@ -239,6 +239,7 @@ class ListedChunks final : public LinearChunks {
     return {hidden_ + group.first * hidden_stride_,
             hidden_stride_,
             group.rows,
+            hidden(group.first),
             list_weight(group),
             group.list.count,
             call_.bias,
@@ -311,8 +312,7 @@ class ListedChunks final : public LinearChunks {
   void take_scratch(bool gradient) const {
     ListedLogits::take_scratch();
     take_row_scratch(gradient);
-    if (gradient)
-      reserve_product_scratch(static_cast<std::int64_t>(group_of_row_.size()), call_.hidden_size, call_.threads);
+    if (gradient) reserve_product_scratch(static_cast<std::int64_t>(group_of_row_.size()), weight(), call_.threads);
     if (weight_gradient_) weight_gradient_->take_scratch();
   }
 

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "native/core/dtype.h"
-#include "native/cpu/allowed_logits.h"
 #include "native/cpu/instruction_set.h"
-#include "native/cpu/row_loop.h"
+#include "native/cpu/product_blocks.h"
+#include "native/cpu/tile_products.h"
 
 namespace fused_bear_loss {
 namespace {
@@ -17,37 +17,7 @@ constexpr std::int64_t kLine = kLineFloats;
 // Tokens of a block of logits: whole tiles, and whole lines of the cache in each row of logits.
 constexpr std::int64_t kLogitTokens = 96;
 static_assert(kLogitTokens % kTileRows == 0 && kLogitTokens % kLine == 0, "a block has no edges inside");
-// Tokens of a block of the weight's gradient.
-constexpr std::int64_t kWeightTokens = 192;
 static_assert(kWeightTokens % kTileRows == 0, "a block has no edges inside");
-// Floats of the sums of a block of the gradient of hidden states: what a second-level cache holds beside its factors.
-constexpr std::int64_t kHiddenSums = 1 << 18;
-// Multiplications that take as long as a logit takes.
-constexpr std::int64_t kProductsPerLogit = 16;
-
-std::int64_t blocks_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
-std::int64_t rounded_up(std::int64_t count, std::int64_t size) { return blocks_of(count, size) * size; }
-
-// Scratch memory stays with the thread.
-struct ProductScratch {
-  std::vector<float> factor; // widened or packed rows
-  std::vector<float> sums;
-};
-
-ProductScratch& thread_product_scratch() {
-  thread_local ProductScratch scratch;
-  return scratch;
-}
-
-// From the start of a cache line.
-float* memory_of(std::vector<float>& scratch, std::int64_t size) {
-  reserve(scratch, size + kLine);
-  return line_start(scratch);
-}
-
-RowLoop product_loop(std::int64_t tasks, std::int64_t products, const ProductThreads& threads) {
-  return {tasks, products / kProductsPerLogit, threads.threads, threads.abort};
-}
 
 // Packs the columns of rows `first` to `first + count` for a product in which the rows are the depth: panel by panel.
 void pack_panels(const MatrixRows& rows, std::int64_t first, std::int64_t count, std::int64_t column,
@@ -80,8 +50,9 @@ struct HiddenCut {
   }
 };
 
-std::int32_t thread_limit(const ProductThreads& threads) {
-  return threads.threads > 0 ? threads.threads : available_threads();
+bool by_tiles(const MatrixRows& weight) {
+  if constexpr (kMayHaveTiles) return tiles_multiply(weight.dtype, weight.columns);
+  return false;
 }
 
 class LogitBlocks {
@@ -142,22 +113,6 @@ class LogitBlocks {
   const std::int64_t logits_stride_;
 };
 
-template <class Element>
-void write_hidden(const float* sums, std::int64_t count, bool accumulate, Element* out) {
-  for (std::int64_t j = 0; j < count; ++j) from_float(accumulate ? to_float(out[j]) + sums[j] : sums[j], out[j]);
-}
-
-void write_hidden_row(const HiddenGradient& gradient, std::int64_t row, std::int64_t column, const float* sums,
-                      std::int64_t count) {
-  const std::int64_t place =
-      (gradient.chosen == nullptr ? row : std::int64_t{gradient.chosen[row]}) * gradient.columns + column;
-  if (gradient.dtype == DType::kBFloat16) {
-    write_hidden(sums, count, gradient.accumulate, static_cast<BFloat16*>(gradient.data) + place);
-  } else {
-    write_hidden(sums, count, gradient.accumulate, static_cast<float*>(gradient.data) + place);
-  }
-}
-
 class WeightGradientBlocks {
  public:
   // `packed` has the rows' hidden states in blocks of depth().
@@ -186,7 +141,7 @@ class WeightGradientBlocks {
     for (std::int64_t row = 0; row < rows_; row += most) {
       const std::int64_t terms = std::min(most, rows_ - row);
       const bool starts = gradient_.first && row == 0;
-      copy_logits(row, terms, first, count, factor);
+      copy_logits(logits_ + row * logits_stride_ + first, logits_stride_, terms, count, factor);
       if (gradient_.bias != nullptr) add_to_bias(factor, terms, count, starts, gradient_.bias + first);
       if (gradient_.weight == nullptr) continue;
       const float* panel = packed_ + row * rounded_up(hidden_size_, kernel_.panel_columns);
@@ -201,20 +156,6 @@ class WeightGradientBlocks {
   }
 
  private:
-  // A row's logits of the block after those of the row before: each lies in another page of the workspace.
-  void copy_logits(std::int64_t row, std::int64_t terms, std::int64_t first, std::int64_t count, float* factor) const {
-    constexpr std::int64_t kAhead = 8;
-    for (std::int64_t i = 0; i < terms; ++i) {
-      const float* const from = logits_ + (row + i) * logits_stride_ + first;
-#if defined(__GNUC__)
-      if (i + kAhead < terms) {
-        for (std::int64_t j = 0; j < count; j += kLine) __builtin_prefetch(from + kAhead * logits_stride_ + j, 0, 2);
-      }
-#endif
-      std::copy(from, from + count, factor + i * kWeightTokens);
-    }
-  }
-
   static void add_to_bias(const float* factor, std::int64_t terms, std::int64_t count, bool starts, float* bias) {
     if (starts) std::fill(bias, bias + count, 0.0F);
     for (std::int64_t i = 0; i < terms; ++i) {
@@ -285,19 +226,26 @@ void HiddenGradientBlocks::compute(std::int64_t block) const {
 
 std::int64_t ListedLogits::blocks() const { return blocks_of(tokens, matrix_kernel().panel_columns); }
 
-void ListedLogits::take_scratch() { memory_of(thread_product_scratch().factor, kBlockDepth * kMostPanelColumns); }
+void ListedLogits::take_scratch() {
+  memory_of(thread_product_scratch().factor, kBlockDepth * kMostPanelColumns);
+  if constexpr (kMayHaveTiles) take_tiles_listed_scratch();
+}
 
 void ListedLogits::compute(std::int64_t block) const {
   const MatrixKernel& kernel = matrix_kernel();
   const std::int64_t size = weight.columns;
   const std::int64_t first = block * kernel.panel_columns;
   const std::int64_t count = std::min(kernel.panel_columns, tokens - first);
-  float* const packed = memory_of(thread_product_scratch().factor, kBlockDepth * kMostPanelColumns);
-  for (std::int64_t depth = 0; depth < size; depth += kBlockDepth) {
-    const std::int64_t terms = std::min(kBlockDepth, size - depth);
-    kernel.pack_transposed(weight, first, count, depth, terms, packed);
-    kernel.multiply({hidden + depth, hidden_stride, 1, rows, terms, packed, count, logits + first, logits_stride,
-                     depth == 0 ? ProductStart::kStore : ProductStart::kAdd, 0});
+  if (by_tiles(weight)) {
+    if constexpr (kMayHaveTiles) tiles_compute_listed(*this, first, count);
+  } else {
+    float* const packed = memory_of(thread_product_scratch().factor, kBlockDepth * kMostPanelColumns);
+    for (std::int64_t depth = 0; depth < size; depth += kBlockDepth) {
+      const std::int64_t terms = std::min(kBlockDepth, size - depth);
+      kernel.pack_transposed(weight, first, count, depth, terms, packed);
+      kernel.multiply({hidden + depth, hidden_stride, 1, rows, terms, packed, count, logits + first, logits_stride,
+                       depth == 0 ? ProductStart::kStore : ProductStart::kAdd, 0});
+    }
   }
   if (bias == nullptr) return;
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -311,15 +259,25 @@ std::int64_t packed_floats(std::int64_t rows, std::int64_t hidden_size) {
   return std::max(rounded_up(rows, kMostPanelColumns) * hidden_size, rows * rounded_up(hidden_size, kMostPanelColumns));
 }
 
-void reserve_product_scratch(std::int64_t rows, std::int64_t hidden_size, std::int32_t threads) {
+void reserve_product_scratch(std::int64_t rows, const MatrixRows& weight, std::int32_t threads) {
+  const std::int64_t hidden_size = weight.columns;
   LogitBlocks::take_scratch(hidden_size);
   WeightGradientBlocks::take_scratch();
-  HiddenCut(rows, hidden_size, thread_limit({threads, nullptr})).take_scratch();
+  const std::int32_t limit = thread_limit({threads, nullptr});
+  HiddenCut(rows, hidden_size, limit).take_scratch();
+  if constexpr (kMayHaveTiles) {
+    if (by_tiles(weight)) reserve_tiles_scratch(rows, hidden_size, limit);
+  }
 }
 
 ComputeStatus multiply_to_logits(const MatrixRows& hidden, std::int64_t rows, const MatrixRows& weight,
                                  std::int64_t tokens, const float* bias, float* packed, float* logits,
                                  std::int64_t logits_stride, const ProductThreads& threads) {
+  if constexpr (kMayHaveTiles) {
+    if (by_tiles(weight)) {
+      return tiles_multiply_to_logits(hidden, rows, weight, tokens, bias, packed, logits, logits_stride, threads);
+    }
+  }
   const MatrixKernel& kernel = matrix_kernel();
   for (std::int64_t row = 0; row < rows; row += kernel.panel_columns) {
     kernel.pack_transposed(hidden, row, std::min(kernel.panel_columns, rows - row), 0, hidden.columns,
@@ -335,6 +293,11 @@ ComputeStatus multiply_to_logits(const MatrixRows& hidden, std::int64_t rows, co
 ComputeStatus multiply_to_hidden(const float* logits, std::int64_t logits_stride, std::int64_t rows,
                                  const MatrixRows& weight, std::int64_t tokens, const HiddenGradient& gradient,
                                  const ProductThreads& threads) {
+  if constexpr (kMayHaveTiles) {
+    if (by_tiles(weight)) {
+      return tiles_multiply_to_hidden(logits, logits_stride, rows, weight, tokens, gradient, threads);
+    }
+  }
   const HiddenGradientBlocks blocks(logits, logits_stride, rows, weight, tokens, gradient, thread_limit(threads));
   return run_rows(product_loop(blocks.count(), rows * tokens * weight.columns, threads), [&] {
     blocks.take_scratch();
@@ -345,6 +308,11 @@ ComputeStatus multiply_to_hidden(const float* logits, std::int64_t logits_stride
 ComputeStatus multiply_to_weight(const float* logits, std::int64_t logits_stride, const MatrixRows& hidden,
                                  std::int64_t rows, std::int64_t tokens, float* packed, const WeightGradient& gradient,
                                  const ProductThreads& threads) {
+  if constexpr (kMayHaveTiles) {
+    if (tiles_sum_rows(hidden.dtype, hidden.columns, tokens)) {
+      return tiles_multiply_to_weight(logits, logits_stride, hidden, rows, tokens, packed, gradient, threads);
+    }
+  }
   const std::int64_t depth = WeightGradientBlocks::depth(rows);
   const std::int64_t width = rounded_up(hidden.columns, matrix_kernel().panel_columns);
   for (std::int64_t row = 0; row < rows && gradient.weight != nullptr; row += depth) {

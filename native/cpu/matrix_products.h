@@ -26,9 +26,10 @@ struct ProductThreads {
 // Floats of memory that a packed copy of rows of hidden states takes, from the start of a cache line.
 std::int64_t packed_floats(std::int64_t rows, std::int64_t hidden_size);
 
-// Takes the memory that the calling thread needs for products of up to so many rows, so that they cannot fail there.
+// Takes the memory that the calling thread needs for products of up to so many rows and a weight, so that they cannot
+// fail there.
 // Throws std::bad_alloc.
-void reserve_product_scratch(std::int64_t rows, std::int64_t hidden_size, std::int32_t threads);
+void reserve_product_scratch(std::int64_t rows, const MatrixRows& weight, std::int32_t threads);
 
 // logits[i][v] = sum over k of hidden[i][k] weight[v][k] + bias[v]: of 128 terms at a time, ascending. `packed` is
 // memory of packed_floats().
@@ -79,9 +80,10 @@ struct ListedLogits {
   const float* hidden; // [rows, hidden_size], float32
   std::int64_t hidden_stride;
   std::int64_t rows;
-  MatrixRows weight;   // the list's rows
-  std::int64_t tokens; // in the list
-  const float* bias;   // of all tokens, or null
+  MatrixRows given_hidden; // the same, as the caller gave them
+  MatrixRows weight;       // the list's rows
+  std::int64_t tokens;     // in the list
+  const float* bias;       // of all tokens, or null
   float* logits;
   std::int64_t logits_stride;
 

@@ -1,16 +1,6 @@
 // The vectors of the instruction set that an object of the kernels is compiled for.
 #pragma once
 
-#include "native/core/dtype.h"
-
-namespace fused_bear_loss {
-
-// What the exponentials of the headers below share.
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kLowestExponent = -126; // of a normal float
-
-} // namespace fused_bear_loss
-
 #if defined(__AVX512F__)
 #include "native/cpu/simd_avx512.h"
 #elif defined(__AVX2__)

@@ -1,8 +1,11 @@
 // Vectors of 8 floats for the AVX2 object of the kernels (with FMA and F16C, which every AVX2 processor that matters
-// has; instruction_set.cc checks). The simd_*.h headers offer the same functions.
+// has; kernel_builds.cc checks). The simd_*.h headers offer the same functions.
 #pragma once
 
 #include <immintrin.h>
+
+#include "native/core/dtype.h"
+#include "native/cpu/exponential_constants.h"
 
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {

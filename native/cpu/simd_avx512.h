@@ -10,6 +10,9 @@
 #include <immintrin.h>
 #pragma GCC diagnostic pop
 
+#include "native/core/dtype.h"
+#include "native/cpu/exponential_constants.h"
+
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
 

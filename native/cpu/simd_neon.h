@@ -4,6 +4,9 @@
 
 #include <arm_neon.h>
 
+#include "native/core/dtype.h"
+#include "native/cpu/exponential_constants.h"
+
 namespace fused_bear_loss {
 namespace FBL_INSTRUCTION_SET {
 

@@ -13,6 +13,7 @@
 #include "native/core/top_tokens_problem.h"
 #include "native/core/validate_problem.h"
 #include "native/cpu/instruction_set.h"
+#include "native/cpu/kernel_builds.h"
 #include "native/cpu/loss_totals.h"
 #include "native/cpu/row_processor.h"
 #include "native/cpu/row_selection.h"

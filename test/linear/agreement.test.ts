@@ -51,6 +51,7 @@ describe.each(['float32', 'bfloat16'] as const)('%s', (dtype) => {
     { rows: 63, vocabSize: 193, hiddenSize: 129 },
     { rows: 66, vocabSize: 385, hiddenSize: 257 },
     { rows: 131, vocabSize: 130, hiddenSize: 65 },
+    { rows: 47, vocabSize: 209, hiddenSize: 96 },
   ])('$rows rows, $vocabSize tokens, hidden size $hiddenSize', (shape) => {
     expectAgreement(randomCall(7, shape, { beamWidth: 4, bias: bias(shape.vocabSize) }, dtype));
   });

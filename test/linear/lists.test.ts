@@ -9,13 +9,18 @@ import { argumentsOf, bitsOf, type DenseOptions, type LinearCall, linearReferenc
 const SHAPE = { rows: 60, vocabSize: 700, hiddenSize: 150 };
 
 /** Lists of 1 to 300 tokens, each of several rows, and some of one row alone. */
-function listedCall(seed: number, options: DenseOptions = {}, dtype: LinearCall['dtype'] = 'float32') {
+function listedCall(
+  seed: number,
+  options: DenseOptions = {},
+  dtype: LinearCall['dtype'] = 'float32',
+  hiddenSize = SHAPE.hiddenSize,
+) {
   const random = new SeededRandom(seed);
   const shared = [1, 2, 20, 65, 300].map((count) => random.sample(count, SHAPE.vocabSize));
   const lists = Array.from({ length: SHAPE.rows }, (_, row) =>
     row % 4 === 0 ? random.sample(1 + random.integer(30), SHAPE.vocabSize) : (shared[row % 5] as number[]),
   );
-  const call = randomCall(seed, SHAPE, options, dtype);
+  const call = randomCall(seed, { ...SHAPE, hiddenSize }, options, dtype);
   call.targets.set(lists.map((tokens) => tokens[random.integer(tokens.length)] as number));
   const entries = lists.reduce((sum, tokens) => sum + tokens.length, 0);
   const bias = random.normals(entries);
@@ -27,14 +32,19 @@ function expectWhole(actual: Float32Array, expected: Float64Array): void {
   expectFloatGradient(actual, expected, expected.length, LINEAR.gradient);
 }
 
-describe.each(['float32', 'bfloat16'] as const)('%s', (dtype) => {
+// bfloat16 factors of 160 columns are those of whole tiles of AMX.
+describe.each([
+  ['float32', 150],
+  ['bfloat16', 150],
+  ['bfloat16', 160],
+] as const)('%s, H = %i', (dtype, hiddenSize) => {
   it.each<[string, DenseOptions]>([
     ['mean', { bias: new SeededRandom(8).normals(700) }],
     ['weighted-mean', { reduction: 'weighted-mean', penalty: 'reweight' }],
     ['smoothing, flow', { labelSmoothing: 0.2, penalty: 'softplus', thresholdGradient: 'flow', beamWidth: 3 }],
     ['an ignore index that is a position in lists', { ignoreIndex: 1, beamWidth: 2 }],
   ])('agrees with the float64 reference: %s', (_, options) => {
-    const call = listedCall(41, options, dtype);
+    const call = listedCall(41, options, dtype, hiddenSize);
     if (options.ignoreIndex !== undefined) {
       call.targets.forEach((target, row) => {
         if (target === -100) call.targets[row] = options.ignoreIndex as number;
@@ -45,14 +55,15 @@ describe.each(['float32', 'bfloat16'] as const)('%s', (dtype) => {
     expectClose(result.loss as unknown as number, reference.loss.loss as number, LINEAR.loss, 'loss');
     expect(Array.from(result.rows.rank)).toEqual(Array.from(reference.loss.rows.rank));
     const tolerance = dtype === 'float32' ? LINEAR.gradient : 2 ** -8;
-    expectFloatGradient(decode(result.gradHidden, dtype), reference.gradHidden, 150, tolerance);
+    expectFloatGradient(decode(result.gradHidden, dtype), reference.gradHidden, hiddenSize, tolerance);
     expectWhole(result.gradWeight, reference.gradWeight);
     expectWhole(result.gradAllowedBias as Float32Array, reference.gradAllowedBias);
     if (options.bias) expectWhole(result.gradBias as Float32Array, reference.gradBias);
   });
 
   it('has the same bits for any number of threads and any workspace', () => {
-    const call = listedCall(42, { bias: new SeededRandom(8).normals(700), reduction: 'weighted-mean' }, dtype);
+    const options = { bias: new SeededRandom(8).normals(700), reduction: 'weighted-mean' } as const;
+    const call = listedCall(42, options, dtype, hiddenSize);
     const run = (more: DenseOptions) =>
       bitsOf(fusedLinearBearLoss(...argumentsOf(call), { ...call.options, rows: true, ...more }));
     const expected = run({ threads: 1 });
@@ -62,8 +73,12 @@ describe.each(['float32', 'bfloat16'] as const)('%s', (dtype) => {
   });
 });
 
-it('its logits are bit for bit those of all tokens', () => {
-  const call = listedCall(43);
+it.each([
+  ['float32', 150],
+  ['bfloat16', 150],
+  ['bfloat16', 160],
+] as const)('its logits are bit for bit those of all tokens: %s, H = %i', (dtype, hiddenSize) => {
+  const call = listedCall(43, {}, dtype, hiddenSize);
   const { bias: _, ...allowed } = call.options.allowed;
   const masked = { bitmask: bitmaskOf(call.lists, SHAPE.vocabSize).bitmask };
   const run = (options: DenseOptions) =>

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type * as Index from '../../lib/index';
 import packageJson from '../../package.json';
 import { isWasm } from '../support/backend-under-test';
-import { INSTRUCTION_SETS } from '../support/instruction-sets';
+import { PRODUCT_INSTRUCTION_SETS } from '../support/instruction-sets';
 
 const VARIABLES = ['FUSED_BEAR_LOSS_THREADS'];
 const before = VARIABLES.map((name) => [name, process.env[name]] as const);
@@ -38,7 +38,7 @@ describe('capabilities()', () => {
     const answer = loadAgain().capabilities();
     expect(answer.version).toBe(packageJson.version);
     expect(answer.backend).toBe(isWasm ? 'wasm' : 'native');
-    const names = isWasm ? ['wasm-simd128'] : INSTRUCTION_SETS;
+    const names = isWasm ? ['wasm-simd128'] : PRODUCT_INSTRUCTION_SETS;
     expect(names).toContain(answer.instructionSet);
     expect(answer.instructionSets[0]).toBe(names[0]);
     expect(answer.instructionSets).toContain(answer.instructionSet);

@@ -80,6 +80,15 @@ describeBinary(`compiled code${binaryTools ? '' : ' (needs Linux with nm and rea
     },
   );
 
+  // The same of the products by AMX, whose source says itself what it is compiled for.
+  it('of tile_kernel.cc defines one symbol', () => {
+    const command = compileCommands.find(({ file }) => file.endsWith('tile_kernel.cc')) as CompileCommand;
+    const defined = listSymbols(join(buildFolder, objectOf(command)), '--defined-only');
+    expect(defined.filter(({ type }) => /[A-Zuvw]/.test(type)).map(({ name }) => name)).toEqual([
+      '_ZN15fused_bear_loss15amx_tile_kernelEv',
+    ]);
+  });
+
   it('exports the two entry points of Node-API and nothing else', () => {
     const exported = listSymbols(join(repositoryRoot, addonFile), '--dynamic', '--defined-only').map(
       ({ name }) => name,

@@ -12,10 +12,10 @@ export interface ProgramOptions {
   env?: Record<string, string>;
 }
 
-/** The programs use the built package (dist/ and the addon), by its own name. */
+/** `name` without `.cjs`. The programs use the built package (dist/ and the addon), by its own name. */
 export function runProgram(name: string, options: ProgramOptions = {}): SpawnSyncReturns<string> {
   const { nodeArguments = [], programArguments = [], env = {} } = options;
-  const program = join(__dirname, 'programs', `${name}.cjs`);
+  const program = join(__dirname, 'programs', name.endsWith('.mjs') ? name : `${name}.cjs`);
   return spawnSync(process.execPath, [...nodeArguments, program, ...programArguments], {
     cwd: repositoryRoot,
     env: { ...process.env, ...env },

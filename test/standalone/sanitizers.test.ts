@@ -45,6 +45,10 @@ describe.each([
     expect(outputOf(program('workload'))).toBe('clean');
   });
 
+  test(`has nothing to report on a vocabulary in parts, each in a worker thread${why}`, () => {
+    expect(outputOf(program('../../../examples/vocabulary-parallel/worker-threads.mjs'))).toMatch(/^{"losses":/);
+  });
+
   // Another thread that writes to the arguments is a race by intent.
   const testMemory = build === 'build-asan' ? test : it.skip;
   testMemory(`has nothing to report on arguments that another thread writes to${why}`, () => {

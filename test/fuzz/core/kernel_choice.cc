@@ -17,6 +17,8 @@ const TopTokensKernel& top_tokens_kernel() { return *chosen.load()->top_tokens_k
 
 const MatrixKernel& matrix_kernel() { return *chosen.load()->matrix_kernel; }
 
+const TileKernel* tile_kernel() { return chosen.load()->tile_kernel; }
+
 namespace fuzz {
 
 std::vector<const KernelBuild*> supported_kernels() {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "native/cpu/instruction_set.h"
+#include "native/cpu/kernel_builds.h"
 
 namespace fused_bear_loss::fuzz {
 

@@ -1,6 +1,15 @@
 // Prints how much memory a kind of call leaves behind, in MiB, after many of them. Every call handles 2 MiB, so a
 // buffer that is not freed shows after a few.
-const { fusedBearLoss, fusedBearLossAsync } = require('fused-bear-loss');
+const {
+  bearPartials,
+  bearShardGradient,
+  fusedBearLoss,
+  fusedBearLossAsync,
+  fusedLinearBearLoss,
+  fusedLinearBearLossAsync,
+  linearTopTokens,
+  mergeBearPartials,
+} = require('fused-bear-loss');
 const { residentMebibytes } = require('./resident-memory.cjs');
 
 const rows = 16;
@@ -19,6 +28,11 @@ async function ignoreError(promise) {
   );
 }
 
+const hiddenSize = 16;
+const hidden = { data: new Float32Array(rows * hiddenSize).fill(0.5), shape: [rows, hiddenSize] };
+const weight = { data: new Float32Array(vocabSize * hiddenSize).fill(0.25), shape: [vocabSize, hiddenSize] };
+const part = { firstToken: 0, vocabSize, beamWidth: 1000 };
+
 const KINDS = {
   sync: async () => void fusedBearLoss(logits, targets, { out: { gradLogits }, rows: true }),
   'sync-fresh': async () => void fusedBearLoss(logits, targets, { rows: true, reduction: 'none' }),
@@ -27,6 +41,23 @@ const KINDS = {
     await ignoreError(fusedBearLossAsync(logits, badTargets, { out: { gradLogits } }));
   },
   async: async () => void (await fusedBearLossAsync(logits, targets, { out: { gradLogits }, rows: true })),
+  linear: async () => {
+    fusedLinearBearLoss(hidden, weight, targets, { rows: true });
+    linearTopTokens(hidden, weight, 1000);
+  },
+  'linear-async': async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const aborted = ignoreError(fusedLinearBearLossAsync(hidden, weight, targets, { signal }));
+    const calls = [true, false].map((borrow) => fusedLinearBearLossAsync(hidden, weight, targets, { borrow }));
+    controller.abort();
+    await ignoreError(fusedLinearBearLossAsync(hidden, weight, badTargets));
+    await Promise.all([aborted, ...calls]);
+  },
+  parts: async () => {
+    const merged = mergeBearPartials([bearPartials(logits, targets, part)], part);
+    bearShardGradient(logits, targets, merged, { ...part, out: { gradLogits } });
+  },
   queued: () => Promise.all(Array.from({ length: 5 }, () => fusedBearLossAsync(logits, targets, { gradient: false }))),
   aborted: async () => {
     const controller = new AbortController();

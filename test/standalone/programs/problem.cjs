@@ -1,5 +1,5 @@
 // A problem of a size that keeps the kernel busy for a while.
-const { fusedBearLossAsync } = require('fused-bear-loss');
+const { fusedBearLossAsync, fusedLinearBearLossAsync } = require('fused-bear-loss');
 
 function makeProblem(rows, vocabSize) {
   const data = Float32Array.from({ length: rows * vocabSize }, (_, index) => 3 * Math.sin(index * 0.7310585));
@@ -14,4 +14,21 @@ function startCalls(count, { logits, targets }, options = {}) {
   return Array.from({ length: count }, () => fusedBearLossAsync(logits, targets, slow));
 }
 
-module.exports = { makeProblem, startCalls };
+function makeLinearProblem(rows, vocabSize) {
+  const hiddenSize = 16;
+  const matrix = (length) => Float32Array.from({ length: length * hiddenSize }, (_, i) => Math.sin(i * 0.7310585));
+  const targets = Int32Array.from({ length: rows }, (_, row) => (row * 7) % vocabSize);
+  return {
+    hidden: { data: matrix(rows), shape: [rows, hiddenSize] },
+    weight: { data: matrix(vocabSize), shape: [vocabSize, hiddenSize] },
+    targets,
+  };
+}
+
+/** As startCalls, of the linear form. */
+function startLinearCalls(count, { hidden, weight, targets }, options = {}) {
+  const slow = { beamWidth: weight.shape[0] / 2, ...options };
+  return Array.from({ length: count }, () => fusedLinearBearLossAsync(hidden, weight, targets, slow));
+}
+
+module.exports = { makeLinearProblem, makeProblem, startCalls, startLinearCalls };

@@ -5,7 +5,7 @@ const assert = require('node:assert');
 const { setImmediate: turn } = require('node:timers/promises');
 const { types } = require('node:util');
 const { MessageChannel } = require('node:worker_threads');
-const { fusedBearLoss, fusedBearLossAsync } = require('fused-bear-loss');
+const core = require('fused-bear-loss');
 
 // 64 KiB, so that the logits are exactly the pages of a WebAssembly memory.
 const [rows, vocabSize] = [8, 2048];
@@ -16,7 +16,31 @@ const UNTOUCHED = 7;
 const REASON = new Error('enough');
 // A wide beam makes a row slow to sweep.
 const slow = { vocabSize, beamWidth: vocabSize / 2, threads: 1 };
-const expected = fusedBearLoss(values, targets, slow);
+
+// The memory has logits, or weights of as many numbers.
+const hiddenSize = 8;
+const hidden = Float32Array.from({ length: rows * hiddenSize }, (_, index) => Math.cos(index));
+const slowLinear = { ...slow, vocabSize: undefined, hiddenSize };
+const LOSS = {
+  start: (logits, gradLogits, options) =>
+    core.fusedBearLossAsync(logits, targets, {
+      ...slow,
+      ...(gradLogits && (gradLogits === logits ? { gradient: 'in-place' } : { out: { gradLogits } })),
+      ...options,
+    }),
+  gradientOf: ({ gradLogits }) => gradLogits,
+  expected: core.fusedBearLoss(values, targets, slow),
+};
+const LINEAR = {
+  start: (weight, gradWeight, options) =>
+    core.fusedLinearBearLossAsync(hidden, weight, targets, {
+      ...slowLinear,
+      ...(gradWeight && { out: { gradWeight } }),
+      ...options,
+    }),
+  gradientOf: ({ gradWeight }) => gradWeight,
+  expected: core.fusedLinearBearLoss(hidden, values, targets, slowLinear),
+};
 
 const bytes = 4 * length;
 const MEMORIES = {
@@ -35,10 +59,13 @@ function wasm(memory) {
   return buffer;
 }
 
+const room = (memory) => new Float32Array(memory()).fill(UNTOUCHED);
 const FORMS = {
-  'new gradient': (logits) => ({ logits }),
-  out: (logits, memory) => ({ logits, gradLogits: new Float32Array(memory()).fill(UNTOUCHED) }),
-  'in place': (logits) => ({ logits, gradLogits: logits }),
+  'new gradient': { ...LOSS, gradientFor: () => undefined },
+  out: { ...LOSS, gradientFor: (_, memory) => room(memory) },
+  'in place': { ...LOSS, gradientFor: (logits) => logits },
+  'linear, new gradient': { ...LINEAR, gradientFor: () => undefined },
+  'linear, out': { ...LINEAR, gradientFor: (_, memory) => room(memory) },
 };
 
 /** What may be done to a buffer meanwhile; it need not work. Returns what took the memory over. */
@@ -83,23 +110,22 @@ async function wait({ turns, milliseconds }) {
 const counts = { calls: 0, results: 0, detached: 0, aborted: 0, borrowed: 0, 'stayed in place': 0 };
 
 async function run(memory, form, action, moment, borrow, queued) {
-  const logits = new Float32Array(memory());
-  logits.set(values);
-  const { gradLogits } = form(logits, memory);
-  const inPlace = gradLogits === logits;
+  const input = new Float32Array(memory());
+  input.set(values);
+  const gradient = form.gradientFor(input, memory);
+  const inPlace = gradient === input;
   const controller = new AbortController();
   const others = Array.from({ length: queued }, () =>
-    fusedBearLossAsync(values, targets, { ...slow, gradient: false }),
+    core.fusedBearLossAsync(values, targets, { ...slow, gradient: false }),
   );
-  const gradient = gradLogits && (inPlace ? { gradient: 'in-place' } : { out: { gradLogits } });
   const { signal } = controller;
-  const call = fusedBearLossAsync(logits, targets, { ...slow, ...gradient, borrow, signal }).then(
+  const call = form.start(input, gradient, { borrow, signal }).then(
     (result) => ({ result }),
     (error) => ({ error }),
   );
   await wait(moment);
   let taker;
-  for (const { buffer } of new Set(gradLogits ? [logits, gradLogits] : [logits])) {
+  for (const { buffer } of new Set(gradient ? [input, gradient] : [input])) {
     const before = buffer.byteLength;
     try {
       taker = action(buffer, controller);
@@ -112,23 +138,24 @@ async function run(memory, form, action, moment, borrow, queued) {
   const bytesThen = taken?.slice();
   const { result, error } = await call;
   counts.calls++;
-  if (isBorrowed(logits.buffer, borrow)) counts.borrowed++;
+  if (isBorrowed(input.buffer, borrow)) counts.borrowed++;
   if (error === undefined) counts.results++;
   else if (error === REASON) counts.aborted++;
   else if (error.code === 'ERR_BEAR_BUFFER_DETACHED') counts.detached++;
   else throw error;
   // What was written to meanwhile is what was computed, or was overwritten.
   if (result !== undefined && action !== ACTIONS['write to it']) {
+    const { expected, gradientOf } = form;
     assert.strictEqual(result.loss, expected.loss);
     // V8's compiled code may still see the old length of an array whose WebAssembly memory has grown (Node 20).
-    const { length: elements, buffer } = result.gradLogits;
-    if (elements === length && buffer.byteLength > 0) assert.deepStrictEqual(result.gradLogits, expected.gradLogits);
+    const found = gradientOf(result);
+    if (found.length === length && found.buffer.byteLength > 0) assert.deepStrictEqual(found, gradientOf(expected));
   }
   await Promise.all(others);
-  await fusedBearLossAsync(values, targets, { ...slow, gradient: false });
+  await core.fusedBearLossAsync(values, targets, { ...slow, gradient: false });
   if (taken !== undefined) assert.deepStrictEqual(taken, bytesThen);
-  if (error === REASON && !inPlace && gradLogits && !isBorrowed(gradLogits.buffer, borrow)) {
-    assert(gradLogits.every((value) => value === UNTOUCHED));
+  if (error === REASON && !inPlace && gradient && !isBorrowed(gradient.buffer, borrow)) {
+    assert(gradient.every((value) => value === UNTOUCHED));
   }
 }
 

@@ -4,7 +4,7 @@ const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const { fusedBearLoss } = require('fused-bear-loss');
-const { makeProblem, startCalls } = require('./problem.cjs');
+const { makeLinearProblem, makeProblem, startCalls, startLinearCalls } = require('./problem.cjs');
 
 async function main() {
   for (let round = 0; round < 12; ++round) {
@@ -17,23 +17,34 @@ async function main() {
   console.log(Math.abs(loss - Math.log(2)) < 1e-6 ? 'alive' : `wrong loss ${loss}`);
 }
 
+function sharedCopy(array) {
+  const copy = new Float32Array(new SharedArrayBuffer(array.byteLength));
+  copy.set(array);
+  return copy;
+}
+
 function shared({ logits, targets }) {
-  const data = new Float32Array(new SharedArrayBuffer(logits.data.byteLength));
-  data.set(logits.data);
-  return { logits: { ...logits, data }, targets };
+  return { logits: { ...logits, data: sharedCopy(logits.data) }, targets };
 }
 
 if (isMainThread) {
   main();
 } else {
   const problem = makeProblem(40, 10000);
+  const linear = makeLinearProblem(40, 10000);
   const calls = [
     ...startCalls(2, problem),
     ...startCalls(1, shared(problem), { gradient: 'in-place' }),
     ...startCalls(1, problem, { out: { gradLogits: shared(problem).logits.data } }),
     ...startCalls(2, problem, { borrow: true }),
+    ...startLinearCalls(2, linear),
+    ...startLinearCalls(1, linear, { borrow: true }),
+    ...startLinearCalls(1, linear, { out: { gradWeight: sharedCopy(linear.weight.data) } }),
   ];
-  const forever = () => Promise.all(startCalls(2, makeProblem(8, 10000))).then(forever);
+  const forever = () =>
+    Promise.all([...startCalls(1, makeProblem(8, 10000)), ...startLinearCalls(1, makeLinearProblem(8, 10000))]).then(
+      forever,
+    );
   Promise.all(calls).then(forever);
   parentPort.postMessage('started');
 }

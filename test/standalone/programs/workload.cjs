@@ -1,8 +1,9 @@
 // A little of everything, for the sanitizers: every dtype, container, gradient mode and reduction, odd sizes, both calls,
-// refusals, aborts, detached buffers, workers.
+// the linear form, a vocabulary in parts, refusals, aborts, detached buffers, workers.
 const { once } = require('node:events');
 const { Worker, isMainThread } = require('node:worker_threads');
 const { fusedBearLoss, fusedBearLossAsync, topTokens } = require('fused-bear-loss');
+const { linearCalls, partCalls, troubledLinearCalls } = require('./workload-calls.cjs');
 
 const VOCAB_SIZES = [1, 2, 31, 33, 1000, 4099];
 const PENALTIES = ['hinge', 'softplus', 'log-sigmoid', 'sigmoid', 'reweight', 'none'];
@@ -61,6 +62,8 @@ async function everyCall() {
       fusedBearLoss(...makeCall(vocabSize, index));
       await fusedBearLossAsync(...makeCall(vocabSize, index));
       topTokensOf(...makeCall(vocabSize, index));
+      await linearCalls(...makeCall(vocabSize, index));
+      partCalls(...makeCall(vocabSize, index));
     }
   }
 }
@@ -91,6 +94,7 @@ async function troubledCalls() {
 async function main() {
   await everyCall();
   await troubledCalls();
+  await troubledLinearCalls();
   if (!isMainThread) return;
   const workers = [new Worker(__filename), new Worker(__filename)];
   for (const [code] of await Promise.all(workers.map((worker) => once(worker, 'exit')))) {
