@@ -103,8 +103,10 @@ export async function searchUsers<State>(
     ({ state } = await prolongPrefixes(search, prefixes, state, beamWidth, ({ user }, row, child, logProbability) => {
       const selection = selections[user - firstUser] as TopSelection<Hypothesis>;
       const score = normalizedScore(logProbability, step + 1, lengthPenalty);
-      if (!selection.takes(score, child)) return;
+      // At equal scores a child that comes later may have the lower id.
+      if (!selection.takes(score, child)) return selection.takes(score, -1);
       selection.offer({ score, id: child, logProbability, complete: undefined, row });
+      return true;
     }));
     const searching = new Set(prefixes.map(({ user }) => user));
     beams = selections.map((selection, index) => {

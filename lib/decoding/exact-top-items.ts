@@ -75,8 +75,9 @@ async function scoreUsers<State>(
     const bestLength = Math.max(length, longest);
     ({ state } = await prolongPrefixes(search, prefixes, state, Infinity, ({ user }, row, child, logProbability) => {
       const bestScore = normalizedScore(logProbability, bestLength, lengthPenalty);
-      if (bestScore < (bounds[user - firstUser] as number)) return;
+      if (bestScore < (bounds[user - firstUser] as number)) return false;
       place(prolong(search, user, row, child, logProbability), length);
+      return true;
     }));
   }
   return rankings.map((ranking) => ranking.ranked());

@@ -13,7 +13,7 @@ export {
   reciprocalRanks,
 } from './ranking-metrics.js';
 export type { DecodingOptions } from './search-options.js';
-export type { StepFunction, StepRequest, StepResult } from './step.js';
+export type { Ranking, StepFunction, StepLogits, StepRequest, StepResult, StepTop } from './step.js';
 export {
   prunedByStep,
   type StepPruning,

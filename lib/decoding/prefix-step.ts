@@ -5,7 +5,7 @@ import { describe, fail, refuse } from '../options/errors.js';
 import { isUnreadable, readingError, readNumbers } from '../options/reading.js';
 import { isArrayOf, viewOf } from '../options/typed-arrays.js';
 import type { Search } from './search-options.js';
-import type { StepRequest, StepResult } from './step.js';
+import type { Ranking, StepRequest, StepResult, StepTop } from './step.js';
 import type { TokenLists } from './token-trie.js';
 import { TrieWalk } from './trie-walk.js';
 
@@ -20,7 +20,8 @@ export interface Prefix {
   consumed: number[];
 }
 
-type ChildVisitor = (prefix: Prefix, row: number, child: number, logProbability: number) => void;
+/** @returns whether less probable children of the row are wanted, too */
+type ChildVisitor = (prefix: Prefix, row: number, child: number, logProbability: number) => boolean;
 
 /** The empty prefix of each user, or what it is forced to. */
 export function firstPrefixes<State>(search: Search<State>, firstUser: number, endUser: number): Prefix[] {
@@ -72,9 +73,13 @@ export async function prolongPrefixes<State>(
   width: number,
   visit: ChildVisitor,
 ): Promise<{ state: State }> {
-  const allowed = search.trie.allowed(prefixes.map(({ node }) => node));
-  const result = await askModel(search, makeRequest(prefixes, allowed, state));
-  forEachBestChild(search, prefixes, allowed, result, width, visit);
+  const { trie, temperature, softcap } = search;
+  const allowed = trie.allowed(prefixes.map(({ node }) => node));
+  const widest = prefixes.reduce((most, { node }) => Math.max(most, trie.childCount(node)), 1);
+  const ranking = { beamWidth: Math.min(width, widest), temperature, softcap };
+  const result = await askModel(search, makeRequest(prefixes, allowed, { ...ranking }, state));
+  if (result.top) visitTop(trie, prefixes, result.top, ranking, visit);
+  else forEachBestChild(trie, prefixes, allowed, result, ranking, visit);
   return { state: result.state };
 }
 
@@ -82,6 +87,7 @@ export async function prolongPrefixes<State>(
 function makeRequest<State>(
   prefixes: readonly Prefix[],
   allowed: TokenLists,
+  ranking: Ranking,
   state: State | undefined,
 ): StepRequest<State> {
   const offsets = new Int32Array(prefixes.length + 1);
@@ -95,13 +101,22 @@ function makeRequest<State>(
     consumed: { offsets, tokens: Int32Array.from(prefixes.flatMap(({ consumed }) => consumed)) },
     nodes: Int32Array.from(prefixes, ({ node }) => node),
     allowed: { offsets: allowed.offsets.slice(), tokens: allowed.tokens.slice() },
+    ranking,
   };
 }
 
 const RESULT = 'result of the step';
 const LOGITS = 'logits of the step';
+const TOP = 'top of the step';
 
-async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<StepResult<State>> {
+/** What the model answered, as arrays of the types that it says. */
+type Answer<State> =
+  | { top?: undefined; logits: Float32Array; layout: 'dense' | 'allowed'; state: State }
+  | { top: Top; state: State };
+
+type Top = StepTop<unknown>['top'];
+
+async function askModel<State>({ step }: Search<State>, request: StepRequest<State>): Promise<Answer<State>> {
   if (!isFunction(step)) refuse('ERR_BEAR_ARGUMENT_TYPE', 'step', 'a function', step); // a revoked Proxy
   const given = step(request);
   // Awaited, it would end in an error of the language.
@@ -116,7 +131,8 @@ async function askModel<State>({ step }: Search<State>, request: StepRequest<Sta
     refuse('ERR_BEAR_ARGUMENT_TYPE', RESULT, '{ logits, state }', result);
   }
   try {
-    const { logits, layout = 'dense', state } = result as StepResult<State>;
+    const { logits, layout = 'dense', top, state } = result as StepResult<State>;
+    if (top !== undefined) return { top: readTop(top), state };
     return { logits: readLogits(logits), layout: readLayout(layout, 'layout of the step'), state };
   } catch (error) {
     throw readingError(error, result, RESULT);
@@ -130,47 +146,91 @@ function readLogits(logits: unknown): Float32Array {
   return viewOf(Float32Array, logits);
 }
 
+function readTop(top: unknown): Top {
+  const what = '{ tokens: Int32Array, logProbabilities: Float32Array }';
+  if (typeof top !== 'object' || top === null) refuse('ERR_BEAR_ARGUMENT_TYPE', TOP, what, top);
+  const { tokens, logProbabilities } = top as Top;
+  if (!isArrayOf(tokens, 'Int32Array') || !isArrayOf(logProbabilities, 'Float32Array')) {
+    refuse('ERR_BEAR_ARGUMENT_TYPE', TOP, what, top);
+  }
+  for (const array of [tokens, logProbabilities]) assertAttached(array, TOP);
+  return { tokens: viewOf(Int32Array, tokens), logProbabilities: viewOf(Float32Array, logProbabilities) };
+}
+
 /** Entries of one call of `topTokens`, which bounds its results where every child is wanted. */
 const MOST_ENTRIES = 1 << 20;
 
 /**
- * Visits the `width` most probable children of every prefix, best first, with the log-probability of the prefix so
- * prolonged: log-softmax over the children only, which is the probability that the loss with `allowed` trains. A logit of
- * minus infinity takes a token out, as in the loss.
+ * Visits the most probable children of every prefix, best first, with the log-probability of the prefix so prolonged:
+ * log-softmax over the children only, which is the probability that the loss with `allowed` trains. A logit of minus infinity
+ * takes a token out, as in the loss.
  */
 function forEachBestChild<State>(
-  { trie, temperature, softcap }: Search<State>,
+  trie: TrieWalk,
   prefixes: readonly Prefix[],
   allowed: TokenLists,
-  { logits, layout }: StepResult<State>,
-  width: number,
+  { logits, layout }: Extract<Answer<State>, { layout: string }>,
+  { beamWidth, temperature, softcap }: Ranking,
   visit: ChildVisitor,
 ): void {
-  const vocabSize = checkLogits(prefixes.length, allowed, logits as Float32Array, layout);
-  const widest = prefixes.reduce((most, { node }) => Math.max(most, trie.childCount(node)), 1);
-  const beamWidth = Math.min(width, widest);
+  const vocabSize = checkLogits(prefixes.length, allowed, logits, layout);
   const rowsPerCall = Math.max(1, Math.floor(MOST_ENTRIES / beamWidth));
   for (let begin = 0; begin < prefixes.length; begin += rowsPerCall) {
     const end = Math.min(begin + rowsPerCall, prefixes.length);
     const part = rowsOf(allowed, begin, end);
     const [first, last] = [allowed.offsets[begin] as number, allowed.offsets[end] as number];
-    const rows = (logits as Float32Array).subarray(
-      ...(layout === 'dense' ? [begin * vocabSize, end * vocabSize] : [first, last]),
-    );
+    const rows = logits.subarray(...(layout === 'dense' ? [begin * vocabSize, end * vocabSize] : [first, last]));
     const shape = layout === 'dense' ? { vocabSize } : { layout };
-    const { tokens, logProbabilities } = topTokens(rows, beamWidth, { ...shape, temperature, softcap, allowed: part });
+    const top = topTokens(rows, beamWidth, { ...shape, temperature, softcap, allowed: part });
     for (let row = begin; row < end; row++) {
       const prefix = prefixes[row] as Prefix;
-      for (let place = (row - begin) * beamWidth; place < (row - begin + 1) * beamWidth; place++) {
-        const logProbability = logProbabilities[place] as number;
-        if (Number.isNaN(logProbability)) refuseNotFinite(rows, row - begin, part, vocabSize, prefix);
-        if (logProbability === -Infinity) break;
-        const child = trie.child(prefix.node, tokens[place] as number);
-        if (child < 0) refuseChangedTrie(prefix, tokens[place]);
-        visit(prefix, row, child, prefix.logProbability + logProbability);
-      }
+      const first = (row - begin) * beamWidth;
+      if (visitRow(trie, prefix, row, top, first, beamWidth, visit, refuseChangedTrie)) continue;
+      refuseNotFinite(rows, row - begin, part, vocabSize, prefix);
     }
   }
+}
+
+/** The same where the model has ranked the children itself. */
+function visitTop(
+  trie: TrieWalk,
+  prefixes: readonly Prefix[],
+  top: Top,
+  { beamWidth }: Ranking,
+  visit: ChildVisitor,
+): void {
+  for (const { length } of [top.tokens, top.logProbabilities]) {
+    const expected = prefixes.length * beamWidth;
+    if (length === expected) continue;
+    fail('ERR_BEAR_SHAPE', TOP, `${prefixes.length} rows of ${beamWidth}, ${expected} numbers`, `${length} numbers`);
+  }
+  prefixes.forEach((prefix, row) => {
+    if (visitRow(trie, prefix, row, top, row * beamWidth, beamWidth, visit, refuseNotAllowed)) return;
+    const { user, node } = prefix;
+    fail('ERR_BEAR_NOT_FINITE', TOP, 'log-probabilities', `NaN for user ${user} at trie node ${node}`);
+  });
+}
+
+/** @returns false where a log-probability is NaN */
+function visitRow(
+  trie: TrieWalk,
+  prefix: Prefix,
+  row: number,
+  { tokens, logProbabilities }: Top,
+  first: number,
+  beamWidth: number,
+  visit: ChildVisitor,
+  refuseToken: (prefix: Prefix, token: unknown) => never,
+): boolean {
+  for (let place = first; place < first + beamWidth; place++) {
+    const logProbability = logProbabilities[place] as number;
+    if (Number.isNaN(logProbability)) return false;
+    if (logProbability === -Infinity) return true;
+    const child = trie.child(prefix.node, tokens[place] as number);
+    if (child < 0) refuseToken(prefix, tokens[place]);
+    if (!visit(prefix, row, child, prefix.logProbability + logProbability)) return true;
+  }
+  return true;
 }
 
 function rowsOf({ offsets, tokens }: TokenLists, begin: number, end: number): TokenLists {
@@ -183,12 +243,7 @@ function rowsOf({ offsets, tokens }: TokenLists, begin: number, end: number): To
 }
 
 /** @returns V where the layout is dense */
-function checkLogits(
-  rows: number,
-  allowed: TokenLists,
-  logits: Float32Array,
-  layout: 'dense' | 'allowed' | undefined,
-): number {
+function checkLogits(rows: number, allowed: TokenLists, logits: Float32Array, layout: 'dense' | 'allowed'): number {
   const { length } = logits;
   const received = `${length} numbers`;
   if (layout === 'allowed') {
@@ -226,4 +281,8 @@ function refuseNotFinite(
 function refuseChangedTrie({ user, node }: Prefix, token: unknown): never {
   const received = `node ${node} without the child of token ${describe(token)}, for user ${user}`;
   fail('ERR_BEAR_TRIE_NODE', 'trie', 'a trie whose arrays have not been written to', received);
+}
+
+function refuseNotAllowed({ user, node }: Prefix, token: unknown): never {
+  fail('ERR_BEAR_OPTION_VALUE', TOP, 'allowed tokens', `${describe(token)} for user ${user} at trie node ${node}`);
 }

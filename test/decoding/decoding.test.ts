@@ -222,12 +222,39 @@ describe('beamSearch', () => {
       const { logits, state } = await step(request);
       const { offsets, tokens } = request.allowed;
       const picked = [...request.users].flatMap((_, row) =>
-        [...tokens.subarray(offsets[row], offsets[row + 1])].map((token) => logits[row * 10 + token] as number),
+        [...tokens.subarray(offsets[row], offsets[row + 1])].map((token) => logits?.[row * 10 + token] as number),
       );
       return { logits: Float32Array.from(picked), layout: 'allowed', state };
     };
     const search = { trie, users: 4, beamWidth: 2 };
     expect(plain(await beamSearch({ ...search, step: sparse }))).toEqual(plain(await beamSearch({ ...search, step })));
+  });
+
+  it('gives the same where the step ranks the tokens itself', async () => {
+    const random = new SeededRandom(9);
+    const sequences = Array.from({ length: 200 }, (_, item) => [random.integer(9), random.integer(9), item]);
+    const trie = TokenTrie.fromSequences(sequences);
+    const step = prefixModel(200, hashedLogit(4, true));
+    const ranking: StepFunction<number[][]> = async (request) => {
+      const { logits, state } = await step(request);
+      const { beamWidth, ...scaling } = request.ranking;
+      const options = { ...scaling, vocabSize: 200, allowed: request.allowed };
+      return { top: topTokens(logits as Float32Array, beamWidth, options), state };
+    };
+    for (const options of [
+      {},
+      { temperature: 0.7, softcap: 3 },
+      { lengthPenalty: -1, forcedTokens: 'step' as const },
+    ]) {
+      const search = { ...options, trie, users: 3, beamWidth: 4 };
+      expect(plain(await beamSearch({ ...search, step: ranking }))).toEqual(
+        plain(await beamSearch({ ...search, step })),
+      );
+      const exact = { ...options, trie, users: 3, count: 20 };
+      expect(plain(await exactTopItems({ ...exact, step: ranking }))).toEqual(
+        plain(await exactTopItems({ ...exact, step })),
+      );
+    }
   });
 
   it('needs no model where the catalogue has one item, and nothing where there are no users', async () => {
@@ -261,6 +288,8 @@ describe('beamSearch', () => {
   const trie = TokenTrie.fromSequences([[0], [1]]);
   const step: StepFunction<null> = ({ users }) => ({ logits: new Float32Array(2 * users.length), state: null });
   const good = { step, trie, users: 1 };
+  const TOP = { tokens: Int32Array.of(0, 1), logProbabilities: Float32Array.of(-1, -1) };
+  const ranked = (top: typeof TOP) => ({ ...good, step: () => ({ top, state: null }) });
   it.each([
     ['a beam of 0', { ...good, beamWidth: 0 }, 'ERR_BEAR_OPTION_VALUE', 'beamWidth'],
     ['a negative number of users', { ...good, users: -1 }, 'ERR_BEAR_OPTION_VALUE', 'users'],
@@ -299,6 +328,32 @@ describe('beamSearch', () => {
       { ...good, step: () => ({ logits: new Float32Array(3), layout: 'allowed' as const, state: null }) },
       'ERR_BEAR_SHAPE',
       'logits of the step',
+    ],
+    ['a ranking that is none', ranked(3 as never), 'ERR_BEAR_ARGUMENT_TYPE', 'top of the step'],
+    [
+      'tokens of another type',
+      ranked({ ...TOP, tokens: [0, 1] as never }),
+      'ERR_BEAR_ARGUMENT_TYPE',
+      'top of the step',
+    ],
+    ['too few tokens', ranked({ ...TOP, tokens: Int32Array.of(0) }), 'ERR_BEAR_SHAPE', 'top of the step'],
+    [
+      'too many probabilities',
+      ranked({ ...TOP, logProbabilities: new Float32Array(3) }),
+      'ERR_BEAR_SHAPE',
+      'top of the step',
+    ],
+    [
+      'a token that is not allowed',
+      ranked({ ...TOP, tokens: Int32Array.of(0, 2) }),
+      'ERR_BEAR_OPTION_VALUE',
+      'top of the step',
+    ],
+    [
+      'a probability that is NaN',
+      ranked({ ...TOP, logProbabilities: Float32Array.of(-1, Number.NaN) }),
+      'ERR_BEAR_NOT_FINITE',
+      'top of the step',
     ],
     [
       'NaN',

@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { hitRatioAt, ndcgAt, type PruningRate, pruningRate } from 'fused-bear-loss/decoding';
+import { median } from '../comparison/summary.js';
 import { rankBaselines } from '../training/baselines.js';
 import { ofExactRows } from '../training/evaluation.js';
 import type { RunResult } from '../training/run.js';
@@ -10,7 +11,7 @@ export interface ResultLine {
   name: string;
   ranks: number[];
   pruning?: PruningRate;
-  /** Time in `fusedBearLoss` as a share of the training steps. */
+  /** Time in `fusedLinearBearLoss` as a share of the training steps. */
   lossShare?: number;
 }
 
@@ -53,4 +54,25 @@ function formatPruning(pruning: PruningRate | undefined): string {
 
 function formatShare(share: number | undefined): string {
   return share === undefined ? '-' : `${(100 * share).toFixed(1)} %`;
+}
+
+/** How long it took and how fast it was, before the table. */
+export function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
+  const perSecond = (users: number, milliseconds: number) =>
+    `${((1000 * users) / milliseconds).toFixed(0)} users a second`;
+  const { beamRanks, searchMilliseconds, exactRanks, exactMilliseconds } = test;
+  const ofEpochs = metrics.flatMap(({ steps, stepMilliseconds }) => (steps ? [stepMilliseconds / steps] : []));
+  const steps = metrics.reduce((sum, epoch) => sum + epoch.stepMilliseconds, 0);
+  const each = ofEpochs.length === 0 ? '' : `, ${median(ofEpochs).toFixed(1)} ms each (median of the epochs)`;
+  const exact = exactMilliseconds ? `, exact scores: ${perSecond(exactRanks.length, exactMilliseconds)}` : '';
+  return [
+    `Best epoch: ${bestEpoch} of ${metrics.length}, of ${parameterCount} parameters.`,
+    `Training steps: ${seconds(steps)}${each}.`,
+    `Beam search of width ${options.beamWidth}: ${perSecond(beamRanks.length, searchMilliseconds)}${exact}.`,
+    `On ${beamRanks.length} test rows:`,
+  ].join('\n');
+}
+
+export function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
 }

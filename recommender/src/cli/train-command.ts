@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { cutoffsOf } from '../data/protocols.js';
-import type { RunResult } from '../training/run.js';
 import { commandLine, version } from './command-line.js';
 import { type DataFlags, flaggedWorkbench } from './flagged-workbench.js';
 import { path } from './option-values.js';
@@ -29,7 +28,7 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
   const started = performance.now();
   const { comparisonOfRun, describeWorkbench, run, summarize, verdictOf, writeRunReport } = await import('../index.js');
   const { runProgress } = await import('./progress.js');
-  const { baselineLines, modelLine, resultsTable } = await import('./results-table.js');
+  const { baselineLines, describeResult, modelLine, resultsTable, seconds } = await import('./results-table.js');
   const { workbench, options } = await flaggedWorkbench(flags);
   print(describeWorkbench(workbench));
   const { stop, ...hooks } = runProgress(options.loss === 'bear' ? `bear, ${options.penalty}` : options.loss);
@@ -46,18 +45,4 @@ async function train(flags: TrainFlags, command: Command): Promise<void> {
     stop();
   }
   print(`Total: ${seconds(performance.now() - started)}. recommend --run ${flags.out} uses the model.`);
-}
-
-function describeResult({ bestEpoch, test, parameterCount, metrics, options }: RunResult): string {
-  const usersPerSecond = (1000 * test.beamRanks.length) / test.searchMilliseconds;
-  const stepMilliseconds = metrics.reduce((sum, epoch) => sum + epoch.stepMilliseconds, 0);
-  return [
-    `Best epoch: ${bestEpoch} of ${metrics.length}, of ${parameterCount} parameters.`,
-    `Training steps: ${seconds(stepMilliseconds)}. Beam search of width ${options.beamWidth}: ${usersPerSecond.toFixed(0)} users a second.`,
-    `On ${test.beamRanks.length} test rows:`,
-  ].join('\n');
-}
-
-function seconds(milliseconds: number): string {
-  return `${(milliseconds / 1000).toFixed(1)} s`;
 }

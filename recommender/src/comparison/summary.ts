@@ -317,7 +317,7 @@ function mean(values: ArrayLike<number>): number {
   return sum(values) / values.length;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return ((sorted[middle] as number) + (sorted[sorted.length - 1 - middle] as number)) / 2;

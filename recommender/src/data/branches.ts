@@ -1,4 +1,4 @@
-import { TokenTrie } from 'fused-bear-loss/decoding';
+import { type TokenLists, TokenTrie } from 'fused-bear-loss/decoding';
 
 /** The nodes that leave a choice, numbered consecutively, and the edges to their children, numbered likewise. */
 export interface Branches {
@@ -41,6 +41,31 @@ export function numberBranches(trie: TokenTrie): Branches {
     depth,
     tokensSinceChoice,
   };
+}
+
+/** The edge to the child of a branching node by a token. */
+export function edgeTo(
+  trie: TokenTrie,
+  { firstEdge }: Pick<Branches, 'firstEdge'>,
+  node: number,
+  token: number,
+): number {
+  return (firstEdge[node] as number) + trie.child(node, token) - trie.firstChild(node);
+}
+
+/** For each node the edges to its children, which are consecutive; an empty list for node -1. */
+export function edgeLists(trie: TokenTrie, { firstEdge }: Pick<Branches, 'firstEdge'>, nodes: Int32Array): TokenLists {
+  const offsets = new Int32Array(nodes.length + 1);
+  nodes.forEach((node, row) => {
+    offsets[row + 1] = (offsets[row] as number) + (node < 0 ? 0 : trie.childCount(node));
+  });
+  const edges = new Int32Array(offsets[nodes.length] as number);
+  nodes.forEach((node, row) => {
+    const begin = offsets[row] as number;
+    const end = offsets[row + 1] as number;
+    for (let entry = begin; entry < end; entry++) edges[entry] = (firstEdge[node] as number) + entry - begin;
+  });
+  return { offsets, tokens: edges };
 }
 
 function tokensFromChoiceTo(trie: TokenTrie, branch: number): number[] {

@@ -1,13 +1,14 @@
 import { TokenTrie } from 'fused-bear-loss/decoding';
-import { type Branches, numberBranches } from './branches.js';
+import { type Branches, edgeTo, numberBranches } from './branches.js';
 import { type ItemsBelow, itemsBelowEdges } from './items-below.js';
-import { type LeafSpans, spanLeaves } from './leaf-spans.js';
 import { buildVocabulary, tokenizeTitles, type Vocabulary } from './tokenizer.js';
 
 /** One decision on the way to an item: at trie node `node`, where there is a choice, take `token`. */
 export interface Choice {
   node: number;
   token: number;
+  /** That of the token. */
+  edge: number;
 }
 
 /** The items as the model sees them. Items have ids in the data and consecutive indices here. */
@@ -23,7 +24,6 @@ export interface Catalogue {
   choices: Choice[][];
   branches: Branches;
   itemsBelow: ItemsBelow;
-  leafSpans: LeafSpans;
   /** Items whose title or code another item has, too. */
   itemsWithSharedLeaf: number;
 }
@@ -51,8 +51,8 @@ export async function buildCatalogue(
     const what = tokenize === tokenizeTitles ? `the title ${JSON.stringify(titles.get(ids[0] as number))}` : 'one code';
     throw new Error(`there is nothing to choose from: all ${ids.length} items have ${what}`);
   }
-  const choices = itemTokens.map((tokens) => choicesAlong(trie, tokens));
   const branches = numberBranches(trie);
+  const choices = itemTokens.map((tokens) => choicesAlong(trie, branches, tokens));
   return {
     titles,
     trie,
@@ -61,17 +61,16 @@ export async function buildCatalogue(
     itemTokens,
     choices,
     branches,
-    itemsBelow: itemsBelowEdges(trie, branches, choices),
-    leafSpans: spanLeaves(trie, ids),
+    itemsBelow: itemsBelowEdges(branches.edgeCount, choices),
     itemsWithSharedLeaf: ids.filter((id) => trie.items(trie.leafOf(id)).length > 1).length,
   };
 }
 
-function choicesAlong(trie: TokenTrie, tokens: readonly number[]): Choice[] {
+function choicesAlong(trie: TokenTrie, branches: Branches, tokens: readonly number[]): Choice[] {
   const path: Choice[] = [];
   let node = TokenTrie.root;
   for (const token of tokens) {
-    if (trie.childCount(node) > 1) path.push({ node, token });
+    if (trie.childCount(node) > 1) path.push({ node, token, edge: edgeTo(trie, branches, node, token) });
     node = trie.child(node, token);
   }
   return path;

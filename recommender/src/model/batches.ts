@@ -1,11 +1,13 @@
 import type { TokenLists } from 'fused-bear-loss/decoding';
+import { edgeLists } from '../data/branches.js';
 import type { Catalogue } from '../data/catalogue.js';
 import type { Query, Row } from '../data/dataset.js';
 import type { Random } from '../random/random.js';
 import type { Evidence } from './evidence.js';
+import { paddedPlaces } from './network-parameters.js';
 
 /**
- * Windows of purchases as arrays of fixed shape, window by window: `[n, H]` history places, oldest first, and `[n, M]`
+ * Windows of purchases as arrays of fixed shape, window by window: `[n, P]` history places, oldest first, and `[n, M]`
  * decisions, -1 where there is none. A place predicts what was bought after it, from what stands at it and before.
  */
 export interface Batch {
@@ -19,11 +21,11 @@ export interface Batch {
   places: Int32Array;
   /** Trie nodes at which the decoder chooses. */
   nodes: Int32Array;
-  /** The token to choose; -100, which the loss ignores, where there is no decision. */
+  /** The edge to take; -100, which the loss ignores, where there is no decision. */
   targets: Int32Array;
-  /** The tokens to choose from: the children of the node. */
-  allowed: TokenLists;
-  /** `[allowed.tokens.length, channels]`: the evidence. */
+  /** The edges to choose from: those to the children of the node. */
+  edges: TokenLists;
+  /** `[edges.tokens.length, channels]`: the evidence. */
   logMasses: Float32Array;
 }
 
@@ -39,16 +41,17 @@ const IGNORED = -100;
 /** jax-js compiles once per shape, so the numbers of decisions are rounded up to few values. */
 const DECISION_STEP = 16;
 
-/** `[n, H]`: the last items of each history, the newest at the last place. */
+/** `[n, P]`: the last items of each history, the newest at the last place. */
 export function historyItems(
   { indexOf }: Catalogue,
   queries: readonly Query[],
   size: number,
-  places: number,
+  historyPlaces: number,
 ): Int32Array {
+  const places = paddedPlaces(historyPlaces);
   const items = new Int32Array(places * size).fill(-1);
   queries.forEach(({ history }, index) => {
-    const recent = history.slice(-places);
+    const recent = history.slice(-historyPlaces);
     recent.forEach((item, place) => {
       items[(index + 1) * places - recent.length + place] = indexOf.get(item) as number;
     });
@@ -74,15 +77,15 @@ export function makeBatch(
   windows.forEach((rows, window) => {
     let entry = window * decisions;
     rows.forEach((row, index) => {
-      for (const { node, token } of choicesOf(catalogue, row)) {
-        places[entry] = historyPlaces - rows.length + index;
+      for (const { node, edge } of choicesOf(catalogue, row)) {
+        places[entry] = paddedPlaces(historyPlaces) - rows.length + index;
         nodes[entry] = node;
-        targets[entry++] = token;
+        targets[entry++] = edge;
       }
     });
   });
-  const allowed = allowedAt(catalogue, nodes);
-  const logMasses = evidenceAt(evidence, windows, allowed);
+  const edges = edgeLists(catalogue.trie, catalogue.branches, nodes);
+  const logMasses = evidenceAt(evidence, windows, edges);
   // The history of the last row has the items of all.
   const items = historyItems(
     catalogue,
@@ -90,20 +93,7 @@ export function makeBatch(
     size,
     historyPlaces,
   );
-  return { size, decisions, items, places, nodes, targets, allowed, logMasses };
-}
-
-/** An ignored row has no tokens to choose from. */
-function allowedAt({ trie }: Catalogue, nodes: Int32Array): TokenLists {
-  const offsets = new Int32Array(nodes.length + 1);
-  nodes.forEach((node, row) => {
-    offsets[row + 1] = (offsets[row] as number) + (node < 0 ? 0 : trie.childCount(node));
-  });
-  const tokens = new Int32Array(offsets[nodes.length] as number);
-  nodes.forEach((node, row) => {
-    if (node >= 0) tokens.set(trie.childTokens(node), offsets[row]);
-  });
-  return { offsets, tokens };
+  return { size, decisions, items, places, nodes, targets, edges, logMasses };
 }
 
 /** The lists of a row's decisions follow each other, and so do those of the rows and the windows. */

@@ -14,7 +14,7 @@ export async function startDevice(): Promise<void> {
 
 /** A copy on the device. */
 export function toDevice({ data, shape }: Tensor): np.Array {
-  return np.array(data).reshape(shape);
+  return np.array(data, { shape });
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Catalogue } from '../data/catalogue.js';
+import type { Catalogue, Choice } from '../data/catalogue.js';
 import type { Query, Row } from '../data/dataset.js';
 import { NeighbourCounts } from '../data/neighbour-counts.js';
 import { RecentTargets } from '../data/recent-targets.js';
@@ -45,9 +45,13 @@ const MOST_KEPT = 1.5e8;
 export class Evidence {
   private readonly kept = new Map<Row, Float32Array>();
   private keptNumbers = 0;
-  private scratch: Float64Array | undefined;
+  private scratch: Float32Array | undefined;
+  /** Masses without any evidence. */
+  private readonly priors: Float32Array;
   private readonly neighbours: NeighbourCounts;
   private readonly recent: RecentTargets;
+  /** The ways to the targets of its rows; none to one that cannot be recommended. */
+  private readonly recentPaths: readonly (readonly Choice[])[];
   /** Masses of a trie node. */
   readonly channels: number;
 
@@ -59,41 +63,41 @@ export class Evidence {
     this.channels = channelCount(kind);
     this.neighbours = new NeighbourCounts(train);
     this.recent = new RecentTargets(train);
+    this.recentPaths = this.recent.rows.map(({ target }) => this.pathTo(target));
+    this.priors = new Float32Array(this.massLength);
+    const leaves = new Set<number>();
+    for (const path of catalogue.choices) {
+      // No two leaves have the same last edge.
+      const { edge: last } = path.at(-1) as Choice;
+      if (leaves.has(last)) continue;
+      leaves.add(last);
+      for (let channel = 0; channel < this.channels; channel++) {
+        addAlong(path, this.channels, channel, PRIORS[channel] as number, this.priors);
+      }
+    }
   }
 
   /** Numbers in the masses of one query. */
   get massLength(): number {
-    return this.channels * (this.catalogue.leafSpans.count + 1);
+    return this.channels * this.catalogue.branches.edgeCount;
   }
 
   /**
-   * Masses of a query: for each channel the running sums over the leaves, `[channels, leaves + 1]`. Rows of the query's own
-   * user are left out, so that a training row does not see itself.
+   * Masses of a query, `[edges, channels]`: of all that is below an edge. Rows of the query's own user are left out, so that a
+   * training row does not see itself.
    */
-  masses(query: Query, into: Float64Array): void {
-    if (this.channels === 0) return;
-    const { leafSpans, indexOf } = this.catalogue;
-    const extent = leafSpans.count + 1;
-    into.fill(0);
-    const add = (channel: number, item: number, mass: number) => {
-      const index = indexOf.get(item);
-      // An item of the training data that the catalogue lacks cannot be recommended.
-      if (index === undefined) return;
-      const place = channel * extent + (leafSpans.ofItem[index] as number) + 1;
-      into[place] = (into[place] as number) + mass;
-    };
+  masses(query: Query, into: Float32Array): void {
+    const { channels } = this;
+    if (channels === 0) return;
+    into.set(this.priors);
+    const add = (channel: number, item: number, mass: number) =>
+      addAlong(this.pathTo(item), channels, channel, mass, into);
     this.addFollowers(query, add);
-    this.recent.forEachBefore(query.knownUntil ?? query.time, LONGEST_WINDOW, query.user, (item, age) => {
-      for (const { channel, rows } of WINDOWS) if (age < rows) add(channel, item, 1);
+    this.recent.forEachBefore(query.knownUntil ?? query.time, LONGEST_WINDOW, query.user, (place, age) => {
+      const path = this.recentPaths[place] as readonly Choice[];
+      for (const { channel, rows } of WINDOWS) if (age < rows) addAlong(path, channels, channel, 1, into);
     });
     for (const item of new Set(query.history)) add(IN_HISTORY, item, 1);
-    PRIORS.forEach((prior, channel) => {
-      let sum = 0;
-      for (let place = channel * extent + 1; place < (channel + 1) * extent; place++) {
-        sum += (into[place] as number) + prior;
-        into[place] = sum;
-      }
-    });
   }
 
   /**
@@ -104,11 +108,11 @@ export class Evidence {
     if (this.channels === 0) return new Float32Array(0);
     const kept = this.kept.get(row);
     if (kept) return kept;
-    const { trie, choices, indexOf } = this.catalogue;
-    const nodes = (choices[indexOf.get(row.target) as number] ?? []).map(({ node }) => node);
+    const { trie } = this.catalogue;
+    const nodes = this.pathTo(row.target).map(({ node }) => node);
     const entries = nodes.reduce((sum, node) => sum + trie.childCount(node), 0);
     const logMasses = new Float32Array(entries * this.channels);
-    this.scratch ??= new Float64Array(this.massLength);
+    this.scratch ??= new Float32Array(this.massLength);
     this.masses(row, this.scratch);
     let start = 0;
     for (const node of nodes) {
@@ -122,20 +126,18 @@ export class Evidence {
     return logMasses;
   }
 
-  /** Writes log masses of the children of `node`, `[children, channels]`, of the query whose masses begin at `offset`. */
-  childLogMasses(masses: Float64Array, offset: number, node: number, into: Float32Array, start: number): void {
-    const { trie, leafSpans } = this.catalogue;
-    const extent = leafSpans.count + 1;
-    const children = trie.childCount(node);
-    const firstChild = trie.firstChild(node);
-    for (let index = 0; index < children; index++) {
-      const first = offset + (leafSpans.first[firstChild + index] as number);
-      const end = offset + (leafSpans.end[firstChild + index] as number);
-      for (let channel = 0; channel < this.channels; channel++) {
-        const mass = (masses[end + channel * extent] as number) - (masses[first + channel * extent] as number);
-        into[start + index * this.channels + channel] = Math.log(mass);
-      }
-    }
+  /** Writes log masses of the children of a branching node, `[children, channels]`, of the query whose masses begin at `offset`. */
+  childLogMasses(masses: Float32Array, offset: number, node: number, into: Float32Array, start: number): void {
+    const { trie, branches } = this.catalogue;
+    const first = offset + this.channels * (branches.firstEdge[node] as number);
+    const count = this.channels * trie.childCount(node);
+    for (let index = 0; index < count; index++) into[start + index] = Math.log(masses[first + index] as number);
+  }
+
+  /** None to an item of the training data that the catalogue lacks. */
+  private pathTo(item: number): readonly Choice[] {
+    const { choices, indexOf } = this.catalogue;
+    return choices[indexOf.get(item) ?? -1] ?? [];
   }
 
   private addFollowers(query: Query, add: (channel: number, item: number, mass: number) => void): void {
@@ -147,5 +149,19 @@ export class Evidence {
         add(FOLLOWERS_OF_HISTORY, later, count / (age + 1));
       });
     }
+  }
+}
+
+/** Adds to the masses of all edges on a way. */
+function addAlong(
+  path: readonly Choice[],
+  channels: number,
+  channel: number,
+  mass: number,
+  masses: Float32Array,
+): void {
+  for (const { edge } of path) {
+    const place = edge * channels + channel;
+    masses[place] = (masses[place] as number) + mass;
   }
 }

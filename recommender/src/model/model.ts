@@ -1,4 +1,4 @@
-import type { numpy as np } from '@jax-js/jax';
+import { type numpy as np, tree } from '@jax-js/jax';
 import type { Catalogue } from '../data/catalogue.js';
 import type { WordVectors } from '../data/word-vectors.js';
 import { Random } from '../random/random.js';
@@ -15,34 +15,39 @@ import {
   type NetworkTensors,
   namedTensors,
   networkOnDevice,
+  paddedPlaces,
 } from './network-parameters.js';
-import { type LossInput, type OutputGradients, OutputLayer, type OutputRows } from './output-layer.js';
+import { OutputLayer, type OutputRows } from './output-layer.js';
 import { decoderSight, historySight } from './sight.js';
 import type { Tensor } from './tensor.js';
 
 /** Factors that multiply activations: dropout in training. */
 export interface Dropout {
-  /** `[n * H, d]` each. */
+  /** `[n * P, d]` each. */
   encoder: Record<keyof network.EncoderDropout, Float32Array>;
   /** `[n * M, d]` each. */
   decoder: Record<keyof network.DecoderDropout, Float32Array>;
 }
 
-/** Of a batch of this size, each factor as `factors` has it. */
+/** Of a batch of this size, each factor as `factors` has it. They are drawn for the places of the history alone. */
 export function makeDropout(
   { size, decisions }: Pick<Batch, 'size' | 'decisions'>,
   { dimension, historyPlaces }: ModelSize,
   factors: (length: number) => Float32Array,
 ): Dropout {
-  const encoder = size * historyPlaces * dimension;
+  const ofPlaces = () => {
+    const drawn = historyPlaces * dimension;
+    const padded = paddedPlaces(historyPlaces) * dimension;
+    const all = factors(size * drawn);
+    const spread = new Float32Array(size * padded);
+    for (let window = 0; window < size; window++) {
+      spread.set(all.subarray(window * drawn, (window + 1) * drawn), (window + 1) * padded - drawn);
+    }
+    return spread;
+  };
   const decoder = size * decisions * dimension;
   return {
-    encoder: {
-      items: factors(encoder),
-      attended: factors(encoder),
-      narrowed: factors(encoder),
-      contexts: factors(encoder),
-    },
+    encoder: { items: ofPlaces(), attended: ofPlaces(), narrowed: ofPlaces(), contexts: ofPlaces() },
     decoder: { attended: factors(decoder), narrowed: factors(decoder) },
   };
 }
@@ -56,6 +61,13 @@ export const UNDECAYED: ReadonlySet<string> = new Set([
   'evidenceWeights',
 ]);
 
+/** On the device. */
+type NetworkArrays = [network.NetworkParameters, network.NetworkInputs, network.Masks];
+
+export interface TrainingRows extends OutputRows {
+  arrays: NetworkArrays;
+}
+
 /**
  * A generative recommender. A causal transformer reads the history, where an item is the mean of its tokens plus a vector of
  * its own. A decoder writes the next item token by token, where the catalogue leaves a choice: from the context and the prefix,
@@ -66,7 +78,6 @@ export class Recommender implements BatchSource {
   readonly embeddings: Embeddings;
   readonly output: OutputLayer;
   readonly network: NetworkTensors;
-  private masked = new Float32Array(0);
 
   constructor(
     readonly catalogue: Catalogue,
@@ -100,12 +111,15 @@ export class Recommender implements BatchSource {
     return Object.values(this.parameters).reduce((sum, { data }) => sum + data.length, 0);
   }
 
-  /** The rows of a batch before the output layer, which gives one logit for each allowed token. */
-  async hiddenRows(batch: Batch, dropout?: Dropout): Promise<OutputRows> {
-    const { inputs, masks } = this.arraysOf(batch, dropout);
-    const result = network.forward(networkOnDevice(this.network), inputs, masks);
-    const { nodes, logMasses } = batch;
-    return { hidden: await readFloats(result), nodes, offsets: batch.allowed.offsets, logMasses };
+  /** The rows of a batch before the output layer. */
+  async hiddenRows(batch: Batch): Promise<OutputRows> {
+    return rowsOf(batch, network.forward(...this.arraysOf(batch)));
+  }
+
+  /** The same in training. `gradients` takes them and frees what they hold. */
+  async trainingRows(batch: Batch, dropout: Dropout): Promise<TrainingRows> {
+    const arrays = this.arraysOf(batch, dropout);
+    return { ...(await rowsOf(batch, network.forward(...tree.ref(arrays)))), arrays };
   }
 
   /** How many choices lead to each decision of a batch; 0 where there is none. */
@@ -113,79 +127,30 @@ export class Recommender implements BatchSource {
     return nodes.map((node) => (node < 0 ? 0 : (this.catalogue.branches.depth[node] as number)));
   }
 
-  /** Room for masked logits. Only allowed places are ever written or read, so it is kept and needs no clearing. */
-  maskedLogits(length: number): Float32Array {
-    if (this.masked.length < length) this.masked = new Float32Array(length);
-    return this.masked.subarray(0, length);
-  }
-
-  /** Logits of all tokens of rows of hidden vectors, `[N, V]`, without what edges and evidence add. */
-  async tokenLogits(hidden: Float32Array): Promise<Float32Array> {
-    const { dimension: d } = this.size;
-    const rows = toDevice({ data: hidden, shape: [hidden.length / d, d] });
-    return readFloats(network.tokenLogits(rows, this.choiceTokens()));
-  }
-
-  /** Gradients of all parameters, given the loss's gradient by the logits of the allowed tokens. */
+  /** Gradients of all parameters, given those of hidden vectors and of what the output layer trains. */
   async gradients(
-    batch: Batch,
-    dropout: Dropout,
-    { rows, edgeVectors }: LossInput,
-    gradAllowed: Float32Array,
+    { size, decisions, items, nodes }: Batch,
+    { arrays }: TrainingRows,
+    hidden: Float32Array,
+    ofOutput: ReturnType<OutputLayer['gradients']>,
   ): Promise<Record<string, Float32Array>> {
-    const gradients = this.output.gradients(rows, edgeVectors, gradAllowed);
-    return this.inputGradients(batch, dropout, { ...gradients, tokens: this.output.sumByToken(gradients.edgeVectors) });
-  }
-
-  /** The same where the loss took the logits of all tokens. */
-  async unmaskedGradients(
-    batch: Batch,
-    dropout: Dropout,
-    { rows, edgeVectors, logits: gradLogits, shape }: LossInput,
-    gradAllowed: Float32Array,
-  ): Promise<Record<string, Float32Array>> {
-    const gradients = this.output.gradients(rows, edgeVectors, gradAllowed);
-    const { dimension: d } = this.size;
-    const hidden = toDevice({ data: rows.hidden, shape: [shape[0], d] });
-    const dense = await toHost(
-      network.tokenGradients(hidden, this.choiceTokens(), toDevice({ data: gradLogits, shape })),
-    );
-    const tokens = new Float32Array(this.embeddings.tokens.data.length);
-    tokens.set(dense.tokens);
-    const sum = dense.hidden.map((slope, index) => slope + (gradients.hidden[index] as number));
-    return this.inputGradients(batch, dropout, { ...gradients, hidden: sum, tokens });
-  }
-
-  private async inputGradients(
-    batch: Batch,
-    dropout: Dropout,
-    { hidden, edgeVectors, tokens, ...outputs }: OutputGradients & { tokens: Float32Array },
-  ): Promise<Record<string, Float32Array>> {
-    const { inputs, masks } = this.arraysOf(batch, dropout);
-    const gradHidden = toDevice({ data: hidden, shape: [batch.size * batch.decisions, this.size.dimension] });
-    const [byParameters, byInputs] = network.backward(networkOnDevice(this.network), inputs, masks, gradHidden);
+    const gradHidden = toDevice({ data: hidden, shape: [size * decisions, this.size.dimension] });
+    const [byParameters, byInputs] = network.backward(...arrays, gradHidden);
     const dense = await toHost(byName<np.Array>(byParameters));
-    const { items, prefixes } = await toHost(byInputs);
-    const tables = { ...this.output.vectorGradients(edgeVectors), tokens, nodes: this.embeddings.emptyNodes() };
+    const inputs = await toHost(byInputs);
+    const tables = { ...ofOutput, nodes: this.embeddings.emptyNodes() };
     this.embeddings.addGradients(
-      { ids: batch.items, gradient: items },
-      { ids: batch.nodes, gradient: prefixes },
+      { ids: items, gradient: inputs.items },
+      { ids: nodes, gradient: inputs.prefixes },
       tables,
     );
-    return { ...dense, ...outputs, ...tables };
-  }
-
-  /** `[V, d]`: the vectors of the tokens that need a logit. */
-  private choiceTokens(): np.Array {
-    const { choices } = this.catalogue.vocabulary;
-    const { dimension } = this.size;
-    return toDevice({ data: this.embeddings.tokens.data.slice(0, choices * dimension), shape: [choices, dimension] });
+    return { ...dense, ...tables };
   }
 
   private arraysOf(
     batch: Batch,
     dropout: Dropout = makeDropout(batch, this.size, (length) => new Float32Array(length).fill(1)),
-  ): { inputs: network.NetworkInputs; masks: network.Masks } {
+  ): NetworkArrays {
     const { items, places, nodes, size, decisions } = batch;
     const { dimension: d, historyPlaces } = this.size;
     const factors = <Name extends string>(arrays: Record<Name, Float32Array>) =>
@@ -194,22 +159,27 @@ export class Recommender implements BatchSource {
           Object.entries<Float32Array>(arrays).map(([name, data]) => [name, { data, shape: [data.length / d, d] }]),
         ) as Record<Name, Tensor>,
       );
-    return {
-      inputs: {
+    return [
+      networkOnDevice(this.network),
+      {
         items: toDevice(this.itemVectors(items)),
         prefixes: toDevice({ data: this.embeddings.nodeVectors(nodes), shape: [size, decisions, d] }),
       },
-      masks: {
+      {
         sight: historySight(items, historyPlaces),
         decoderSight: decoderSight(items, places, historyPlaces),
         encoderDropout: factors(dropout.encoder),
         decoderDropout: factors(dropout.decoder),
       },
-    };
+    ];
   }
 
   /** What the encoder reads of item indices, `[items.length, d]`. */
   itemVectors(items: Int32Array): Tensor {
     return { data: this.embeddings.itemVectors(items), shape: [items.length, this.size.dimension] };
   }
+}
+
+async function rowsOf({ nodes, edges, logMasses }: Batch, hidden: np.Array): Promise<OutputRows> {
+  return { hidden: await readFloats(hidden), nodes, edges, logMasses };
 }

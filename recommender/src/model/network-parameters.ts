@@ -10,6 +10,11 @@ export interface ModelSize {
   historyPlaces: number;
 }
 
+/** P, the places of the network's arrays. The items are in the last ones; those that are left over stay empty. */
+export function paddedPlaces(historyPlaces: number): number {
+  return 4 * Math.ceil(historyPlaces / 4);
+}
+
 type Host<Parameters> = Record<keyof Parameters, Tensor>;
 
 /** The parameters of the network on the host. */

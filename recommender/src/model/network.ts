@@ -1,9 +1,10 @@
-import { grad, jit, nn, numpy as np } from '@jax-js/jax';
+import { jit, nn, numpy as np, vjp } from '@jax-js/jax';
 
 // The dense part of the model in jax-js: pure functions of their arguments. jax-js counts references: passing an array to a
 // function gives it away, `.ref` keeps it. Its compiler computes what an element-wise function feeds to a matrix product anew
 // for every column, so activations must be cheap: rectifiers, no tanh.
-// Sizes: n windows, H history places, M decisions of a window, d dimensions, F = 2d. Rows of matrices are window by window.
+// Sizes: n windows, P places of the history, M decisions of a window, d dimensions, F = 2d. Rows of matrices are window by
+// window. Attention is fast where P and M are multiples of the four numbers of a vector instruction.
 
 /** Of one block of a transformer: attention, then a feed-forward network. */
 export type BlockParameters = {
@@ -19,7 +20,7 @@ export type BlockParameters = {
 };
 
 export type EncoderParameters = BlockParameters & {
-  /** `[H, 1]`: added to the attention scores, by how many places back an item is. */
+  /** `[H, 1]`: added to the attention scores, by how many places back an item is. P is H rounded up. */
   distance: np.Array;
 };
 
@@ -29,22 +30,22 @@ export type NetworkParameters = { encoder: EncoderParameters; decoder: DecoderPa
 
 /** Which place sees which: what is added to attention scores is 0 or `EXCLUDED`. */
 export type Sight = {
-  /** `[n, H, H]`: a place sees itself and items before it. */
+  /** `[n, P, P]`: a place sees itself and items before it. */
   history: np.Array;
-  /** `[H * H, H]`: one-hot, how many places back. */
+  /** `[P * P, H]`: one-hot, how many places back. */
   distances: np.Array;
 };
 
 export type DecoderSight = {
-  /** `[n, M, H]`: a decision sees the items up to its place. */
+  /** `[n, M, P]`: a decision sees the items up to its place. */
   decisions: np.Array;
-  /** `[n, M, H]`: one-hot, the place of each decision. */
+  /** `[n, M, P]`: one-hot, the place of each decision. */
   places: np.Array;
 };
 
 /** Factors of activations; dropout in training. */
 export type EncoderDropout = {
-  /** `[n * H, d]` each. */
+  /** `[n * P, d]` each. */
   items: np.Array;
   attended: np.Array;
   narrowed: np.Array;
@@ -70,27 +71,32 @@ function dropped(rows: np.Array, factors: np.Array | undefined): np.Array {
   return factors ? rows.mul(factors) : rows;
 }
 
-/** Each row at a root mean square of 1. */
+/** Each row at a root mean square of 1. The scale is reshaped last, so that it is computed once for a row. */
 function normalized(rows: np.Array): np.Array {
-  const squares = rows.ref.mul(rows.ref).mean(-1, { keepdims: true });
-  return rows.div(np.sqrt(squares.add(1e-6)));
+  const scales = np.reciprocal(np.sqrt(rows.ref.mul(rows.ref).mean(-1).add(1e-6)));
+  return rows.mul(scales.reshape([...rows.shape.slice(0, -1), 1]));
 }
 
-/** `[n, R, d]` queries, `[n, H, d]` keys and values, `[n, R, H]` added to the scores; to `[n, R, d]`. */
+/** `[n, R, d]` queries, `[n, P, d]` keys and values, `[n, R, P]` added to the scores; to `[n, R, d]`. */
 function attend(queries: np.Array, keys: np.Array, values: np.Array, bias: np.Array): np.Array {
   const d = queries.shape[2] as number;
   const scores = np.matmul(queries, keys.transpose([0, 2, 1])).mul(1 / Math.sqrt(d));
   return np.matmul(nn.softmax(scores.add(bias), -1), values);
 }
 
+/** As a product: the compiler computes a maximum of sums number by number. */
+function rectified(rows: np.Array): np.Array {
+  return rows.ref.mul(rows.greater(0).astype(np.float32));
+}
+
 function feedForward(
   { widen, widenBias, narrow }: Pick<BlockParameters, 'widen' | 'widenBias' | 'narrow'>,
   rows: np.Array,
 ) {
-  return np.matmul(nn.relu(np.matmul(rows, widen).add(widenBias)), narrow);
+  return np.matmul(rectified(np.matmul(rows, widen).add(widenBias)), narrow);
 }
 
-/** Item vectors `[n * H, d]` to what each place knows of the history up to it, `[n * H, d]`. */
+/** Item vectors `[n * P, d]` to what each place knows of the history up to it, `[n * P, d]`. */
 function encodeHistory(
   parameters: EncoderParameters,
   items: np.Array,
@@ -115,7 +121,7 @@ function encodeHistory(
   return dropped(normalized(state), dropout?.contexts);
 }
 
-/** What the decoder attends to: keys and values of the places, `[n, H, d]` each. They stay the same for all decisions. */
+/** What the decoder attends to: keys and values of the places, `[n, P, d]` each. They stay the same for all decisions. */
 function remember({ key, value }: Pick<BlockParameters, 'key' | 'value'>, contexts: np.Array, n: number) {
   const d = contexts.shape[1] as number;
   const places = (contexts.shape[0] as number) / n;
@@ -145,7 +151,7 @@ function decodePrefixes(
 }
 
 export type NetworkInputs = {
-  /** `[n * H, d]`: item vectors. */
+  /** `[n * P, d]`: item vectors. */
   items: np.Array;
   /** `[n, M, d]`: what has been written at each decision. */
   prefixes: np.Array;
@@ -173,16 +179,18 @@ function hiddenVectors({ encoder, decoder }: NetworkParameters, inputs: NetworkI
 
 export const forward = jit(hiddenVectors);
 
-/**
- * The second phase: jax-js has no custom gradients, but the gradient of sum(hidden * G), with G a constant, is the one that
- * a loss with dL/dhidden = G has. Differentiates by the parameters and the inputs.
- */
+/** The second phase: from dL/dhidden, `[n * M, d]`, to the gradients of the parameters and of the inputs. */
 export const backward = jit(
-  grad(
-    (parameters: NetworkParameters, inputs: NetworkInputs, masks: Masks, gradHidden: np.Array) =>
-      hiddenVectors(parameters, inputs, masks).mul(gradHidden).sum(),
-    { argnums: [0, 1] },
-  ),
+  (parameters: NetworkParameters, inputs: NetworkInputs, masks: Masks, gradHidden: np.Array) => {
+    const [hidden, pullBack] = vjp(
+      (...given: [NetworkParameters, NetworkInputs]) => hiddenVectors(...given, masks),
+      [parameters, inputs],
+    );
+    hidden.dispose();
+    const gradients = pullBack(gradHidden);
+    pullBack.dispose();
+    return gradients;
+  },
 );
 
 /** For the search: all that stays the same while a user's item is written. */
@@ -205,12 +213,3 @@ export const decode = jit(
     sight: np.Array,
   ) => decodePrefixes(decoder, last, prefixes, { keys, values }, sight),
 );
-
-/** `[N, d]` and `[V, d]` to `[N, V]`: the logits of all tokens. */
-export const tokenLogits = jit((hidden: np.Array, tokens: np.Array) => np.matmul(hidden, tokens.transpose()));
-
-/** The gradient of these logits, back to hidden vectors and tokens. */
-export const tokenGradients = jit((hidden: np.Array, tokens: np.Array, gradLogits: np.Array) => ({
-  hidden: np.matmul(gradLogits.ref, tokens),
-  tokens: np.matmul(gradLogits.transpose(), hidden),
-}));

@@ -1,7 +1,9 @@
+import type { BiasedTokenLists, LinearBearLossResult } from 'fused-bear-loss';
+import type { TokenLists } from 'fused-bear-loss/decoding';
 import type { Catalogue } from '../data/catalogue.js';
 import type { Random } from '../random/random.js';
 import type { Embeddings } from './embeddings.js';
-import { normals, type Tensor, zeros } from './tensor.js';
+import { addScaled, normals, type Tensor, zeros } from './tensor.js';
 
 /** Choices so deep in a title share their evidence weights. */
 const DEEPEST = 5;
@@ -12,28 +14,17 @@ export interface OutputRows {
   hidden: Float32Array;
   /** `[N]`: trie nodes, -1 for rows that do not count. */
   nodes: Int32Array;
-  /** `[N + 1]`: the entries of each row, one for each child of its node. */
-  offsets: Int32Array;
-  /** `[entries, channels]` */
+  /** N lists: the edges to the children of each node. */
+  edges: TokenLists;
+  /** `[edges.tokens.length, channels]` */
   logMasses: Float32Array;
 }
 
-/** Logits of a batch as the loss takes them. */
-export interface LossInput {
-  rows: OutputRows;
-  /** What hidden vectors are multiplied by for the allowed tokens. */
-  edgeVectors: Float32Array;
-  /** `[N, V]`; masked, only those of allowed tokens are ever written or read. */
-  logits: Float32Array;
-  shape: [number, number];
-}
-
-export interface OutputGradients {
+/** Logits of rows as the linear form of the loss takes them: `hidden weight^T + bias`, of what is listed alone. */
+export interface LinearLogits {
   hidden: Float32Array;
-  /** Of the edge vectors, not of the table `edges`. */
-  edgeVectors: Float32Array;
-  edgeBias: Float32Array;
-  evidenceWeights: Float32Array;
+  weight: Float32Array;
+  options: { hiddenSize: number; bias: Float32Array; allowed: BiasedTokenLists };
 }
 
 /** Edge vectors are short: Embeddings has it, and so does the network for its inputs. */
@@ -42,8 +33,11 @@ function outputGain(dimension: number): number {
 }
 
 /**
- * From hidden vectors to logits, for allowed tokens only. The vector of a token at a node is that of the token, that of the
- * edge, and the mean of the items below it, both shared with the input; the evidence adds its weighted log masses.
+ * From hidden vectors to logits, by the linear form. Its vocabulary are the edges of the trie: the vector of an edge is that
+ * of its token, one of its own, and the mean of the items below it, the first and the last shared with the input. The
+ * evidence is the bias of an entry: log masses, weighted.
+ *
+ * Unmasked, the tokens follow the edges in the vocabulary, and a row has every token once: those that may follow as edges.
  */
 export class OutputLayer {
   /** `[edges, d]` */
@@ -67,129 +61,128 @@ export class OutputLayer {
     this.evidenceWeights.data.fill(0.3);
   }
 
-  /** The vectors that hidden vectors are multiplied by, `[edges, d]`. They hold until a parameter changes. */
-  edgeVectors(): Float32Array {
-    const d = this.inputs.dimension;
-    const vectors = this.ownVectors();
+  /** `[edges, d]`, or unmasked `[edges + tokens, d]`. It holds until a parameter changes. */
+  weight(isMasked = true): Float32Array {
+    const { dimension: d, tokens, items } = this.inputs;
     const gain = outputGain(d);
-    this.catalogue.branches.edgeTokens.forEach((token, edge) => {
-      for (let k = 0; k < d; k++)
-        vectors[edge * d + k] = at(vectors, edge * d + k) + gain * at(this.inputs.tokens.data, token * d + k);
+    const length = this.edges.data.length;
+    const common = isMasked ? new Float32Array(0) : tokens.data.subarray(0, this.catalogue.vocabulary.choices * d);
+    const weight = new Float32Array(length + common.length);
+    addScaled(weight, 0, this.edges.data, 0, length, gain);
+    this.forEachEdge((edge, token, itemsBelow) => {
+      addScaled(weight, edge, tokens.data, token, d, gain);
+      for (const item of itemsBelow) addScaled(weight, edge, items.data, item * d, d, gain / itemsBelow.length);
     });
-    return vectors;
+    addScaled(weight, length, common, 0, common.length, gain);
+    return weight;
   }
 
-  /** The same without the part of the token, which all edges with the token share. */
-  ownVectors(): Float32Array {
-    const d = this.inputs.dimension;
+  /** @param weight of this layer, by the same mask */
+  logits(rows: OutputRows, isMasked = true, weight = this.weight(isMasked)): LinearLogits {
+    const { hidden } = rows;
+    const hiddenSize = this.inputs.dimension;
+    const lists = isMasked ? rows.edges : this.withOtherTokens(rows);
+    const bias = new Float32Array(weight.length / hiddenSize);
+    bias.set(this.edgeBias.data);
+    const allowed = this.channels === 0 ? lists : { ...lists, bias: this.evidenceBias(rows, lists) };
+    return { hidden, weight, options: { hiddenSize, bias, allowed } };
+  }
+
+  /** Gradients of all parameters that logits are made of, given those of the linear form. */
+  gradients(
+    rows: OutputRows,
+    { options: { allowed } }: LinearLogits,
+    {
+      gradWeight,
+      gradBias,
+      gradAllowedBias,
+    }: Pick<LinearBearLossResult, 'gradBias' | 'gradAllowedBias'> & {
+      gradWeight: Float32Array;
+    },
+  ): Record<'tokens' | 'items' | 'edges' | 'edgeBias' | 'evidenceWeights', Float32Array> {
+    const { dimension: d, ...inputs } = this.inputs;
     const gain = outputGain(d);
-    const vectors = this.edges.data.map((value) => gain * value);
-    this.forEachItemBelow((edge, item, share) => {
-      for (let k = 0; k < d; k++)
-        vectors[edge * d + k] = at(vectors, edge * d + k) + gain * share * at(this.inputs.items.data, item * d + k);
-    });
-    return vectors;
-  }
-
-  /** One logit for each entry. */
-  logits(rows: OutputRows, vectors: Float32Array): Float32Array {
-    const { hidden, logMasses } = rows;
-    const { channels } = this;
-    const d = this.inputs.dimension;
-    const bias = this.edgeBias.data;
-    const logits = new Float32Array(at(rows.offsets, rows.offsets.length - 1));
-    for (const { row, begin, end, firstEdge, weights } of this.spans(rows)) {
-      const own = hidden.subarray(row * d, (row + 1) * d);
-      for (let entry = begin, edge = firstEdge; entry < end; entry++, edge++) {
-        const vector = edge * d;
-        const mass = entry * channels;
-        let sum = bias[edge] as number;
-        for (let k = 0; k < d; k++) sum += (own[k] as number) * (vectors[vector + k] as number);
-        for (let c = 0; c < channels; c++) sum += (weights[c] as number) * (logMasses[mass + c] as number);
-        logits[entry] = sum;
-      }
-    }
-    return logits;
-  }
-
-  /** Gradients of everything, given those of the logits. */
-  gradients(rows: OutputRows, vectors: Float32Array, gradLogits: Float32Array): OutputGradients {
-    const { hidden, logMasses } = rows;
-    const { channels } = this;
-    const d = this.inputs.dimension;
-    const gradHidden = new Float32Array(hidden.length);
     const edges = new Float32Array(this.edges.data.length);
-    const edgeBias = new Float32Array(this.edgeBias.data.length);
+    const items = new Float32Array(inputs.items.data.length);
+    const tokens = new Float32Array(inputs.tokens.data.length);
+    addScaled(edges, 0, gradWeight, 0, edges.length, gain);
+    addScaled(tokens, 0, gradWeight, edges.length, gradWeight.length - edges.length, gain);
+    this.forEachEdge((edge, token, itemsBelow) => {
+      addScaled(tokens, token, edges, edge, d, 1);
+      for (const item of itemsBelow) addScaled(items, item * d, edges, edge, d, 1 / itemsBelow.length);
+    });
+    const edgeBias = (gradBias as Float32Array).slice(0, this.edgeBias.data.length);
     const evidenceWeights = new Float32Array(this.evidenceWeights.data.length);
-    for (const { row, begin, end, firstEdge, weightRow } of this.spans(rows)) {
-      const own = hidden.subarray(row * d, (row + 1) * d);
-      const gradOwn = gradHidden.subarray(row * d, (row + 1) * d);
-      const gradWeights = evidenceWeights.subarray(weightRow, weightRow + channels);
-      for (let entry = begin, edge = firstEdge; entry < end; entry++, edge++) {
-        const slope = gradLogits[entry] as number;
-        const vector = edge * d;
-        const mass = entry * channels;
-        edgeBias[edge] = (edgeBias[edge] as number) + slope;
-        for (let k = 0; k < d; k++) {
-          gradOwn[k] = (gradOwn[k] as number) + slope * (vectors[vector + k] as number);
-          edges[vector + k] = (edges[vector + k] as number) + slope * (own[k] as number);
-        }
-        for (let c = 0; c < channels; c++) {
-          gradWeights[c] = (gradWeights[c] as number) + slope * (logMasses[mass + c] as number);
-        }
+    this.forEachEntry(rows, allowed, (entry, mass, weights) => {
+      const slope = gradAllowedBias?.[entry] as number;
+      for (let c = 0; c < this.channels; c++) {
+        evidenceWeights[weights + c] = at(evidenceWeights, weights + c) + slope * at(rows.logMasses, mass + c);
       }
-    }
-    return { hidden: gradHidden, edgeVectors: edges, edgeBias, evidenceWeights };
-  }
-
-  /** The gradient of the table of all tokens, `[tokens, d]`, given that of the edge vectors, which contain them. */
-  sumByToken(edgeVectors: Float32Array): Float32Array {
-    const d = this.inputs.dimension;
-    const gain = outputGain(d);
-    const sums = new Float32Array(this.inputs.tokens.data.length);
-    this.catalogue.branches.edgeTokens.forEach((token, edge) => {
-      for (let k = 0; k < d; k++) sums[token * d + k] = at(sums, token * d + k) + gain * at(edgeVectors, edge * d + k);
     });
-    return sums;
+    return { tokens, items, edges, edgeBias, evidenceWeights };
   }
 
-  /** The gradients of the tables of edges and items, given that of the edge vectors. */
-  vectorGradients(edgeVectors: Float32Array): { edges: Float32Array; items: Float32Array } {
-    const d = this.inputs.dimension;
-    const gain = outputGain(d);
-    const items = new Float32Array(this.inputs.items.data.length);
-    this.forEachItemBelow((edge, item, share) => {
-      for (let k = 0; k < d; k++)
-        items[item * d + k] = at(items, item * d + k) + gain * share * at(edgeVectors, edge * d + k);
+  /** What the evidence adds to the logits of listed edges. */
+  private evidenceBias(rows: OutputRows, lists: TokenLists): Float32Array {
+    const bias = new Float32Array(lists.tokens.length);
+    this.forEachEntry(rows, lists, (entry, mass, weights) => {
+      let sum = 0;
+      for (let c = 0; c < this.channels; c++) {
+        sum += at(this.evidenceWeights.data, weights + c) * at(rows.logMasses, mass + c);
+      }
+      bias[entry] = sum;
     });
-    return { edges: edgeVectors.map((slope) => gain * slope), items };
+    return bias;
   }
 
-  /** Each edge with each of the items below it, and the share of one in their mean. */
-  private forEachItemBelow(visit: (edge: number, item: number, share: number) => void): void {
+  /** The edges of each row, and after them every token that none of them has. */
+  private withOtherTokens({ nodes, edges }: OutputRows): TokenLists {
+    const { vocabulary, branches } = this.catalogue;
+    const { choices } = vocabulary;
+    const offsets = new Int32Array(nodes.length + 1);
+    nodes.forEach((node, row) => {
+      offsets[row + 1] = at(offsets, row) + (node < 0 ? 0 : choices);
+    });
+    const listed = new Int32Array(at(offsets, nodes.length));
+    nodes.forEach((node, row) => {
+      if (node < 0) return;
+      const own = edges.tokens.subarray(at(edges.offsets, row), at(edges.offsets, row + 1));
+      listed.set(own, at(offsets, row));
+      let next = 0;
+      for (let token = 0; token < choices; token++) {
+        // Both ascend.
+        if (branches.edgeTokens[own[next] as number] === token) next++;
+        else listed[at(offsets, row) + own.length + token - next] = branches.edgeCount + token;
+      }
+    });
+    return { offsets, tokens: listed };
+  }
+
+  /** Each edge with its token and the items below it; edge and token as places in arrays of vectors. */
+  private forEachEdge(visit: (edge: number, token: number, itemsBelow: Int32Array) => void): void {
     const { offsets, items } = this.catalogue.itemsBelow;
-    for (let edge = 0; edge + 1 < offsets.length; edge++) {
-      const share = 1 / (at(offsets, edge + 1) - at(offsets, edge));
-      for (let entry = at(offsets, edge); entry < at(offsets, edge + 1); entry++) visit(edge, at(items, entry), share);
-    }
+    const { dimension: d } = this.inputs;
+    this.catalogue.branches.edgeTokens.forEach((token, edge) => {
+      visit(edge * d, token * d, items.subarray(at(offsets, edge), at(offsets, edge + 1)));
+    });
   }
 
-  private spans({ nodes, offsets }: OutputRows) {
-    const { firstEdge, depth } = this.catalogue.branches;
-    return [...nodes.keys()]
-      .filter((row) => at(nodes, row) >= 0)
-      .map((row) => {
-        const node = at(nodes, row);
-        const weightRow = Math.min(at(depth, node), DEEPEST) * this.channels;
-        return {
-          row,
-          begin: at(offsets, row),
-          end: at(offsets, row + 1),
-          firstEdge: at(firstEdge, node),
-          weightRow,
-          weights: this.evidenceWeights.data.subarray(weightRow, weightRow + this.channels),
-        };
-      });
+  /** Each listed edge: its place in `lists`, and those of its log masses and their weights. */
+  private forEachEntry(
+    { nodes, edges }: OutputRows,
+    lists: TokenLists,
+    visit: (entry: number, mass: number, weights: number) => void,
+  ): void {
+    if (this.channels === 0) return;
+    const { depth } = this.catalogue.branches;
+    nodes.forEach((node, row) => {
+      if (node < 0) return;
+      const weights = Math.min(at(depth, node), DEEPEST) * this.channels;
+      const begin = at(edges.offsets, row);
+      const shift = at(lists.offsets, row) - begin;
+      for (let edge = begin; edge < at(edges.offsets, row + 1); edge++)
+        visit(edge + shift, edge * this.channels, weights);
+    });
   }
 }
 

@@ -23,7 +23,10 @@ export function recentPopularity(train: readonly Row[]): Scorer {
   const recent = new RecentTargets(train);
   return ({ time, user, knownUntil = time }) => {
     const counts = new Map<number, number>();
-    recent.forEachBefore(knownUntil, RECENT_ROWS, user, (item) => counts.set(item, (counts.get(item) ?? 0) + 1));
+    recent.forEachBefore(knownUntil, RECENT_ROWS, user, (place) => {
+      const { target } = recent.rows[place] as Row;
+      counts.set(target, (counts.get(target) ?? 0) + 1);
+    });
     return counts;
   };
 }

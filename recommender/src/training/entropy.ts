@@ -2,7 +2,10 @@ import type { Row } from '../data/dataset.js';
 import type { Recommender } from '../model/model.js';
 import { makeSearchStep, queriesAtOnce } from '../model/search-step.js';
 
-/** The logits of decisions, one list after the other: those of decision i stand from `offsets[i]` to `offsets[i + 1]`. */
+/**
+ * The logits of decisions but for a constant of each, one list after the other: those of decision i stand from `offsets[i]` to
+ * `offsets[i + 1]`, in no order.
+ */
 export interface DecisionLogits {
   logits: Float32Array;
   offsets: Int32Array;
@@ -25,16 +28,20 @@ export async function decisionLogits(model: Recommender, rows: readonly Row[]): 
     );
     const nodes = Int32Array.from(path, ({ node }) => node);
     const none = new Int32Array(nodes.length + 1);
-    const { logits } = await step({
+    const beamWidth = nodes.reduce((most, node) => Math.max(most, trie.childCount(node)), 1);
+    const { top } = await step({
       users: Int32Array.from(path, ({ user }) => user),
       nodes,
       parents: new Int32Array(nodes.length).fill(-1),
       state: undefined,
       consumed: { offsets: none, tokens: new Int32Array(0) },
       allowed: trie.allowed(nodes),
+      ranking: { beamWidth, temperature: 1, softcap: undefined },
     });
-    parts.push(Float32Array.from(logits));
-    for (const node of nodes) offsets.push((offsets.at(-1) as number) + trie.childCount(node));
+    nodes.forEach((node, row) => {
+      parts.push(top.logProbabilities.subarray(row * beamWidth, row * beamWidth + trie.childCount(node)));
+      offsets.push((offsets.at(-1) as number) + trie.childCount(node));
+    });
   }
   const logits = new Float32Array(offsets.at(-1) as number);
   let start = 0;

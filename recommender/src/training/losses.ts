@@ -62,8 +62,11 @@ export function isMasked({ loss, unmasked }: Pick<LossSettings, 'loss' | 'unmask
   return loss !== 'sft' && !(loss === 'apao' && unmasked);
 }
 
+/** Those that logits and their linear form have in common. */
+export type LossOptions = Omit<BearLossOptions, 'rowStride' | 'gradient' | 'out' | 'device' | 'allowed'>;
+
 /** The authors' scripts divide the `reweight` loss by the sum of the weights. */
-export function lossOptions(settings: LossSettings): BearLossOptions {
+export function lossOptions(settings: LossSettings): LossOptions {
   const {
     loss,
     penalty,

@@ -1,8 +1,7 @@
-import { fusedBearLoss } from 'fused-bear-loss';
+import { fusedLinearBearLoss } from 'fused-bear-loss';
 import type { Row } from '../data/dataset.js';
 import { decisionsOf, makeBatch } from '../model/batches.js';
 import type { Recommender } from '../model/model.js';
-import { lossInput } from './training-step.js';
 
 /** Margins are counted in bins of this width, from -LIMIT to LIMIT; what lies beyond counts in the outer bins. */
 const BIN_WIDTH = 0.25;
@@ -44,17 +43,17 @@ export async function marginHistogram(
   for (let first = 0; first < rows.length; first += BATCH) {
     const batch = makeBatch(model, windows.slice(first, first + BATCH), BATCH, decisions);
     const numbers = model.decisionNumbers(batch);
-    const input = await lossInput(model, batch);
-    const { rows: statistics } = fusedBearLoss({ data: input.logits, shape: input.shape }, batch.targets, {
+    const { hidden, weight, options } = model.output.logits(await model.hiddenRows(batch));
+    const { rows: statistics } = fusedLinearBearLoss(hidden, weight, batch.targets, {
+      ...options,
       penalty: 'none',
       beamWidth,
       temperature,
-      allowed: batch.allowed,
-      gradient: false,
+      needs: [],
       rows: true,
     });
-    statistics?.margin.forEach((margin, row) => {
-      const choices = (batch.allowed.offsets[row + 1] as number) - (batch.allowed.offsets[row] as number);
+    statistics.margin.forEach((margin, row) => {
+      const choices = (batch.edges.offsets[row + 1] as number) - (batch.edges.offsets[row] as number);
       if (choices <= beamWidth) return;
       count(histogram, numbers[row] as number, margin);
     });

@@ -16,7 +16,7 @@ const PARAMETER_COPIES = 8;
 const ACTIVATION_COPIES = 12;
 /** Users that beam search serves at once. */
 const SEARCHED_USERS = 128;
-/** Of the objects that the output layer makes for a row. */
+/** Of the objects that a search makes for a row. */
 const ROW_BYTES = 256;
 
 /** @throws RangeError, before anything is allocated, where training needs more than `MOST_BYTES` */
@@ -68,8 +68,8 @@ export function parameterCount(
   );
 }
 
-function searchRows(beamWidth: number, { leafSpans }: Catalogue): number {
-  return SEARCHED_USERS * Math.min(beamWidth, leafSpans.count);
+function searchRows(beamWidth: number, { trie }: Catalogue): number {
+  return SEARCHED_USERS * Math.min(beamWidth, trie.leafCount);
 }
 
 function requireBytes(parts: readonly [option: keyof RunOptions, bytes: number][], options: RunOptions): void {

@@ -22,17 +22,26 @@ const rank = numberIn({
 });
 const whole = numberIn(WHOLE);
 
-const evaluationFields = objectOf<Evaluation>({
-  beamRanks: listOf(rank),
-  exactRows: listOf(whole),
-  exactRanks: listOf(rank),
-  droppedAt: listOf(rank),
-  steps: listOf(whole),
-  searchMilliseconds: numberIn(FROM_ZERO),
-});
+const evaluationFields = objectOf<Omit<Evaluation, 'exactMilliseconds'>, { exactMilliseconds: number }>(
+  {
+    beamRanks: listOf(rank),
+    exactRows: listOf(whole),
+    exactRanks: listOf(rank),
+    droppedAt: listOf(rank),
+    steps: listOf(whole),
+    searchMilliseconds: numberIn(FROM_ZERO),
+  },
+  { exactMilliseconds: numberIn(FROM_ZERO) },
+);
 
 const evaluationShape: Shape<Evaluation> = (value, place) => {
-  const { searchMilliseconds: _, exactRows, exactRanks, ...lists } = evaluationFields(value, place);
+  const {
+    searchMilliseconds: _,
+    exactMilliseconds: __,
+    exactRows,
+    exactRanks,
+    ...lists
+  } = evaluationFields(value, place);
   const { length } = lists.beamRanks;
   if (exactRanks.length !== exactRows.length) {
     throw new ShapeError(`${place}.exactRanks: expected ${exactRows.length} rows, got ${exactRanks.length}`);

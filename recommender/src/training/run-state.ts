@@ -29,15 +29,23 @@ const digest: Shape<string> = (value, place) =>
 
 export const runHeadFields = { options: runOptionsShape, data: text, dataDigest: digest };
 
-export const epochShape: Shape<EpochMetrics> = objectOf<EpochMetrics>({
-  epoch: numberIn(COUNT),
-  loss: numberIn(FINITE),
-  crossEntropy: numberIn(FROM_ZERO),
-  prunedRate: numberIn(FROM_ZERO_TO_ONE),
-  validationNdcg: numberIn(FROM_ZERO_TO_ONE),
-  lossMilliseconds: numberIn(FROM_ZERO),
-  stepMilliseconds: numberIn(FROM_ZERO),
-});
+type OptionalMetric = 'steps';
+
+export const epochShape: Shape<EpochMetrics> = objectOf<
+  Omit<EpochMetrics, OptionalMetric>,
+  Required<Pick<EpochMetrics, OptionalMetric>>
+>(
+  {
+    epoch: numberIn(COUNT),
+    loss: numberIn(FINITE),
+    crossEntropy: numberIn(FROM_ZERO),
+    prunedRate: numberIn(FROM_ZERO_TO_ONE),
+    validationNdcg: numberIn(FROM_ZERO_TO_ONE),
+    lossMilliseconds: numberIn(FROM_ZERO),
+    stepMilliseconds: numberIn(FROM_ZERO),
+  },
+  { steps: numberIn(COUNT) },
+);
 
 /** The epochs of a run, one after the other. */
 export const metricsShape: Shape<EpochMetrics[]> = (value, place) => {

@@ -1,6 +1,5 @@
-import type { BearLossOptions } from 'fused-bear-loss';
 import type { ApaoSettings } from './apao.js';
-import type { PenaltyDecisions } from './losses.js';
+import type { LossOptions, PenaltyDecisions } from './losses.js';
 
 export interface StepProgress {
   /** Steps, of all epochs. */
@@ -15,7 +14,7 @@ export interface StepProgress {
 
 /** What a training does, with the decisions that the penalty counts for. */
 export interface TrainingOptions extends PenaltyDecisions {
-  loss: BearLossOptions;
+  loss: LossOptions;
   /** Whether the loss is over the tokens that the trie allows, or over all. */
   isMasked: boolean;
   /** Weights of the tokens, on top of the loss; default none. */

@@ -13,7 +13,9 @@ export interface EpochReport {
   loss: number;
   crossEntropy: number;
   prunedRate: number;
-  /** Time in `fusedBearLoss`, and in whole steps: batch, forward, loss, backward, update. */
+  /** Earlier versions did not count them. */
+  steps?: number;
+  /** Time in `fusedLinearBearLoss`, and in whole steps: batch, forward, loss, backward, update. */
   lossMilliseconds: number;
   stepMilliseconds: number;
 }
@@ -52,7 +54,8 @@ export class Trainer {
         this.model,
         batch,
         this.options,
-        makeDropout(batch, this.model.size, (length) => this.dropoutFactors(length, dropout)),
+        // Kept entries are scaled up, so that nothing needs scaling without dropout.
+        makeDropout(batch, this.model.size, (length) => this.random.split(length, dropout, 0, 1 / (1 - dropout))),
         this.optimizer,
         rate,
       );
@@ -71,14 +74,7 @@ export class Trainer {
       if (!Number.isFinite(total)) throw divergence(epoch, `parameter ${name} is not finite`);
     }
     const { lossMilliseconds, stepMilliseconds } = sums;
-    return { ...meansOf(sums), lossMilliseconds, stepMilliseconds };
-  }
-
-  /** Kept entries are scaled up, so that nothing needs scaling without dropout. */
-  private dropoutFactors(length: number, share: number): Float32Array {
-    const factors = new Float32Array(length);
-    for (let k = 0; k < length; k++) factors[k] = this.random.uniform() < share ? 0 : 1 / (1 - share);
-    return factors;
+    return { ...meansOf(sums), steps: plans.length, lossMilliseconds, stepMilliseconds };
   }
 }
 

@@ -41,7 +41,8 @@ describe('train', () => {
       );
       expect(output).toContain(`Report: ${join(run, 'report.html')}`);
       expect(readFileSync(join(run, 'report.html'), 'utf8')).toContain('<p class="verdict">');
-      expect(output).toMatch(/^Training steps: [\d.]+ s\. Beam search of width 3: \d+ users a second\.$/m);
+      expect(output).toMatch(/^Training steps: [\d.]+ s, [\d.]+ ms each \(median of the epochs\)\.$/m);
+      expect(output).toMatch(/^Beam search of width 3: \d+ users a second, exact scores: \d+ users a second\.$/m);
 
       renameSync(data, join(root, 'elsewhere'));
       const history = TINY_DATASET.rows[0]?.history as number[];

@@ -1,4 +1,4 @@
-import { numberBranches } from '../../src/data/branches';
+import { edgeLists, edgeTo, numberBranches } from '../../src/data/branches';
 import { trie } from '../support/branching-trie';
 
 describe('numberBranches', () => {
@@ -16,5 +16,16 @@ describe('numberBranches', () => {
     }
     expect([...branches.edgeTokens]).toEqual(edges);
     expect(branches.edgeCount).toBe(edges.length);
+  });
+});
+
+describe('edgeLists', () => {
+  it('has the edges to the children of each node, in the order of their tokens, and none for node -1', () => {
+    const branches = numberBranches(trie);
+    const inner = trie.find([1, 2]);
+    const { offsets, tokens } = edgeLists(trie, branches, Int32Array.of(inner, -1, 0));
+    expect([...offsets]).toEqual([0, 2, 2, 4]);
+    expect([...tokens].map((edge) => branches.edgeTokens[edge])).toEqual([3, 4, 1, 6]);
+    expect(edgeTo(trie, branches, inner, 4)).toBe(tokens[1]);
   });
 });

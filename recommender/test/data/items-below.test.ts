@@ -1,4 +1,4 @@
-import { numberBranches } from '../../src/data/branches';
+import { edgeTo, numberBranches } from '../../src/data/branches';
 import { itemsBelowEdges } from '../../src/data/items-below';
 import { items, trie } from '../support/branching-trie';
 
@@ -9,9 +9,10 @@ describe('itemsBelowEdges', () => {
       const path = trie.path(trie.leafOf(item));
       return path
         .map((token, length) => ({ node: trie.find(path.slice(0, length)), token }))
-        .filter(({ node }) => trie.childCount(node) > 1);
+        .filter(({ node }) => trie.childCount(node) > 1)
+        .map(({ node, token }) => ({ edge: edgeTo(trie, branches, node, token) }));
     });
-    const below = itemsBelowEdges(trie, branches, choices);
+    const below = itemsBelowEdges(branches.edgeCount, choices);
     const lists = Array.from(branches.edgeTokens, (_, edge) => [
       ...below.items.subarray(below.offsets[edge], below.offsets[edge + 1]),
     ]);

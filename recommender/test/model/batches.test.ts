@@ -31,23 +31,24 @@ describe('planBatches', () => {
 });
 
 describe('makeBatch', () => {
-  it('holds each decision of each row once, at its place, with the tokens to choose from', () => {
+  it('holds each decision of each row once, at its place, with the edges to choose from', () => {
     const { catalogue } = model;
     const windows = cutWindows(userSequences(rows), TINY_PLACES, () => 1);
     const room = Math.max(...windows.map((window) => decisionsOf(catalogue, window)));
     const batch = makeBatch(model, windows, windows.length, room);
-    const { nodes, targets, allowed, items, places, decisions } = batch;
+    const { nodes, targets, edges, items, places, decisions } = batch;
+    const { edgeTokens } = catalogue.branches;
     const seen: string[] = [];
     nodes.forEach((node, entry) => {
       expect(targets[entry] === -100).toBe(node === -1);
       expect((places[entry] as number) < 0).toBe(node === -1);
       if (node < 0) return;
-      const among = allowed.tokens.subarray(allowed.offsets[entry], allowed.offsets[entry + 1]);
-      expect(among).toEqual(catalogue.trie.childTokens(node));
+      const among = edges.tokens.subarray(edges.offsets[entry], edges.offsets[entry + 1]);
+      expect(among.map((edge) => edgeTokens[edge] as number)).toEqual(catalogue.trie.childTokens(node));
       expect(among).toContain(targets[entry]);
       const window = Math.floor(entry / decisions);
       const last = items[window * TINY_PLACES + (places[entry] as number)];
-      seen.push(`after ${last}: ${node} ${targets[entry]}`);
+      seen.push(`after ${last}: ${node} ${edgeTokens[targets[entry] as number]}`);
     });
     const expected = windows.flat().flatMap(({ history, target }) => {
       const last = catalogue.indexOf.get(history.at(-1) as number);
@@ -73,12 +74,12 @@ describe('makeBatch', () => {
     expect([...items]).toEqual([-1, -1, older, newer, -1, -1, -1, -1]);
   });
 
-  it('has the evidence of each allowed token', () => {
+  it('has the evidence of each edge', () => {
     const { evidence } = model;
     const row = rows[3] as (typeof rows)[number];
     const windows = rows.slice(0, 5).map((each) => [each]);
-    const { nodes, allowed, logMasses, decisions } = makeBatch(model, windows, 6, 16);
-    const masses = new Float64Array(evidence.massLength);
+    const { nodes, edges, logMasses, decisions } = makeBatch(model, windows, 6, 16);
+    const masses = new Float32Array(evidence.massLength);
     evidence.masses(row, masses);
     let compared = 0;
     for (let entry = 3 * decisions; entry < 4 * decisions; entry++) {
@@ -86,7 +87,7 @@ describe('makeBatch', () => {
       if (node < 0) continue;
       const expected = new Float32Array(model.catalogue.trie.childCount(node) * CHANNELS);
       evidence.childLogMasses(masses, 0, node, expected, 0);
-      const begin = (allowed.offsets[entry] as number) * CHANNELS;
+      const begin = (edges.offsets[entry] as number) * CHANNELS;
       expect(logMasses.subarray(begin, begin + expected.length)).toEqual(expected);
       compared++;
     }

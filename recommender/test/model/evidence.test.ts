@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 /** Masses of the choices between a and b, by channel. */
 function massesAtRoot(query: Parameters<Evidence['masses']>[0]): { a: number[]; b: number[] } {
-  const masses = new Float64Array(evidence.massLength);
+  const masses = new Float32Array(evidence.massLength);
   evidence.masses(query, masses);
   const logMasses = new Float32Array(2 * CHANNELS);
   evidence.childLogMasses(masses, 0, TokenTrie.root, logMasses, 0);
@@ -69,7 +69,7 @@ describe('Evidence', () => {
 
   it('has the log masses of all decisions toward a target, one after the other', () => {
     const [row] = train as [Row];
-    const masses = new Float64Array(evidence.massLength);
+    const masses = new Float32Array(evidence.massLength);
     evidence.masses(row, masses);
     const nodes = (catalogue.choices[catalogue.indexOf.get(3) as number] ?? []).map(({ node }) => node);
     const expected = nodes.flatMap((node) => {

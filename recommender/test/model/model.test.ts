@@ -1,8 +1,8 @@
+import { fusedLinearBearLoss } from 'fused-bear-loss';
 import { cutWindows, userSequences } from '../../src/data/sequences';
-import { type Batch, makeBatch } from '../../src/model/batches';
+import { makeBatch } from '../../src/model/batches';
 import { makeDropout, type Recommender, UNDECAYED } from '../../src/model/model';
 import { Random } from '../../src/random/random';
-import { lossInput, unmaskedLossInput } from '../../src/training/training-step';
 import type { Workbench } from '../../src/training/workbench';
 import { openTinyWorkbench, TINY_DATASET, TINY_PLACES, tinyModel } from '../support/recommender';
 
@@ -32,47 +32,26 @@ function trainedModel(): Recommender {
   return model;
 }
 
-/** Where the allowed tokens of a batch lie in `[N, V]`. */
-function allowedPlaces({ allowed: { offsets, tokens } }: Batch, vocabSize: number): number[] {
-  const rowOf = (entry: number) => offsets.findLastIndex((offset) => offset <= entry);
-  return Array.from(tokens, (token, entry) => rowOf(entry) * vocabSize + token);
-}
-
-function dot(values: ArrayLike<number>, weights: ArrayLike<number>): number {
-  return Array.from(values).reduce((sum, value, index) => sum + value * (weights[index] as number), 0);
-}
-
 describe('the gradient of the model', () => {
-  const random = new Random(8);
   const size = { dimension: 3, historyPlaces: TINY_PLACES };
   const dropout = makeDropout({ size: 4, decisions: ROOM }, size, someFactors);
 
-  it('is the slope of sum(logits * G) over the allowed tokens, by every kind of parameter', async () => {
+  it.each([
+    ['allowed', true],
+    ['all', false],
+  ])('is the slope of the cross-entropy over %s tokens, by every kind of parameter', async (_, isMasked) => {
     const model = trainedModel();
+    const { output } = model;
     const batch = makeBatch(model, windows, 4, ROOM);
-    const weights = Float32Array.from(batch.allowed.tokens, () => random.normal());
-    const surrogate = async () => {
-      const { logits, shape } = await lossInput(model, batch, dropout);
-      const places = allowedPlaces(batch, shape[1]);
-      return dot(
-        places.map((place) => logits[place] as number),
-        weights,
-      );
+    const lossOf = async () => {
+      const rows = await model.trainingRows(batch, dropout);
+      const logits = output.logits(rows, isMasked);
+      const options = { ...logits.options, penalty: 'none', reduction: 'sum' } as const;
+      return { rows, logits, result: fusedLinearBearLoss(logits.hidden, logits.weight, batch.targets, options) };
     };
-    const gradients = await model.gradients(batch, dropout, await lossInput(model, batch, dropout), weights);
-    await expectSlopes(model, gradients, surrogate);
-  });
-
-  it('is the slope over all tokens, too', async () => {
-    const model = trainedModel();
-    const batch = makeBatch(model, windows, 4, ROOM);
-    const input = await unmaskedLossInput(model, batch, dropout);
-    const weights = Float32Array.from(input.logits, () => random.normal());
-    const ofAllowed = allowedPlaces(batch, input.shape[1]).map((place) => weights[place] as number);
-    const surrogate = async () => dot((await unmaskedLossInput(model, batch, dropout)).logits, weights);
-    const upstream = { ...input, logits: weights };
-    const gradients = await model.unmaskedGradients(batch, dropout, upstream, Float32Array.from(ofAllowed));
-    await expectSlopes(model, gradients, surrogate);
+    const { rows, logits, result } = await lossOf();
+    const gradients = await model.gradients(batch, rows, result.gradHidden, output.gradients(rows, logits, result));
+    await expectSlopes(model, gradients, async () => (await lossOf()).result.loss);
   });
 });
 
@@ -84,15 +63,14 @@ it('names parameters of its own that do not decay', () => {
 it('has the logits of the network alone where there is no evidence', async () => {
   const counting = tinyModel(workbench, 3);
   const alone = tinyModel(await openTinyWorkbench('none'), 3);
-  const batch = makeBatch(alone, windows, 4, ROOM);
-  const logitsOf = async (model: Recommender) => {
-    const own = makeBatch(model, windows, 4, ROOM);
-    const { logits, shape } = await lossInput(model, own);
-    return allowedPlaces(batch, shape[1]).map((place) => logits[place]);
+  const lossesOf = async (model: Recommender) => {
+    const batch = makeBatch(model, windows, 4, ROOM);
+    const { hidden, weight, options } = model.output.logits(await model.hiddenRows(batch));
+    return [...fusedLinearBearLoss(hidden, weight, batch.targets, { ...options, needs: [], rows: true }).rows.nll];
   };
-  expect(await logitsOf(alone)).not.toEqual(await logitsOf(counting));
+  expect(await lossesOf(alone)).not.toEqual(await lossesOf(counting));
   counting.output.evidenceWeights.data.fill(0);
-  expect(await logitsOf(alone)).toEqual(await logitsOf(counting));
+  expect(await lossesOf(alone)).toEqual(await lossesOf(counting));
   expect(Object.keys(alone.parameters)).not.toContain('evidenceWeights');
 });
 

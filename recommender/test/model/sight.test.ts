@@ -10,29 +10,32 @@ function seenBy(scores: Float32Array, count: number): number[][] {
   );
 }
 
+// Three places of the history, four of the arrays: the first one is always empty.
+const ITEMS = Int32Array.of(-1, -1, 5, 6, -1, 7, 8, 9);
+
 describe('historySight', () => {
   it('lets each place see itself and the items before it', async () => {
-    const { history } = await toHost(historySight(Int32Array.of(-1, 5, 6, 7, 8, 9), 3));
-    expect(seenBy(history, 3)).toEqual([[0], [1], [1, 2], [0], [0, 1], [0, 1, 2]]);
+    const { history } = await toHost(historySight(ITEMS, 3));
+    expect(seenBy(history, 4)).toEqual([[0], [1], [2], [2, 3], [0], [1], [1, 2], [1, 2, 3]]);
   });
 
   it('tells how many places back an item is', async () => {
-    const { distances } = await toHost(historySight(Int32Array.of(1, 2, 3), 3));
+    const { distances } = await toHost(historySight(Int32Array.of(-1, 1, 2, 3), 3));
     const back = (place: number, seen: number) => [
-      ...distances.subarray((place * 3 + seen) * 3, (place * 3 + seen + 1) * 3),
+      ...distances.subarray((place * 4 + seen) * 3, (place * 4 + seen + 1) * 3),
     ];
-    expect(back(2, 2)).toEqual([1, 0, 0]);
-    expect(back(2, 0)).toEqual([0, 0, 1]);
-    expect(back(0, 2)).toEqual([0, 0, 0]);
+    expect(back(3, 3)).toEqual([1, 0, 0]);
+    expect(back(3, 1)).toEqual([0, 0, 1]);
+    expect(back(1, 3)).toEqual([0, 0, 0]);
+    // Further than two items can be.
+    expect(back(3, 0)).toEqual([0, 0, 0]);
   });
 });
 
 describe('decoderSight', () => {
   it('lets a decision see the items up to its place', async () => {
-    const { decisions, places } = await toHost(
-      decoderSight(Int32Array.of(-1, 5, 6, 7, 8, 9), Int32Array.of(1, 2, -1, 0), 3),
-    );
-    expect(seenBy(decisions, 3)).toEqual([[1], [1, 2], [0, 1, 2], [0]]);
-    expect([...places]).toEqual([0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0]);
+    const { decisions, places } = await toHost(decoderSight(ITEMS, Int32Array.of(2, 3, -1, 1), 3));
+    expect(seenBy(decisions, 4)).toEqual([[2], [2, 3], [1, 2, 3], [1]]);
+    expect([...places]).toEqual([0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0]);
   });
 });

@@ -25,4 +25,11 @@ describe('Mulberry32', () => {
     const other = new Mulberry32(random.state);
     expect(other.uniform()).toBe(random.uniform());
   });
+
+  it('splits the next numbers as one by one', () => {
+    const [random, other] = [new Mulberry32(3), new Mulberry32(3)];
+    const expected = Array.from({ length: 100 }, () => (other.uniform() < 0.3 ? 0 : 1.5));
+    expect([...random.split(100, 0.3, 0, 1.5)]).toEqual(expected);
+    expect(random.uniform()).toBe(other.uniform());
+  });
 });

@@ -65,7 +65,9 @@ function expectNamed(folder: string, file: string, field: string): void {
 function* damages(content: Json): Generator<[path: Path, damaged: Json]> {
   for (const path of placesIn(content)) {
     for (const wrong of [null, { '': 0 }]) yield [path, changed(content, path, wrong)];
-    const optional = ['codes', 'lambdas', 'penaltyEnd', 'steps', 'random'].includes(path.at(-1) as string);
+    const optional = ['codes', 'lambdas', 'penaltyEnd', 'steps', 'random', 'exactMilliseconds'].includes(
+      path.at(-1) as string,
+    );
     if (typeof path.at(-1) === 'string' && !optional) yield [path, changed(content, path, undefined)];
   }
   yield [['stranger'], changed(content, ['stranger'], 1)];
