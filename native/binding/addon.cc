@@ -63,9 +63,9 @@ Napi::Value compute_loss_async(const Napi::CallbackInfo& info) {
 }
 
 template <std::size_t kCount>
-Napi::Array names_of(Napi::Env env, const char* const (&names)[kCount]) {
-  Napi::Array array = Napi::Array::New(env, kCount);
-  for (std::uint32_t i = 0; i < kCount; ++i) array.Set(i, names[i]);
+Napi::Array names_of(Napi::Env env, const char* const (&names)[kCount], std::size_t count = kCount) {
+  Napi::Array array = Napi::Array::New(env, count);
+  for (std::uint32_t i = 0; i < count; ++i) array.Set(i, names[i]);
   return array;
 }
 
@@ -98,9 +98,7 @@ Napi::Value cpu_info_from_js(const Napi::CallbackInfo& info) {
   const CpuInfo cpu = cpu_info();
   Napi::Object result = Napi::Object::New(env);
   result.Set("instructionSet", cpu.instruction_set);
-  Napi::Array all = Napi::Array::New(env, cpu.instruction_set_count);
-  for (std::uint32_t i = 0; i < cpu.instruction_set_count; ++i) all.Set(i, cpu.instruction_sets[i]);
-  result.Set("instructionSets", all);
+  result.Set("instructionSets", names_of(env, cpu.instruction_sets, cpu.instruction_set_count));
   result.Set("overrideError", cpu.override_error);
   result.Set("tuning", cpu.tuning);
   result.Set("tuningError", cpu.tuning_error);

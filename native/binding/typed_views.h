@@ -55,22 +55,12 @@ inline constexpr napi_typedarray_type kArrayType<std::int32_t> = napi_int32_arra
 template <>
 inline constexpr napi_typedarray_type kArrayType<std::uint32_t> = napi_uint32_array;
 
-inline std::size_t element_bytes(napi_typedarray_type type) {
-  switch (type) {
-    case napi_uint16_array:
-      return 2;
-    case napi_float64_array:
-      return 8;
-    default:
-      return 4;
-  }
-}
-
 // `length` is the least number of elements.
 inline void check_view(const Napi::Env& env, const char* name, const View& view, napi_typedarray_type type,
                        std::size_t length) {
   if (view.on_device) {
-    if (view.length / element_bytes(type) < length) throw malformed(env, std::string(name) + " is too short");
+    const std::size_t element_bytes = type == napi_uint16_array ? 2 : 4; // as every array that a device takes
+    if (view.length / element_bytes < length) throw malformed(env, std::string(name) + " is too short");
     return;
   }
   if (view.type != type) throw malformed(env, std::string(name) + " has another element type");

@@ -33,40 +33,28 @@ std::int64_t logits_to_read(const LossProblem& problem) {
 }
 
 // A loop over the rows of one problem, in which each thread has a processor of its own.
-class LossLoop {
- public:
-  LossLoop(const LossProblem& problem, const MergedRows* merged, const LossOutputs& outputs,
-           const std::atomic<std::int32_t>* abort)
-      : problem_(problem),
-        merged_(merged),
-        outputs_(outputs),
-        abort_(abort),
-        stream_(gradient_is_streamed(problem)),
-        longest_row_(longest_row(problem)) {}
+struct LossLoop {
+  const LossProblem& problem;
+  const MergedRows* merged;
+  const LossOutputs& outputs;
+  const std::atomic<std::int32_t>* abort;
+  const bool stream = gradient_is_streamed(problem);
+  const std::int64_t longest = longest_row(problem);
 
-  // Calls `each_row(processor, row)` for every row. It must not throw.
-  template <class EachRow>
-  ComputeStatus run(const EachRow& each_row) const {
-    const RowKernel& kernel = row_kernel();
-    return run_rows({problem_.rows, logits_to_read(problem_), problem_.threads, abort_}, [&] {
-      return [worker = Worker{RowProcessor(problem_, merged_, outputs_, kernel, stream_, longest_row_)},
-              &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
-    });
-  }
-
- private:
   // Finishes what a thread began when it ends, however it ends.
   struct Worker {
     RowProcessor processor;
     ~Worker() { processor.finish(); }
   };
 
-  const LossProblem& problem_;
-  const MergedRows* merged_;
-  const LossOutputs& outputs_;
-  const std::atomic<std::int32_t>* abort_;
-  const bool stream_;
-  const std::int64_t longest_row_;
+  // Calls `each_row(processor, row)` for every row. It must not throw.
+  template <class EachRow>
+  ComputeStatus run(const EachRow& each_row) const {
+    return run_rows({problem.rows, logits_to_read(problem), problem.threads, abort}, [&] {
+      return [worker = Worker{RowProcessor(problem, merged, outputs, row_kernel(), stream, longest)},
+              &each_row](std::int64_t row) mutable { each_row(worker.processor, row); };
+    });
+  }
 };
 
 // What rows whose order threads chose add up to in their own.
@@ -122,7 +110,7 @@ ComputeStatus compute_rows(const LossProblem& problem, const MergedRows* merged,
     // All memory that depends on the number of rows, before any of them is written.
     std::vector<RowSummary> rows(static_cast<std::size_t>(problem.rows));
     summary.non_finite_rows.reserve(static_cast<std::size_t>(problem.rows));
-    const LossLoop loop(problem, merged, outputs, abort);
+    const LossLoop loop{problem, merged, outputs, abort};
     double divisor = known_divisor(problem);
     const ComputeStatus status = problem.reduction == Reduction::kWeightedMean
                                      ? compute_weighted(problem, loop, rows, divisor)
@@ -151,7 +139,7 @@ const Backend& cpu_backend() {
 
 ComputeStatus compute_some_rows(const LossProblem& problem, const LossOutputs& outputs, double divisor,
                                 RowSummary* rows, const std::atomic<std::int32_t>* abort) {
-  return compute_fused(problem, LossLoop(problem, nullptr, outputs, abort), rows, divisor);
+  return compute_fused(problem, LossLoop{problem, nullptr, outputs, abort}, rows, divisor);
 }
 
 ComputeStatus compute_part_gradient(const LossProblem& problem, const MergedRows& merged, const LossOutputs& outputs,

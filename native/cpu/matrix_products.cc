@@ -263,10 +263,9 @@ void reserve_product_scratch(std::int64_t rows, const MatrixRows& weight, std::i
   const std::int64_t hidden_size = weight.columns;
   LogitBlocks::take_scratch(hidden_size);
   WeightGradientBlocks::take_scratch();
-  const std::int32_t limit = thread_limit({threads, nullptr});
-  HiddenCut(rows, hidden_size, limit).take_scratch();
+  HiddenCut(rows, hidden_size, thread_limit({threads, nullptr})).take_scratch();
   if constexpr (kMayHaveTiles) {
-    if (by_tiles(weight)) reserve_tiles_scratch(rows, hidden_size, limit);
+    if (by_tiles(weight)) reserve_tiles_scratch(rows, hidden_size);
   }
 }
 

@@ -136,6 +136,16 @@ class TileHiddenBlocks {
       rows = std::min({most, kHiddenRows, rounded_up(blocks_of(all_rows, row_groups), kTileSide)});
     }
 
+    // What any cut of up to so many rows needs.
+    static void reserve(std::int64_t most_rows, std::int64_t all_columns) {
+      const std::int64_t rows = rounded_up(most_rows, kTileSide);
+      const std::int64_t columns = rounded_up(all_columns, kPairColumns);
+      const std::int64_t sums = std::min(rows * columns, std::max(kHiddenSums, kTileSide * columns));
+      memory_of(thread_product_scratch().sums, 2 * sums);
+      memory_of(thread_product_scratch().factor, kHiddenDepth / 2 * columns);
+      parts_memory(kHiddenParts * std::min(rows, kHiddenRows) * kHiddenDepth);
+    }
+
     void take_scratch() const {
       memory_of(thread_product_scratch().sums, 2 * rows * columns);
       memory_of(thread_product_scratch().factor, kHiddenDepth / 2 * columns);
@@ -282,9 +292,9 @@ bool tiles_sum_rows(DType dtype, std::int64_t hidden_size, std::int64_t vocab_si
   return linear_row_floats(vocab_size) <= kMostFloats / kSummedRows && tiles_multiply(dtype, hidden_size);
 }
 
-void reserve_tiles_scratch(std::int64_t rows, std::int64_t hidden_size, std::int32_t threads) {
+void reserve_tiles_scratch(std::int64_t rows, std::int64_t hidden_size) {
   TileLogitBlocks::take_scratch(hidden_size);
-  TileHiddenBlocks::Cut(rows, hidden_size, threads).take_scratch();
+  TileHiddenBlocks::Cut::reserve(rows, hidden_size);
   TileWeightBlocks::take_scratch();
 }
 

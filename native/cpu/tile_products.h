@@ -21,7 +21,7 @@ bool tiles_multiply(DType dtype, std::int64_t hidden_size);
 bool tiles_sum_rows(DType dtype, std::int64_t hidden_size, std::int64_t vocab_size);
 
 // As the functions of the same names without "tiles".
-void reserve_tiles_scratch(std::int64_t rows, std::int64_t hidden_size, std::int32_t threads);
+void reserve_tiles_scratch(std::int64_t rows, std::int64_t hidden_size);
 ComputeStatus tiles_multiply_to_logits(const MatrixRows& hidden, std::int64_t rows, const MatrixRows& weight,
                                        std::int64_t tokens, const float* bias, float* packed, float* logits,
                                        std::int64_t logits_stride, const ProductThreads& threads);

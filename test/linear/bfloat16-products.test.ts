@@ -168,6 +168,28 @@ describe('bfloat16 factors', () => {
     expect(largest).toBeGreaterThan(1e20);
   });
 
+  it('write over what the caller gives, and add to it where they accumulate', () => {
+    const { hidden, weight, targets, options } = call();
+    const needs = ['hidden', 'weight'] as const;
+    const fresh = fusedLinearBearLoss(hidden, weight, targets, { ...options, needs });
+    const out = () => ({
+      gradHidden: new Uint16Array(hidden.length).fill(encodeBits(1, 'bfloat16')),
+      gradWeight: new Float32Array(weight.length).fill(1),
+    });
+    const over = out();
+    fusedLinearBearLoss(hidden, weight, targets, { ...options, needs, out: over });
+    expect(over).toEqual({ gradHidden: fresh.gradHidden, gradWeight: fresh.gradWeight });
+    const onto = out();
+    fusedLinearBearLoss(hidden, weight, targets, { ...options, needs, out: onto, accumulate: true });
+    fresh.gradWeight.forEach((value, i) => {
+      expect(Math.abs((onto.gradWeight[i] as number) - (1 + value))).toBeLessThan(2 ** -21);
+    });
+    const [alone, added] = [fresh.gradHidden, onto.gradHidden].map((each) => decode(each, 'bfloat16'));
+    alone?.forEach((value, i) => {
+      expect(Math.abs((added?.[i] as number) - (1 + value))).toBeLessThan(2 ** -7);
+    });
+  });
+
   it('below the smallest normal number count, or count as 0', () => {
     const { hidden, weight, targets, options } = call();
     const exact = fusedLinearBearLoss(hidden, weight, targets, options);
