@@ -84,7 +84,7 @@ class GradientWriter {
   FBL_ALWAYS_INLINE_MEMBER void write_ascending() {
     const BlockPrefetcher<Element> prefetcher(prefetch_);
     while (next_ < blocks_) {
-      if (prefetches_) prefetcher.beside(source_ + head_ + next_ * kBlock);
+      if (kMayPrefetch && prefetches_) prefetcher.beside(source_ + head_ + next_ * kBlock);
       write_block(next_++);
     }
   }
@@ -167,6 +167,8 @@ class GradientWriter {
   const GradientTerm* terms_ = nullptr;
   std::int64_t term_blocks_[2] = {-1, -1};
   Gradient gradient_ = {};
+  // Processors that gain by it have AVX-512 (tuning.cc). The other builds are smaller without.
+  static constexpr bool kMayPrefetch = kLanes == 16;
   bool prefetches_ = false;
   Prefetch prefetch_;
 };

@@ -112,8 +112,8 @@ FBL_ALWAYS_INLINE void offer_target(TokenCandidates& top, float logit, std::int6
 // Of a part of a vocabulary: the largest beside the target, where there is one. Relative to a target that is e^87 times
 // as probable the others would vanish in float32, though another part may have logits that make the row's gradient.
 template <class Element>
-float choose_reference(const TokenCandidates&, const Row<Element>& row, std::int64_t begin, std::int64_t end,
-                       float largest) {
+FBL_NEVER_INLINE float choose_reference(const TokenCandidates&, const Row<Element>& row, std::int64_t begin,
+                                        std::int64_t end, float largest) {
   const std::int64_t target_block = row.target / kBlock;
   if (target_block < begin || target_block >= end) return largest;
   float block[kBlock];
