@@ -6,7 +6,7 @@ import { outputOf, repositoryRoot, runProgram } from './run-program';
 describe('files beside asynchronous losses', () => {
   it('are read on the one thread that libuv has, while losses of several workers run and wait', () => {
     const result = runProgram('libuv-left-alone', { env: { UV_THREADPOOL_SIZE: '1' } });
-    expect(outputOf(result)).toBe('file rejected rejected rejected');
+    expect(outputOf(result)).toMatch(/^file (fulfilled |rejected ){2}rejected$/);
   });
 });
 

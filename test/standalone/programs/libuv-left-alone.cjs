@@ -1,5 +1,6 @@
 // Reads a file while losses run and wait in several workers and here. Libuv has one thread only (UV_THREADPOOL_SIZE=1): were
-// a loss on it, the file would wait for that loss. No loss ends before it is aborted, so the order does not depend on time.
+// a loss on it, the file would wait for all losses of this thread. They are aborted once the file is there: on a busy machine
+// some may have ended before, but not all.
 const { readFile } = require('node:fs/promises');
 const { once } = require('node:events');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
