@@ -6,12 +6,11 @@
 #include "native/cpu/instruction_set.h"
 #include "native/cpu/linear_chunks.h"
 #include "native/cpu/loss_rows.h"
+#include "native/cpu/product_blocks.h"
 #include "native/cpu/tile_products.h"
 
 namespace fused_bear_loss {
 namespace {
-
-std::int64_t divided_up(std::int64_t count, std::int64_t by) { return (count + by - 1) / by; }
 
 // Rows that are summed up together, and therefore in one chunk.
 std::int64_t summed_rows(const LinearProblem& call, const LinearOutputs& outputs) {
@@ -32,8 +31,8 @@ std::int64_t rows_per_chunk(const LinearProblem& call, const LinearOutputs& outp
   const std::int64_t unit = room < panel ? least : panel;
   const std::int64_t most = room / unit * unit;
   const std::int64_t counted = std::max<std::int64_t>(1, counted_rows(call));
-  const std::int64_t even = divided_up(counted, divided_up(counted, most));
-  return std::min(most, divided_up(even, unit) * unit);
+  const std::int64_t even = blocks_of(counted, blocks_of(counted, most));
+  return std::min(most, rounded_up(even, unit));
 }
 
 class DenseChunks final : public LinearChunks {

@@ -55,102 +55,70 @@ bool by_tiles(const MatrixRows& weight) {
   return false;
 }
 
-class LogitBlocks {
- public:
-  // `packed` has the rows' hidden states.
-  LogitBlocks(std::int64_t rows, const MatrixRows& weight, std::int64_t tokens, const float* bias, const float* packed,
-              float* logits, std::int64_t logits_stride)
-      : rows_(rows),
-        weight_(weight),
-        tokens_(tokens),
-        bias_(bias),
-        packed_(packed),
-        logits_(logits),
-        logits_stride_(logits_stride) {}
+struct LogitBlocks : LogitProduct {
+  std::int64_t count() const { return blocks_of(tokens, kLogitTokens); }
 
-  std::int64_t count() const { return blocks_of(tokens_, kLogitTokens); }
+  void take_scratch() const { reserve(weight.columns); }
 
-  static void take_scratch(std::int64_t hidden_size) {
+  static void reserve(std::int64_t hidden_size) {
     memory_of(thread_product_scratch().sums, kLogitTokens * kMostPanelColumns);
     memory_of(thread_product_scratch().factor, kLogitTokens * hidden_size);
   }
 
   void compute(std::int64_t block) const {
     const std::int64_t first = block * kLogitTokens;
-    const std::int64_t count = std::min(kLogitTokens, tokens_ - first);
+    const std::int64_t count = std::min(kLogitTokens, tokens - first);
+    const MatrixKernel& kernel = matrix_kernel();
     ProductScratch& scratch = thread_product_scratch();
     float* const sums = memory_of(scratch.sums, kLogitTokens * kMostPanelColumns);
-    const std::int64_t size = weight_.columns;
-    const bool as_it_lies = weight_.dtype == DType::kFloat32 && weight_.chosen == nullptr;
-    const float* factor = static_cast<const float*>(weight_.data) + first * size;
+    const std::int64_t size = weight.columns;
+    const bool as_it_lies = weight.dtype == DType::kFloat32 && weight.chosen == nullptr;
+    const float* factor = static_cast<const float*>(weight.data) + first * size;
     if (!as_it_lies) {
       float* const widened = memory_of(scratch.factor, kLogitTokens * size);
-      kernel_.widen_rows(weight_, first, count, 0, size, widened);
+      kernel.widen_rows(weight, first, count, 0, size, widened);
       factor = widened;
     }
-    for (std::int64_t row = 0; row < rows_; row += kernel_.panel_columns) {
-      const std::int64_t columns = std::min(kernel_.panel_columns, rows_ - row);
-      const float* panel = packed_ + row * size;
+    for (std::int64_t row = 0; row < rows; row += kernel.panel_columns) {
+      const std::int64_t columns = std::min(kernel.panel_columns, rows - row);
+      const float* panel = packed + row * size;
       for (std::int64_t depth = 0; depth < size; depth += kBlockDepth) {
         const std::int64_t terms = std::min(kBlockDepth, size - depth);
-        kernel_.multiply({factor + depth, size, 1, count, terms, panel + depth * kernel_.panel_columns, columns, sums,
-                          kernel_.panel_columns, depth == 0 ? ProductStart::kStore : ProductStart::kAdd,
-                          as_it_lies && row == 0 ? kTileRows * size : 0});
+        kernel.multiply({factor + depth, size, 1, count, terms, panel + depth * kernel.panel_columns, columns, sums,
+                         kernel.panel_columns, depth == 0 ? ProductStart::kStore : ProductStart::kAdd,
+                         as_it_lies && row == 0 ? kTileRows * size : 0});
       }
-      kernel_.write_transposed(sums, count, columns, bias_ == nullptr ? nullptr : bias_ + first,
-                               logits_ + row * logits_stride_ + first, logits_stride_);
+      kernel.write_transposed(sums, count, columns, bias == nullptr ? nullptr : bias + first,
+                              logits + row * logits_stride + first, logits_stride);
     }
   }
-
- private:
-  const MatrixKernel& kernel_ = matrix_kernel();
-  const std::int64_t rows_;
-  const MatrixRows& weight_;
-  const std::int64_t tokens_;
-  const float* const bias_;
-  const float* const packed_;
-  float* const logits_;
-  const std::int64_t logits_stride_;
 };
 
-class WeightGradientBlocks {
- public:
-  // `packed` has the rows' hidden states in blocks of depth().
-  WeightGradientBlocks(const float* logits, std::int64_t logits_stride, std::int64_t hidden_size, std::int64_t rows,
-                       std::int64_t tokens, const float* packed, const WeightGradient& gradient)
-      : logits_(logits),
-        logits_stride_(logits_stride),
-        hidden_size_(hidden_size),
-        rows_(rows),
-        tokens_(tokens),
-        packed_(packed),
-        gradient_(gradient) {}
-
-  std::int64_t count() const { return blocks_of(tokens_, kWeightTokens); }
-
+// `packed` is in blocks of depth().
+struct WeightGradientBlocks : WeightProduct {
   static void take_scratch() { memory_of(thread_product_scratch().factor, kBlockDepth * kWeightTokens); }
 
   // Rows that are added up in registers: blocks of about the same size, as the sums go on from block to block.
   static std::int64_t depth(std::int64_t rows) { return blocks_of(rows, blocks_of(rows, kBlockDepth)); }
 
   void compute(std::int64_t block) const {
+    const MatrixKernel& kernel = matrix_kernel();
     const std::int64_t first = block * kWeightTokens;
-    const std::int64_t count = std::min(kWeightTokens, tokens_ - first);
+    const std::int64_t count = std::min(kWeightTokens, tokens - first);
     float* const factor = memory_of(thread_product_scratch().factor, kBlockDepth * kWeightTokens);
-    const std::int64_t most = depth(rows_);
-    for (std::int64_t row = 0; row < rows_; row += most) {
-      const std::int64_t terms = std::min(most, rows_ - row);
-      const bool starts = gradient_.first && row == 0;
-      copy_logits(logits_ + row * logits_stride_ + first, logits_stride_, terms, count, factor);
-      if (gradient_.bias != nullptr) add_to_bias(factor, terms, count, starts, gradient_.bias + first);
-      if (gradient_.weight == nullptr) continue;
-      const float* panel = packed_ + row * rounded_up(hidden_size_, kernel_.panel_columns);
-      for (std::int64_t j = 0; j < hidden_size_; j += kernel_.panel_columns) {
-        kernel_.multiply({factor, 1, kWeightTokens, count, terms, panel,
-                          std::min(kernel_.panel_columns, hidden_size_ - j),
-                          gradient_.weight + first * hidden_size_ + j, hidden_size_,
-                          starts ? ProductStart::kStore : ProductStart::kChain, 0});
-        panel += terms * kernel_.panel_columns;
+    const std::int64_t most = depth(rows);
+    for (std::int64_t row = 0; row < rows; row += most) {
+      const std::int64_t terms = std::min(most, rows - row);
+      const bool starts = gradient.first && row == 0;
+      copy_logits(logits + row * logits_stride + first, logits_stride, terms, count, factor);
+      if (gradient.bias != nullptr) add_to_bias(factor, terms, count, starts, gradient.bias + first);
+      if (gradient.weight == nullptr) continue;
+      const float* panel = packed + row * rounded_up(hidden_size, kernel.panel_columns);
+      for (std::int64_t j = 0; j < hidden_size; j += kernel.panel_columns) {
+        kernel.multiply({factor, 1, kWeightTokens, count, terms, panel, std::min(kernel.panel_columns, hidden_size - j),
+                         gradient.weight + first * hidden_size + j, hidden_size,
+                         starts ? ProductStart::kStore : ProductStart::kChain, 0});
+        panel += terms * kernel.panel_columns;
       }
     }
   }
@@ -162,15 +130,6 @@ class WeightGradientBlocks {
       for (std::int64_t j = 0; j < count; ++j) bias[j] += factor[i * kWeightTokens + j];
     }
   }
-
-  const MatrixKernel& kernel_ = matrix_kernel();
-  const float* const logits_;
-  const std::int64_t logits_stride_;
-  const std::int64_t hidden_size_;
-  const std::int64_t rows_;
-  const std::int64_t tokens_;
-  const float* const packed_;
-  const WeightGradient& gradient_;
 };
 
 } // namespace
@@ -261,7 +220,7 @@ std::int64_t packed_floats(std::int64_t rows, std::int64_t hidden_size) {
 
 void reserve_product_scratch(std::int64_t rows, const MatrixRows& weight, std::int32_t threads) {
   const std::int64_t hidden_size = weight.columns;
-  LogitBlocks::take_scratch(hidden_size);
+  LogitBlocks::reserve(hidden_size);
   WeightGradientBlocks::take_scratch();
   HiddenCut(rows, hidden_size, thread_limit({threads, nullptr})).take_scratch();
   if constexpr (kMayHaveTiles) {
@@ -282,11 +241,8 @@ ComputeStatus multiply_to_logits(const MatrixRows& hidden, std::int64_t rows, co
     kernel.pack_transposed(hidden, row, std::min(kernel.panel_columns, rows - row), 0, hidden.columns,
                            packed + row * hidden.columns);
   }
-  const LogitBlocks blocks(rows, weight, tokens, bias, packed, logits, logits_stride);
-  return run_rows(product_loop(blocks.count(), rows * tokens * hidden.columns, threads), [&] {
-    LogitBlocks::take_scratch(hidden.columns);
-    return [&blocks](std::int64_t block) { blocks.compute(block); };
-  });
+  const LogitBlocks blocks{{rows, weight, tokens, bias, packed, logits, logits_stride}};
+  return compute_blocks(blocks, rows * tokens * hidden.columns, threads);
 }
 
 ComputeStatus multiply_to_hidden(const float* logits, std::int64_t logits_stride, std::int64_t rows,
@@ -298,10 +254,7 @@ ComputeStatus multiply_to_hidden(const float* logits, std::int64_t logits_stride
     }
   }
   const HiddenGradientBlocks blocks(logits, logits_stride, rows, weight, tokens, gradient, thread_limit(threads));
-  return run_rows(product_loop(blocks.count(), rows * tokens * weight.columns, threads), [&] {
-    blocks.take_scratch();
-    return [&blocks](std::int64_t block) { blocks.compute(block); };
-  });
+  return compute_blocks(blocks, rows * tokens * weight.columns, threads);
 }
 
 ComputeStatus multiply_to_weight(const float* logits, std::int64_t logits_stride, const MatrixRows& hidden,
@@ -317,11 +270,8 @@ ComputeStatus multiply_to_weight(const float* logits, std::int64_t logits_stride
   for (std::int64_t row = 0; row < rows && gradient.weight != nullptr; row += depth) {
     pack_panels(hidden, row, std::min(depth, rows - row), 0, hidden.columns, packed + row * width);
   }
-  const WeightGradientBlocks blocks(logits, logits_stride, hidden.columns, rows, tokens, packed, gradient);
-  return run_rows(product_loop(blocks.count(), rows * tokens * hidden.columns, threads), [&] {
-    WeightGradientBlocks::take_scratch();
-    return [&blocks](std::int64_t block) { blocks.compute(block); };
-  });
+  const WeightGradientBlocks blocks{{logits, logits_stride, hidden.columns, rows, tokens, packed, gradient}};
+  return compute_blocks(blocks, rows * tokens * hidden.columns, threads);
 }
 
 } // namespace fused_bear_loss

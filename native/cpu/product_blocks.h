@@ -49,6 +49,39 @@ inline RowLoop product_loop(std::int64_t tasks, std::int64_t products, const Pro
   return {tasks, products / kProductsPerLogit, threads.threads, threads.abort};
 }
 
+// All blocks of a product, each once, by threads that have their scratch memory before the first.
+template <class Blocks>
+ComputeStatus compute_blocks(const Blocks& blocks, std::int64_t products, const ProductThreads& threads) {
+  return run_rows(product_loop(blocks.count(), products, threads), [&] {
+    blocks.take_scratch();
+    return [&blocks](std::int64_t block) { blocks.compute(block); };
+  });
+}
+
+// Logits by blocks of tokens, each of all rows.
+struct LogitProduct {
+  std::int64_t rows;
+  const MatrixRows& weight;
+  std::int64_t tokens;
+  const float* bias;
+  const float* packed; // the rows' hidden states
+  float* logits;
+  std::int64_t logits_stride;
+};
+
+// The gradient of the weight by blocks of kWeightTokens, each from all rows.
+struct WeightProduct {
+  const float* logits;
+  std::int64_t logits_stride;
+  std::int64_t hidden_size;
+  std::int64_t rows;
+  std::int64_t tokens;
+  const float* packed; // the rows' hidden states, some rows at a time
+  const WeightGradient& gradient;
+
+  std::int64_t count() const { return blocks_of(tokens, kWeightTokens); }
+};
+
 template <class Element>
 void write_hidden(const float* sums, std::int64_t count, bool accumulate, Element* out) {
   for (std::int64_t j = 0; j < count; ++j) from_float(accumulate ? to_float(out[j]) + sums[j] : sums[j], out[j]);

@@ -48,41 +48,31 @@ void copy(const std::uint16_t* from, std::int64_t count, std::uint16_t* to) {
   std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof *to);
 }
 
-// A block of tokens times all rows.
-class TileLogitBlocks {
- public:
-  // `packed` has the pairs of the rows' hidden states.
-  TileLogitBlocks(std::int64_t rows, const MatrixRows& weight, std::int64_t tokens, const float* bias,
-                  const float* packed, float* logits, std::int64_t logits_stride)
-      : rows_(rows),
-        weight_(weight),
-        tokens_(tokens),
-        bias_(bias),
-        packed_(packed),
-        logits_(logits),
-        logits_stride_(logits_stride) {}
+// `packed` is in pairs of terms.
+struct TileLogitBlocks : LogitProduct {
+  std::int64_t count() const { return blocks_of(tokens, kLogitTokens); }
 
-  std::int64_t count() const { return blocks_of(tokens_, kLogitTokens); }
+  void take_scratch() const { reserve(weight.columns); }
 
-  static void take_scratch(std::int64_t hidden_size) {
+  static void reserve(std::int64_t hidden_size) {
     memory_of(thread_product_scratch().sums, kLogitTokens * kPairColumns);
     parts_memory(kLogitTokens * hidden_size);
   }
 
   void compute(std::int64_t block) const {
     const std::int64_t first = block * kLogitTokens;
-    const std::int64_t count = std::min(kLogitTokens, tokens_ - first);
-    const std::int64_t size = weight_.columns;
+    const std::int64_t count = std::min(kLogitTokens, tokens - first);
+    const std::int64_t size = weight.columns;
     float* const sums = memory_of(thread_product_scratch().sums, kLogitTokens * kPairColumns);
-    const std::uint16_t* factor = row_at(weight_, first);
+    const std::uint16_t* factor = row_at(weight, first);
     if (count % kTileSide != 0) { // a tile would end behind the weight
       std::uint16_t* const whole = parts_memory(kLogitTokens * size);
       copy(factor, count * size, whole);
       factor = whole;
     }
-    for (std::int64_t row = 0; row < rows_; row += kPairColumns) {
-      const std::int64_t columns = std::min(kPairColumns, rows_ - row);
-      const float* const panel = packed_ + row * (size / 2);
+    for (std::int64_t row = 0; row < rows; row += kPairColumns) {
+      const std::int64_t columns = std::min(kPairColumns, rows - row);
+      const float* const panel = packed + row * (size / 2);
       for (std::int64_t depth = 0; depth < size; depth += kDepth) {
         tile_kernel()->multiply({{factor + depth, size, 0, 1},
                                  count,
@@ -93,19 +83,10 @@ class TileLogitBlocks {
                                  kPairColumns,
                                  depth == 0 ? ProductStart::kStore : ProductStart::kChain});
       }
-      matrix_kernel().write_transposed(sums, count, columns, bias_ == nullptr ? nullptr : bias_ + first,
-                                       logits_ + row * logits_stride_ + first, logits_stride_);
+      matrix_kernel().write_transposed(sums, count, columns, bias == nullptr ? nullptr : bias + first,
+                                       logits + row * logits_stride + first, logits_stride);
     }
   }
-
- private:
-  const std::int64_t rows_;
-  const MatrixRows& weight_;
-  const std::int64_t tokens_;
-  const float* const bias_;
-  const float* const packed_;
-  float* const logits_;
-  const std::int64_t logits_stride_;
 };
 
 // A block of rows times a block of columns of the weight.
@@ -214,22 +195,8 @@ class TileHiddenBlocks {
   const std::int64_t column_blocks_;
 };
 
-// A block of tokens, from all rows.
-class TileWeightBlocks {
- public:
-  // `packed` has the pairs of the rows' hidden states, kWeightDepth rows at a time.
-  TileWeightBlocks(const float* logits, std::int64_t logits_stride, std::int64_t hidden_size, std::int64_t rows,
-                   std::int64_t tokens, const float* packed, const WeightGradient& gradient)
-      : logits_(logits),
-        logits_stride_(logits_stride),
-        hidden_size_(hidden_size),
-        rows_(rows),
-        tokens_(tokens),
-        packed_(packed),
-        gradient_(gradient) {}
-
-  std::int64_t count() const { return blocks_of(tokens_, kWeightTokens); }
-
+// `packed` is in pairs of rows, kWeightDepth rows at a time.
+struct TileWeightBlocks : WeightProduct {
   static void take_scratch() {
     memory_of(thread_product_scratch().factor, kWeightTokens * kWeightDepth);
     parts_memory(kMostParts * kWeightTokens * kWeightDepth);
@@ -237,29 +204,29 @@ class TileWeightBlocks {
 
   void compute(std::int64_t block) const {
     const std::int64_t first = block * kWeightTokens;
-    const std::int64_t count = std::min(kWeightTokens, tokens_ - first);
+    const std::int64_t count = std::min(kWeightTokens, tokens - first);
     float* const factor = memory_of(thread_product_scratch().factor, kWeightTokens * kWeightDepth);
     const TileParts parts = {parts_memory(kMostParts * kWeightTokens * kWeightDepth), kWeightDepth,
                              kWeightTokens * kWeightDepth};
-    for (std::int64_t row = 0; row < rows_; row += kWeightDepth) {
-      const std::int64_t terms = std::min(kWeightDepth, rows_ - row);
+    for (std::int64_t row = 0; row < rows; row += kWeightDepth) {
+      const std::int64_t terms = std::min(kWeightDepth, rows - row);
       const std::int64_t depth = rounded_up(terms, kTileTerms);
-      const bool starts = gradient_.first && row == 0;
-      copy_logits(logits_ + row * logits_stride_ + first, logits_stride_, terms, count, factor);
-      if (gradient_.bias != nullptr) {
-        add_to_bias(factor, terms, count, starts, gradient_.bias + first);
+      const bool starts = gradient.first && row == 0;
+      copy_logits(logits + row * logits_stride + first, logits_stride, terms, count, factor);
+      if (gradient.bias != nullptr) {
+        add_to_bias(factor, terms, count, starts, gradient.bias + first);
       }
-      if (gradient_.weight == nullptr) continue;
+      if (gradient.weight == nullptr) continue;
       tile_kernel()->split_transposed(factor, kWeightTokens, terms, count, parts);
-      const float* panel = packed_ + row / 2 * rounded_up(hidden_size_, kPairColumns);
-      for (std::int64_t j = 0; j < hidden_size_; j += kPairColumns) {
+      const float* panel = packed + row / 2 * rounded_up(hidden_size, kPairColumns);
+      for (std::int64_t j = 0; j < hidden_size; j += kPairColumns) {
         tile_kernel()->multiply({{parts.data, parts.row_stride, parts.part_stride, kMostParts},
                                  count,
                                  depth,
                                  panel,
-                                 std::min(kPairColumns, hidden_size_ - j),
-                                 gradient_.weight + first * hidden_size_ + j,
-                                 hidden_size_,
+                                 std::min(kPairColumns, hidden_size - j),
+                                 gradient.weight + first * hidden_size + j,
+                                 hidden_size,
                                  starts ? ProductStart::kStore : ProductStart::kChain});
         panel += depth / 2 * kPairColumns;
       }
@@ -271,14 +238,6 @@ class TileWeightBlocks {
     if (starts) std::fill_n(bias, count, 0.0F);
     for (std::int64_t i = 0; i < terms; ++i) tile_kernel()->add_to(factor + i * kWeightTokens, count, bias);
   }
-
-  const float* const logits_;
-  const std::int64_t logits_stride_;
-  const std::int64_t hidden_size_;
-  const std::int64_t rows_;
-  const std::int64_t tokens_;
-  const float* const packed_;
-  const WeightGradient& gradient_;
 };
 
 } // namespace
@@ -293,7 +252,7 @@ bool tiles_sum_rows(DType dtype, std::int64_t hidden_size, std::int64_t vocab_si
 }
 
 void reserve_tiles_scratch(std::int64_t rows, std::int64_t hidden_size) {
-  TileLogitBlocks::take_scratch(hidden_size);
+  TileLogitBlocks::reserve(hidden_size);
   TileHiddenBlocks::Cut::reserve(rows, hidden_size);
   TileWeightBlocks::take_scratch();
 }
@@ -306,21 +265,15 @@ ComputeStatus tiles_multiply_to_logits(const MatrixRows& hidden, std::int64_t ro
     matrix_kernel().pack_transposed(pairs, row, std::min(kPairColumns, rows - row), 0, pairs.columns,
                                     packed + row * pairs.columns);
   }
-  const TileLogitBlocks blocks(rows, weight, tokens, bias, packed, logits, logits_stride);
-  return run_rows(product_loop(blocks.count(), rows * tokens * hidden.columns, threads), [&] {
-    TileLogitBlocks::take_scratch(hidden.columns);
-    return [&blocks](std::int64_t block) { blocks.compute(block); };
-  });
+  const TileLogitBlocks blocks{{rows, weight, tokens, bias, packed, logits, logits_stride}};
+  return compute_blocks(blocks, rows * tokens * hidden.columns, threads);
 }
 
 ComputeStatus tiles_multiply_to_hidden(const float* logits, std::int64_t logits_stride, std::int64_t rows,
                                        const MatrixRows& weight, std::int64_t tokens, const HiddenGradient& gradient,
                                        const ProductThreads& threads) {
   const TileHiddenBlocks blocks(logits, logits_stride, rows, weight, tokens, gradient, thread_limit(threads));
-  return run_rows(product_loop(blocks.count(), rows * tokens * weight.columns, threads), [&] {
-    blocks.take_scratch();
-    return [&blocks](std::int64_t block) { blocks.compute(block); };
-  });
+  return compute_blocks(blocks, rows * tokens * weight.columns, threads);
 }
 
 ComputeStatus tiles_multiply_to_weight(const float* logits, std::int64_t logits_stride, const MatrixRows& hidden,
@@ -332,11 +285,8 @@ ComputeStatus tiles_multiply_to_weight(const float* logits, std::int64_t logits_
     tile_kernel()->pack_pairs(hidden, row, terms, 0, hidden.columns, panel);
     panel += rounded_up(terms, kTileTerms) / 2 * rounded_up(hidden.columns, kPairColumns);
   }
-  const TileWeightBlocks blocks(logits, logits_stride, hidden.columns, rows, tokens, packed, gradient);
-  return run_rows(product_loop(blocks.count(), rows * tokens * hidden.columns, threads), [&] {
-    TileWeightBlocks::take_scratch();
-    return [&blocks](std::int64_t block) { blocks.compute(block); };
-  });
+  const TileWeightBlocks blocks{{logits, logits_stride, hidden.columns, rows, tokens, packed, gradient}};
+  return compute_blocks(blocks, rows * tokens * hidden.columns, threads);
 }
 
 void take_tiles_listed_scratch() {
