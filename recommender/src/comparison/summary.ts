@@ -130,15 +130,19 @@ export function summarize(comparison: Comparison, parts: readonly Part[] = PARTS
     name,
     figures: byPart((_, { baselines, users }) => rankFigures([baselines[index]?.ranks ?? []], users, cutoffs)),
   }));
-  const control = comparison.control && {
-    ...controlHead(comparison.control),
-    figures: byPart((part, heldOut) => figuresOf(comparison.control?.results ?? [], part, heldOut, false)),
-    contenderDifference: byPart((part, { users }) => {
-      const { contender, results } = comparison.control as Control;
-      const runs = comparison.variants.find(({ name }) => name === contender)?.results ?? [];
-      return difference(evaluations(runs, part), evaluations(results, part), users, k, beamWidth);
-    }),
+  const summaryOf = ({ contender, results, ...searched }: Control): ControlSummary => {
+    const runs = comparison.variants.find(({ name }) => name === contender)?.results ?? [];
+    return {
+      name: `${REFERENCE} at the entropy of ${contender}`,
+      contender,
+      ...searched,
+      figures: byPart((part, heldOut) => figuresOf(results, part, heldOut, false)),
+      contenderDifference: byPart((part, { users }) =>
+        difference(evaluations(runs, part), evaluations(results, part), users, k, beamWidth),
+      ),
+    };
   };
+  const control = comparison.control && summaryOf(comparison.control);
   const rows = { validation: validation.users.length, test: test.users.length };
   return {
     description,
@@ -170,10 +174,6 @@ export function chooseOnValidation(variants: readonly Pick<VariantSummary, 'name
 }
 
 type Evaluated = Pick<RunResult, Part>;
-
-function controlHead({ contender, temperatures, entropies }: Control) {
-  return { name: `${REFERENCE} at the entropy of ${contender}`, contender, temperatures, entropies };
-}
 
 function evaluations(results: readonly Evaluated[], part: Part): Evaluation[] {
   return results.map((result) => result[part]);

@@ -1,6 +1,7 @@
 import type { Row } from '../data/dataset.js';
 import type { Recommender } from '../model/model.js';
-import { makeSearchStep, queriesAtOnce } from '../model/search-step.js';
+import { makeSearchStep } from '../model/search-step.js';
+import { chunks } from './evaluation.js';
 
 /**
  * The logits of decisions but for a constant of each, one list after the other: those of decision i stand from `offsets[i]` to
@@ -11,17 +12,12 @@ export interface DecisionLogits {
   offsets: Int32Array;
 }
 
-/** Searched at once, as the evaluation does. */
-const MOST_ROWS = 256;
-
 /** Of every decision on the way to the target of each row, by the right prefix. */
 export async function decisionLogits(model: Recommender, rows: readonly Row[]): Promise<DecisionLogits> {
   const { trie, choices, indexOf } = model.catalogue;
   const parts: Float32Array[] = [];
   const offsets = [0];
-  const atOnce = Math.min(MOST_ROWS, queriesAtOnce(model));
-  for (let first = 0; first < rows.length; first += atOnce) {
-    const some = rows.slice(first, first + atOnce);
+  for (const some of chunks(model, rows)) {
     const step = await makeSearchStep(model, some);
     const path = some.flatMap(({ target }, user) =>
       (choices[indexOf.get(target) as number] ?? []).map(({ node }) => ({ user, node })),

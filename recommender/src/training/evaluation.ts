@@ -141,7 +141,8 @@ function targetRanks(rankings: readonly RankedItem[][], rows: readonly Row[]): n
   return rankings.map((ranking, row) => rankOfItem(ranking, rows[row]?.target ?? -1));
 }
 
-function chunks(model: Recommender, rows: readonly Row[]): Row[][] {
+/** The rows that one search serves. */
+export function chunks(model: Recommender, rows: readonly Row[]): Row[][] {
   const size = chunkSize(model, rows);
   return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) =>
     rows.slice(index * size, (index + 1) * size),
